@@ -1,0 +1,74 @@
+"""
+The errors that Fournex raises, as one tree.
+
+::
+
+    FournexError                 anything a caller may want to catch; exit status 2 in the CLI
+    ├── ConfigurationError       a contract, a wiring or an option says something that cannot be
+    │   ├── ContractError        policy.yaml
+    │   └── WiringError          the wiring file
+    ├── BundleError              files of a policy bundle: missing, altered, not what they say
+    │   └── ArtifactError        the artifact itself: names, shapes, dtypes, not loadable
+    ├── GraphError               the live ROS graph does not have what the wiring names
+    ├── MessageError             a message cannot be decoded, or lacks what its term needs
+    ├── RecordingError           a bag cannot be written or read
+    │   └── ReplayError          a bag cannot be re-run
+    └── MissingDependencyError   an optional package is not installed; says how to install it
+
+Messages name the thing, what was expected and what was found, and how to mend it.
+"""
+
+from __future__ import annotations
+
+
+class FournexError(Exception):
+    """The root of the tree."""
+
+
+class ConfigurationError(FournexError):
+    """A contract, a wiring or an option says something that cannot be."""
+
+
+class ContractError(ConfigurationError):
+    """``policy.yaml`` is not a valid contract."""
+
+
+class WiringError(ConfigurationError):
+    """The wiring file is not valid, or does not fit the contract."""
+
+
+class BundleError(FournexError):
+    """A file of a policy bundle is missing or is not what the bundle says."""
+
+
+class ArtifactError(BundleError):
+    """The artifact does not load, or does not have the contract's names, shapes and dtypes."""
+
+
+class GraphError(FournexError):
+    """The live ROS graph does not have what the wiring names."""
+
+
+class MessageError(FournexError):
+    """A message cannot be decoded, or lacks what its term needs."""
+
+
+class RecordingError(FournexError):
+    """A bag cannot be written or read."""
+
+
+class ReplayError(RecordingError):
+    """A bag cannot be re-run."""
+
+
+class MissingDependencyError(FournexError):
+    """
+    An optional package is not installed.
+
+    :param package: the package as its installer names it.
+    :param needed_for: what cannot be done without it.
+    :param install: the command that installs it.
+    """
+
+    def __init__(self, package: str, needed_for: str, install: str) -> None:
+        super().__init__(f'{needed_for} needs {package}, which is not installed: {install}')

@@ -1,0 +1,107 @@
+"""
+ROS 2 messages without ROS: types, CDR bytes to objects and back.
+
+Messages are objects of the `rosbags <https://ternaris.gitlab.io/rosbags/>`_ typestore: one
+attribute a field, numeric arrays as numpy arrays (views of the received bytes where the
+alignment allows), no ROS library. The live node, the simulators and the replayer all use this
+path, so a message is read in the same way wherever it comes from.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import pathlib
+from typing import Any
+
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+
+from ..errors import MessageError
+
+
+def _definition_folders(package: str) -> list[pathlib.Path]:
+    """Return where the ``.msg`` files of a package may lie, the sourced environment first."""
+    prefixes = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
+    folders = [pathlib.Path(prefix) / 'share' / package / 'msg' for prefix in prefixes if prefix]
+    checkout = pathlib.Path(__file__).resolve().parents[2]
+    return [*folders, checkout / package / 'msg']
+
+
+class Messages:
+    """
+    A set of message types by name, and their CDR coding.
+
+    :param typestore: the types to begin with; the common interfaces of Jazzy when left out.
+        Types that are not in it are looked up as ``.msg`` files in the sourced environment.
+    """
+
+    def __init__(self, typestore: Typestore | None = None) -> None:
+        self.typestore = typestore or get_typestore(Stores.ROS2_JAZZY)
+
+    def type(self, name: str) -> Any:
+        """
+        Return the class of a message type, for instance ``sensor_msgs/msg/Imu``.
+
+        :raises MessageError: the type is unknown here.
+        """
+        self.ensure(name)
+        return self.typestore.types[name]
+
+    def ensure(self, name: str) -> None:
+        """
+        Make a type and everything it is made of known.
+
+        :raises MessageError: the name is malformed, or its package's definition is not found.
+        """
+        if name in self.typestore.fielddefs:
+            return
+        parts = name.split('/')
+        if len(parts) != 3 or parts[1] != 'msg':
+            raise MessageError(
+                f'{name!r} is not a message type: write it as package/msg/Name, '
+                'for instance sensor_msgs/msg/JointState')
+        for folder in _definition_folders(parts[0]):
+            file = folder / f'{parts[2]}.msg'
+            if file.is_file():
+                found = get_types_from_msg(file.read_text(encoding='utf-8'), name)
+                self.typestore.register(found)
+                for _, fields in found[name][1]:
+                    self._ensure_field(fields)
+                return
+        raise MessageError(
+            f'message type {name} is unknown: no {parts[0]}/msg/{parts[2]}.msg in '
+            'AMENT_PREFIX_PATH. Source the workspace that has it')
+
+    def _ensure_field(self, field: Any) -> None:
+        kind, detail = field
+        if int(kind) == 2:  # a message type by name
+            self.ensure(detail)
+        elif int(kind) > 2:  # an array or a sequence of something
+            self._ensure_field(detail[0])
+
+    def encode(self, message: Any, name: str) -> bytes:
+        """Return the CDR bytes (little endian, with the 4-byte encapsulation header)."""
+        return bytes(self.typestore.serialize_cdr(message, name))
+
+    def decode(self, data: bytes | memoryview, name: str) -> Any:
+        """
+        Return the message object; arrays may be read-only views of ``data``.
+
+        Bytes after the last field are ignored: rclpy's serializer can leave some (rclpy writes
+        up to three uninitialised bytes after a message that ends in an empty sequence).
+
+        :raises MessageError: the bytes are not a message of that type.
+        """
+        self.ensure(name)
+        try:
+            return self.typestore.deserialize_cdr(data, name)
+        except Exception as problem:  # the generated decoder raises whatever numpy or struct do
+            message = f'{len(data)} bytes are not a {name}: {problem}'
+            raise MessageError(message) from problem
+
+
+@functools.cache
+def messages() -> Messages:
+    """Return the process-wide set of message types."""
+    return Messages()
