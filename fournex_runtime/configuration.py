@@ -1,0 +1,315 @@
+"""
+Strict YAML: every value typed, every key known, every complaint with file, line and path.
+
+Both files that a user writes (the contract and the wiring) are read through :class:`Section`. A
+section hands out its values by key and type; :meth:`Section.finish` then refuses the keys that
+nobody asked for and names the nearest one that would have been.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import pathlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+import yaml
+
+from .errors import ConfigurationError
+
+Value = TypeVar('Value')
+
+FOREVER_NS = 2**62
+"""A duration that never ends, as an integer that still adds up without overflow in 64 bits."""
+
+_UNITS_NS = {'ns': 1, 'us': 1_000, 'ms': 1_000_000, 's': 1_000_000_000, 'min': 60_000_000_000}
+_QUANTITY = re.compile(r'([0-9.]+(?:[eE][-+]?[0-9]+)?)\s*([a-zA-Z]+)')
+
+
+def parse_duration_ns(text: str) -> int:
+    """
+    Return a duration such as ``30 ms``, ``0.02 s`` or ``forever`` in nanoseconds.
+
+    :raises ValueError: it is not a positive number with a unit.
+    """
+    if text.strip() == 'forever':
+        return FOREVER_NS
+    match = _QUANTITY.fullmatch(text.strip())
+    if match is None or match[2] not in _UNITS_NS:
+        raise ValueError(f'{text!r} is not a duration: write a number and a unit, such as 30 ms')
+    try:
+        duration = round(float(match[1]) * _UNITS_NS[match[2]])
+    except (ValueError, OverflowError) as problem:
+        raise ValueError(f'{text!r} is not a duration: write it like 30 ms') from problem
+    if duration <= 0:
+        raise ValueError(f'{text!r} is not a duration greater than zero')
+    return duration
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """Return `` Did you mean …?`` for the closest known name, or the list of what there is."""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    if close:
+        return f' Did you mean {close[0]}?'
+    return f' Known here: {", ".join(sorted(known))}.' if known else ''
+
+
+class Section:
+    """
+    One mapping of a YAML file.
+
+    :param node: the parsed mapping.
+    :param file: the file's name for messages.
+    :param path: dotted path of this mapping in the file; empty for the whole file.
+    :param error: the class of error to raise.
+    """
+
+    def __init__(
+        self,
+        node: yaml.MappingNode,
+        file: str,
+        path: str,
+        error: type[ConfigurationError],
+    ) -> None:
+        self.file = file
+        self.path = path
+        self.error = error
+        self._line = node.start_mark.line + 1
+        self._values: dict[str, yaml.Node] = {}
+        self._lines: dict[str, int] = {}
+        self._asked: set[str] = set()
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            self._lines.setdefault(key, key_node.start_mark.line + 1)
+            if key in self._values:
+                raise self.problem(key, 'is given twice')
+            self._values[key] = value_node
+
+    def problem(self, key: str, message: str) -> ConfigurationError:
+        """Return the error to raise about a key of this section (the section itself if empty)."""
+        line = self._lines.get(key, self._line)
+        where = '.'.join(part for part in (self.path, key) if part)
+        return self.error(f'{self.file}:{line}: {where}: {message}')
+
+    def __contains__(self, key: str) -> bool:
+        """Return whether the key is given."""
+        self._asked.add(key)
+        return key in self._values
+
+    def keys(self) -> Iterator[str]:
+        """Return the keys that are given, in the order of the file."""
+        return iter(self._values)
+
+    def finish(self) -> None:
+        """Refuse every key that nobody asked for."""
+        for key in self._values:
+            if key not in self._asked:
+                known = sorted(self._asked - set(self._values)) or sorted(self._asked)
+                raise self.problem(key, f'unknown key.{nearest(key, known)}')
+
+    def _node(self, key: str) -> yaml.Node | None:
+        self._asked.add(key)
+        return self._values.get(key)
+
+    def _required(self, key: str, expected: str) -> yaml.Node:
+        node = self._node(key)
+        if node is None:
+            raise self.problem('', f'{key} is missing: {expected}')
+        return node
+
+    def _scalar(self, key: str, node: yaml.Node, expected: str) -> str:
+        if not isinstance(node, yaml.ScalarNode):
+            raise self.problem(key, f'expected {expected}, found {_kind(node)}')
+        return str(node.value)
+
+    def is_mapping(self, key: str) -> bool:
+        """Return whether the key holds a mapping."""
+        return isinstance(self._node(key), yaml.MappingNode)
+
+    def is_list(self, key: str) -> bool:
+        """Return whether the key holds a list."""
+        return isinstance(self._node(key), yaml.SequenceNode)
+
+    def text(self, key: str, default: str | None = None, *, expected: str = 'a text') -> str:
+        """Return a text; ``default`` when the key is not given, an error when that is None."""
+        if default is not None and self._node(key) is None:
+            return default
+        return self._scalar(key, self._required(key, expected), expected)
+
+    def choice(self, key: str, choices: Sequence[str], default: str | None = None) -> str:
+        """Return one of some words."""
+        value = self.text(key, default, expected=f'one of {", ".join(choices)}')
+        if value not in choices:
+            found = f'expected one of {", ".join(choices)}, found {value!r}.'
+            raise self.problem(key, found + nearest(value, choices))
+        return value
+
+    def parsed(
+        self, key: str, parse: Callable[[str], Value], expected: str, default: Value | None = None
+    ) -> Value:
+        """Return a text as ``parse`` reads it; its ``ValueError`` becomes the message."""
+        if default is not None and self._node(key) is None:
+            return default
+        text = self._scalar(key, self._required(key, expected), expected)
+        try:
+            return parse(text)
+        except ValueError as problem:
+            raise self.problem(key, str(problem)) from problem
+
+    def duration_ns(self, key: str, default: int | None = None) -> int:
+        """Return a duration in nanoseconds."""
+        return self.parsed(key, parse_duration_ns, 'a duration such as 30 ms', default)
+
+    def integer(self, key: str, default: int | None = None, *, least: int = 0) -> int:
+        """Return a whole number of at least ``least``."""
+        expected = f'a whole number of at least {least}'
+        value = self.parsed(key, _parse_integer, expected, default)
+        if value < least:
+            raise self.problem(key, f'expected {expected}, found {value}')
+        return value
+
+    def number(self, key: str, default: float | None = None) -> float:
+        """Return a finite number."""
+        return self.parsed(key, parse_number, 'a number', default)
+
+    def flag(self, key: str, default: bool | None = None) -> bool:
+        """Return true or false."""
+        return self.parsed(key, _parse_flag, 'true or false', default)
+
+    def texts(self, key: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
+        """Return a list of texts."""
+        if default is not None and self._node(key) is None:
+            return default
+        return tuple(self._items(key, 'a list of names'))
+
+    def numbers(self, key: str) -> tuple[float, ...]:
+        """Return one number or a list of numbers as a tuple."""
+        node = self._required(key, 'a number or a list of numbers')
+        texts = [node.value] if isinstance(node, yaml.ScalarNode) else self._items(key, 'numbers')
+        try:
+            return tuple(parse_number(text) for text in texts)
+        except ValueError as problem:
+            raise self.problem(key, str(problem)) from problem
+
+    def _items(self, key: str, expected: str) -> list[str]:
+        node = self._required(key, expected)
+        if not isinstance(node, yaml.SequenceNode):
+            raise self.problem(key, f'expected {expected}, found {_kind(node)}')
+        return [self._scalar(key, item, expected) for item in node.value]
+
+    def section(self, key: str, *, expected: str = 'a mapping') -> Section:
+        """Return a nested mapping."""
+        node = self._required(key, expected)
+        if not isinstance(node, yaml.MappingNode):
+            raise self.problem(key, f'expected {expected}, found {_kind(node)}')
+        return Section(node, self.file, self._child(key), self.error)
+
+    def optional_section(self, key: str) -> Section | None:
+        """Return a nested mapping, or None when the key is not given."""
+        return None if self._node(key) is None else self.section(key)
+
+    def sections(self, key: str) -> list[Section]:
+        """Return a list of mappings."""
+        node = self._required(key, 'a list of mappings')
+        if not isinstance(node, yaml.SequenceNode):
+            raise self.problem(key, f'expected a list of mappings, found {_kind(node)}')
+        found = []
+        for index, item in enumerate(node.value):
+            if not isinstance(item, yaml.MappingNode):
+                raise self.problem(key, f'item {index} is {_kind(item)}, expected a mapping')
+            path = self._child(f'{key}[{index}]')
+            found.append(Section(item, self.file, path, self.error))
+        return found
+
+    def _child(self, key: str) -> str:
+        return f'{self.path}.{key}' if self.path else key
+
+
+def _kind(node: yaml.Node) -> str:
+    if isinstance(node, yaml.MappingNode):
+        return 'a mapping'
+    if isinstance(node, yaml.SequenceNode):
+        return 'a list'
+    return repr(node.value)
+
+
+def _parse_integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as problem:
+        raise ValueError(f'expected a whole number, found {text!r}') from problem
+
+
+def parse_number(text: str) -> float:
+    """
+    Return a finite number.
+
+    :raises ValueError: it is not one.
+    """
+    try:
+        value = float(text)
+    except ValueError as problem:
+        raise ValueError(f'expected a number, found {text!r}') from problem
+    if not math.isfinite(value):
+        raise ValueError(f'expected a finite number, found {text!r}')
+    return value
+
+
+def _parse_flag(text: str) -> bool:
+    if text not in ('true', 'false'):
+        raise ValueError(f'expected true or false, found {text!r}')
+    return text == 'true'
+
+
+def parse(text: str, file: str, error: type[ConfigurationError]) -> Section:
+    """
+    Read YAML text into its outermost section. Tags are refused; nothing is ever constructed.
+
+    :param text: the YAML.
+    :param file: its name for messages.
+    :param error: the class of error to raise.
+    """
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as problem:
+        line = problem.problem_mark.line + 1 if problem.problem_mark else 1
+        raise error(f'{file}:{line}: not valid YAML: {problem.problem}') from problem
+    except yaml.YAMLError as problem:
+        raise error(f'{file}: not valid YAML: {problem}') from problem
+    if not isinstance(node, yaml.MappingNode):
+        found = 'nothing' if node is None else _kind(node)
+        raise error(f'{file}:1: expected a mapping, found {found}')
+    _refuse_tags(node, file, error)
+    return Section(node, file, '', error)
+
+
+def _refuse_tags(node: yaml.Node, file: str, error: type[ConfigurationError]) -> None:
+    """Refuse every explicit tag (``!!python/object`` and the like) in a tree of nodes."""
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        if not str(node.tag).startswith('tag:yaml.org,2002:') or 'python' in str(node.tag):
+            line = node.start_mark.line + 1
+            raise error(f'{file}:{line}: the tag {node.tag} is not allowed; write plain values')
+        if isinstance(node, yaml.SequenceNode):
+            waiting.extend(node.value)
+        elif isinstance(node, yaml.MappingNode):
+            waiting.extend(part for pair in node.value for part in pair)
+
+
+def load(file: pathlib.Path, error: type[ConfigurationError]) -> Section:
+    """
+    Read a YAML file into its outermost section.
+
+    :param file: the file.
+    :param error: the class of error to raise, also when it cannot be read.
+    """
+    try:
+        text = file.read_text(encoding='utf-8')
+    except OSError as problem:
+        raise error(f'{file}: cannot be read: {problem.strerror}') from problem
+    except UnicodeDecodeError as problem:
+        raise error(f'{file}: is not UTF-8 text') from problem
+    return parse(text, str(file), error)
