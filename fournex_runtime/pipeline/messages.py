@@ -80,6 +80,30 @@ class Messages:
         elif int(kind) > 2:  # an array or a sequence of something
             self._ensure_field(detail[0])
 
+    def has_header(self, name: str) -> bool:
+        """Return whether a message type begins with a ``std_msgs/Header`` called ``header``."""
+        self.ensure(name)
+        fields = self.typestore.fielddefs[name][1]
+        return bool(fields) and fields[0][0] == 'header' and fields[0][1][1] == 'std_msgs/msg/Header'
+
+    def check_field(self, name: str, path: str) -> None:
+        """
+        Check that a dotted field path exists in a message type.
+
+        :raises MessageError: it does not; names the fields that there are.
+        """
+        current = name
+        for part in path.split('.'):
+            self.ensure(current)
+            fields = dict(self.typestore.fielddefs[current][1])
+            if part not in fields:
+                there = ', '.join(fields)
+                raise MessageError(f'{name} has no field {path!r}: {current} has {there}')
+            kind, detail = fields[part]
+            current = str(detail) if int(kind) == 2 else ''
+            if not current and not path.endswith(part):
+                raise MessageError(f'{name} has no field {path!r}: {part} has no fields of its own')
+
     def encode(self, message: Any, name: str) -> bytes:
         """Return the CDR bytes (little endian, with the 4-byte encapsulation header)."""
         return bytes(self.typestore.serialize_cdr(message, name))
@@ -88,17 +112,24 @@ class Messages:
         """
         Return the message object; arrays may be read-only views of ``data``.
 
-        Bytes after the last field are ignored: rclpy's serializer can leave some (rclpy writes
-        up to three uninitialised bytes after a message that ends in an empty sequence).
+        Bytes after the last field are ignored: rclpy's serializer can leave some uninitialised
+        ones behind a message that ends in an empty sequence.
 
         :raises MessageError: the bytes are not a message of that type.
         """
         self.ensure(name)
+        if len(data) < 4 or data[0] != 0 or data[1] not in (0, 1):
+            raise MessageError(f'{len(data)} bytes are not a {name}: no CDR encapsulation header')
+        definition = self.typestore.get_msgdef(name)
+        decode = definition.deserialize_cdr_le if data[1] else definition.deserialize_cdr_be
         try:
-            return self.typestore.deserialize_cdr(data, name)
+            message, end = decode(data[4:], 0, definition.cls, self.typestore)
         except Exception as problem:  # the generated decoder raises whatever numpy or struct do
             message = f'{len(data)} bytes are not a {name}: {problem}'
             raise MessageError(message) from problem
+        if end + 4 > len(data):
+            raise MessageError(f'{len(data)} bytes are not a {name}: it is cut off')
+        return message
 
 
 @functools.cache

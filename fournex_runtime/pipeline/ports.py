@@ -1,0 +1,84 @@
+"""Where a term's values come from and go to: topics, fields, joint orders. Plain data."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Qos:
+    """
+    Quality of service that the wiring fixes; empty words and 0 are taken from what is offered.
+
+    :param reliability: ``reliable``, ``best_effort`` or empty.
+    :param durability: ``transient_local``, ``volatile`` or empty.
+    :param depth: history depth, or 0.
+    """
+
+    reliability: str = ''
+    durability: str = ''
+    depth: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """
+    A topic that a session samples.
+
+    :param topic: its name as the wiring writes it; relative names resolve in the namespace.
+    :param type: its message type.
+    :param qos: what the wiring fixes of its quality of service.
+    """
+
+    topic: str
+    type: str
+    qos: Qos = Qos()
+
+
+@dataclasses.dataclass(frozen=True)
+class Port:
+    """
+    How a term reads one of its sources.
+
+    :param term: name of the term in the contract.
+    :param port: name of the port of the term's kind; empty for the usual single one.
+    :param source: index of the source.
+    :param field: path of the field in the message; empty for the kind's own.
+    :param joints: joint names of a nameless array, in the array's order; empty otherwise.
+    :param budget_ns: greatest age.
+    """
+
+    term: str
+    port: str
+    source: int
+    field: str
+    joints: tuple[str, ...]
+    budget_ns: int
+
+    @property
+    def label(self) -> str:
+        """Return ``term`` or ``term.port``."""
+        return f'{self.term}.{self.port}' if self.port else self.term
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """
+    Where an action term's values go.
+
+    :param term: name of the action term in the contract.
+    :param topic: the command topic as the wiring writes it.
+    :param type: its message type.
+    :param field: path of the field in the message; empty for the kind's own.
+    :param joints: joint names of a nameless array, in the array's order; empty otherwise.
+    :param frame: ``header.frame_id`` of the command, where it has a header.
+    :param time_from_start_ns: of the point of a ``JointTrajectory``; 0 for other types.
+    """
+
+    term: str
+    topic: str
+    type: str
+    field: str
+    joints: tuple[str, ...]
+    frame: str
+    time_from_start_ns: int

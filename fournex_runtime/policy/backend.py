@@ -1,0 +1,120 @@
+"""
+What runs an artifact: arrays in, arrays out, recurrent state in and out.
+
+A backend holds no state of its own between calls: what a recurrent policy remembers is an argument
+and a result, so that the session owns it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ArtifactError
+from .bundle import Bundle
+from .contract import Contract
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class ArraySpec:
+    """
+    A named array: shape and dtype.
+
+    :param name: its name in the artifact.
+    :param shape: number of elements along each axis.
+    :param dtype: numpy's name of the element type.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+    def mismatch(self, array: NDArray[Any]) -> str:
+        """Return what is wrong with an array, or an empty text."""
+        if array.shape != self.shape:
+            return f'{self.name} has shape {list(array.shape)}, expected {list(self.shape)}'
+        if array.dtype != np.dtype(self.dtype):
+            return f'{self.name} has dtype {array.dtype}, expected {self.dtype}'
+        return ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    """The arrays that a contract's artifact takes and gives, batch of one."""
+
+    inputs: tuple[ArraySpec, ...]
+    outputs: tuple[ArraySpec, ...]
+    state_inputs: tuple[ArraySpec, ...]
+    state_outputs: tuple[ArraySpec, ...]
+
+
+def signature(contract: Contract) -> Signature:
+    """Return what the contract says that the artifact takes and gives."""
+    inputs = tuple(
+        ArraySpec(name, (1, contract.input_size(name)), 'float32') for name in contract.inputs)
+    outputs = tuple(
+        ArraySpec(name, (1, sum(term.size for term in terms)), 'float32')
+        for name, terms in contract.outputs.items())
+    state_inputs = tuple(ArraySpec(s.input, s.shape, 'float32') for s in contract.state)
+    state_outputs = tuple(ArraySpec(s.output, s.shape, 'float32') for s in contract.state)
+    return Signature(inputs, outputs, state_inputs, state_outputs)
+
+
+class Backend(Protocol):
+    """One loaded artifact."""
+
+    @property
+    def description(self) -> str:
+        """Return library, version and provider, for the manifest."""
+        ...
+
+    def run(self, inputs: Arrays, state: Arrays) -> tuple[Arrays, Arrays]:
+        """
+        Run the policy once.
+
+        :param inputs: one array for each input of the signature, by artifact name.
+        :param state: recurrent state by its name in the contract.
+        :returns: the outputs by artifact name, and the next state by its name in the contract.
+        :raises ArtifactError: the artifact failed.
+        """
+        ...
+
+
+def load_backend(bundle: Bundle) -> Backend:
+    """
+    Load the bundle's artifact and check it against the contract.
+
+    :raises ArtifactError: it does not load, or does not have the contract's names and shapes.
+    :raises MissingDependencyError: the backend's library is not installed.
+    """
+    from .onnx_backend import OnnxBackend  # the only backend so far; its library loads here
+
+    return OnnxBackend(bundle)
+
+
+def warm_up(backend: Backend, contract: Contract, runs: int = 10) -> None:
+    """
+    Run the policy on zeros, so that the first tick is not the slow one.
+
+    :raises ArtifactError: it fails, or its outputs are not what the contract says.
+    """
+    spec = signature(contract)
+    inputs = {one.name: np.zeros(one.shape, one.dtype) for one in spec.inputs}
+    state = {one.name: np.zeros(one.shape, np.float32) for one in contract.state}
+    for _ in range(runs):
+        outputs, following = backend.run(inputs, state)
+    for one in spec.outputs:
+        problem = one.mismatch(outputs[one.name])
+        if problem:
+            raise ArtifactError(f'{contract.artifact.file}: output {problem}')
+    for remembered in contract.state:
+        expected = ArraySpec(remembered.output, remembered.shape, 'float32')
+        problem = expected.mismatch(following[remembered.name])
+        if problem:
+            raise ArtifactError(f'{contract.artifact.file}: state output {problem}')
