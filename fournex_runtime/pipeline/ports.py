@@ -69,7 +69,6 @@ class Target:
     :param term: name of the action term in the contract.
     :param topic: the command topic as the wiring writes it.
     :param type: its message type.
-    :param field: path of the field in the message; empty for the kind's own.
     :param joints: joint names of a nameless array, in the array's order; empty otherwise.
     :param frame: ``header.frame_id`` of the command, where it has a header.
     :param time_from_start_ns: of the point of a ``JointTrajectory``; 0 for other types.
@@ -78,7 +77,6 @@ class Target:
     term: str
     topic: str
     type: str
-    field: str
     joints: tuple[str, ...]
     frame: str
     time_from_start_ns: int

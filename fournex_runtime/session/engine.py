@@ -1,0 +1,418 @@
+"""
+The engine of a session: a tick as two pure functions.
+
+``observe(inputs, state) -> request`` and ``conclude(request, answer, state) -> (record, state)``.
+In between, somebody asks the policy with the request's observation: the live loop, a worker, the
+replayer. The engine has no clock, no thread and no random source.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..configuration import FOREVER_NS
+from ..errors import MessageError, WiringError
+from ..pipeline.command_terms import ActionTerm, build_encoder
+from ..pipeline.messages import Messages
+from ..pipeline.observation import LastAction, NonFinite, Observation, ObservationPipeline
+from ..pipeline.observation_terms import field_getter
+from ..policy.backend import ArraySpec, signature
+from ..policy.bundle import Bundle
+from ..safety.gate import Gate, NonFiniteCommand
+from ..safety.reactions import Fault
+from .tick import (
+    Answer,
+    AnswerKind,
+    Arrays,
+    Episode,
+    Latched,
+    Mode,
+    Received,
+    Request,
+    SessionState,
+    TickInput,
+    TickInputs,
+    TickRecord,
+    Vector,
+)
+from .wiring import SessionWiring
+
+FUTURE_NS = 100_000_000
+"""A stamp may lie this far in the future (clocks of two machines) before it is a fault."""
+
+
+class Engine:
+    """
+    One session without its state: bundle, wiring, and the arithmetic they make.
+
+    :param bundle: the policy bundle.
+    :param wiring: the session's wiring, read against the bundle's contract.
+    :param messages: the message types.
+    :param frame_prefix: put before the contract's frame names, for instance ``r1/``.
+    :raises WiringError: bundle and wiring do not fit.
+    """
+
+    def __init__(
+        self, bundle: Bundle, wiring: SessionWiring, messages: Messages, frame_prefix: str = ''
+    ) -> None:
+        self.bundle = bundle
+        self.contract = bundle.contract
+        self.wiring = wiring
+        self._messages = messages
+        self._pipeline = ObservationPipeline(
+            self.contract, wiring.sources, wiring.ports, messages, bundle.statistics,
+            frame_prefix)
+        self._signature = signature(self.contract)
+        self._actions = [ActionTerm(term) for term in self.contract.action_terms]
+        self._gates = [Gate(limits, self.contract.period_ns) for limits in wiring.limits]
+        try:
+            self._has_header = [messages.has_header(source.type) for source in wiring.sources]
+            if wiring.reward is not None:
+                source, field = wiring.reward
+                messages.check_field(wiring.sources[source].type, field)
+        except MessageError as problem:
+            raise WiringError(f'{wiring.name}: {problem}') from problem
+        self._encoders = [
+            build_encoder(term, dataclasses.replace(
+                target, frame=frame_prefix + target.frame if target.frame else ''), messages)
+            for term, target in zip(self.contract.action_terms, wiring.targets)]
+        self._stops = [self._checked_stop(index) for index in range(len(wiring.stops))]
+        self._required = sorted({port.source for port in wiring.ports})
+
+    def _checked_stop(self, index: int) -> Vector | None:
+        stop, limits = self.wiring.stops[index].values, self.wiring.limits[index]
+        if stop is None:
+            return None
+        for label, value, low, high in zip(limits.labels, stop, limits.low, limits.high):
+            if not low <= value <= high:
+                raise WiringError(
+                    f'sessions.{self.wiring.name}.outputs.{limits.term}.stop: {label} {value} is '
+                    f'outside its limits {low} to {high}')
+        return np.array(stop)
+
+    def initial_state(self) -> SessionState:
+        """Return the state before the first tick."""
+        return SessionState(
+            tick=0,
+            mode=Mode.STANDBY,
+            cause='',
+            episode=Episode(),
+            latched=(None,) * len(self.wiring.sources),
+            history=self._pipeline.initial_history(),
+            last_action=self._no_action(),
+            recurrent=self._initial_recurrent(),
+            last_safe=None,
+            fault_since_ns=None,
+            commands=(0,) * len(self.wiring.targets),
+        )
+
+    def _no_action(self) -> LastAction:
+        zeros = np.zeros(self.contract.action_size)
+        return LastAction(zeros, zeros)
+
+    def _initial_recurrent(self) -> Arrays:
+        return {one.name: np.zeros(one.shape, np.float32) for one in self.contract.state}
+
+    # --- observe ---------------------------------------------------------------------------------
+
+    def observe(self, inputs: TickInputs, state: SessionState) -> Request:
+        """
+        Make the policy's request of what a tick was given. Pure.
+
+        :param inputs: the tick's inputs.
+        :param state: what the session remembers.
+        """
+        latched = tuple(
+            self._latch(source, received, state.latched[source])
+            for source, received in enumerate(inputs.messages))
+        ages_ns = tuple(_age_ns(one, inputs) for one in latched)
+        episode, recurrent = state.episode, state.recurrent
+        last_action, history = state.last_action, state.history
+        if inputs.episode is not None:
+            episode = Episode(inputs.episode.id, inputs.episode.seed)
+            recurrent = self._initial_recurrent()
+            last_action, history = self._no_action(), self._pipeline.initial_history()
+        reward = self._reward(inputs)
+        waiting = ', '.join(
+            self.wiring.sources[source].topic for source in self._required
+            if latched[source] is None)
+        stopped = state.mode is Mode.STOPPED and inputs.episode is None
+        observation: Observation | None = None
+        fault: tuple[Fault, str] | None = None
+        if not waiting and not stopped and not inputs.stop:
+            fault = self._input_fault(latched, ages_ns)
+            if fault is None:
+                try:
+                    newest = [None if one is None else one.message for one in latched]
+                    observation = self._pipeline.build(newest, last_action, history)
+                except NonFinite as problem:
+                    fault = (Fault.NON_FINITE, str(problem))
+                except MessageError as problem:
+                    fault = (Fault.INVALID, str(problem))
+        return Request(
+            inputs=inputs,
+            latched=latched,
+            ages_ns=ages_ns,
+            observation=observation,
+            episode=dataclasses.replace(episode, total=episode.total + reward),
+            started=inputs.episode is not None,
+            recurrent=recurrent,
+            reward=reward,
+            waiting=waiting,
+            fault=fault,
+        )
+
+    def _latch(
+        self, source: int, received: Sequence[Received], before: Latched | None
+    ) -> Latched | None:
+        if not received:
+            return before
+        newest = received[-1]
+        try:
+            message = self._messages.decode(newest.data, self.wiring.sources[source].type)
+        except MessageError as problem:
+            return Latched(newest.index, newest.arrival_ns, 0, None, str(problem))
+        stamp_ns = 0
+        if self._has_header[source]:
+            stamp = message.header.stamp
+            stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
+        return Latched(newest.index, newest.arrival_ns, stamp_ns, message)
+
+    def _reward(self, inputs: TickInputs) -> float:
+        if self.wiring.reward is None:
+            return 0.0
+        source, field = self.wiring.reward
+        total = 0.0
+        for received in inputs.messages[source]:
+            try:
+                message = self._messages.decode(received.data, self.wiring.sources[source].type)
+            except MessageError:
+                continue  # a reward is bookkeeping: an unreadable one is no reason to stop a robot
+            value = float(field_getter(field)(message))
+            total += value if np.isfinite(value) else 0.0
+        return total
+
+    def _input_fault(
+        self, latched: Sequence[Latched | None], ages_ns: Sequence[int]
+    ) -> tuple[Fault, str] | None:
+        """Return the first fault of the messages themselves, in the order of the contract."""
+        for port in self.wiring.ports:
+            one = latched[port.source]
+            assert one is not None
+            topic = self.wiring.sources[port.source].topic
+            if one.problem:
+                return Fault.INVALID, f'{port.label}: {topic}: {one.problem}'
+            age_ns = ages_ns[port.source]
+            if age_ns > port.budget_ns:
+                return Fault.STALE, (
+                    f'{port.label}: {topic} is {age_ns / 1e6:.0f} ms old, budget '
+                    f'{port.budget_ns / 1e6:.0f} ms')
+            if age_ns < -FUTURE_NS and port.budget_ns < FOREVER_NS:
+                return Fault.INVALID, (
+                    f'{port.label}: {topic} is stamped {-age_ns / 1e6:.0f} ms in the future; the '
+                    'clocks of publisher and runtime differ')
+        return None
+
+    # --- conclude --------------------------------------------------------------------------------
+
+    def conclude(
+        self, request: Request, answer: Answer, state: SessionState
+    ) -> tuple[TickRecord, SessionState]:
+        """
+        Make commands, a record and the next state of the policy's answer. Pure.
+
+        The policy's state, history and last action are replaced only by a complete answer that
+        passed every check; in every other case they stay as they were.
+
+        :param request: what ``observe`` returned.
+        :param answer: what came of asking; ``NONE`` when the request has no observation.
+        :param state: the state that ``observe`` was given.
+        """
+        act = self._act(request, answer, state)
+        inputs = request.inputs
+        fault_since = state.fault_since_ns
+        if act.mode in (Mode.STANDBY, Mode.POLICY):
+            fault_since = None
+        elif fault_since is None or request.started:
+            fault_since = inputs.steady_ns
+        commands, counts = self._encode(act.safe, inputs.ros_ns, state.commands)
+        record = TickRecord(
+            tick=state.tick,
+            due_ns=inputs.due_ns,
+            episode=request.episode,
+            episode_start=request.started,
+            steady_ns=inputs.steady_ns,
+            ros_ns=inputs.ros_ns,
+            stop_requested=bool(inputs.stop),
+            inputs=tuple(
+                TickInput(0, 0, 0, -1) if one is None
+                else TickInput(one.index, one.arrival_ns, one.stamp_ns, age)
+                for one, age in zip(request.latched, request.ages_ns)),
+            answer=answer.kind,
+            mode=act.mode,
+            cause=act.cause,
+            observation=request.observation.inputs if request.observation is not None else {},
+            state=act.recurrent,
+            raw_action=answer.outputs if answer.kind is AnswerKind.RESULT else {},
+            safe_action={} if act.safe is None else {
+                target.term: values for target, values in zip(self.wiring.targets, act.safe)},
+            limited=act.limited,
+            commands=commands,
+            command_indices=counts if commands else (),
+            reward=request.reward,
+        )
+        following = SessionState(
+            tick=state.tick + 1,
+            mode=act.mode,
+            cause=act.cause,
+            episode=dataclasses.replace(request.episode, tick=request.episode.tick + 1),
+            latched=request.latched,
+            history=act.history,
+            last_action=act.last_action,
+            recurrent=act.recurrent,
+            last_safe=act.safe if act.safe is not None else state.last_safe,
+            fault_since_ns=fault_since,
+            commands=counts,
+        )
+        return record, following
+
+    def _act(self, request: Request, answer: Answer, state: SessionState) -> _Act:
+        """Decide mode and safe action."""
+        kept = self._kept(request, state)
+        if request.inputs.stop:
+            return self._stop(kept, request.inputs.stop, state)
+        if state.mode is Mode.STOPPED and not request.started:
+            return self._stop(kept, state.cause, state)
+        if request.waiting:
+            if state.mode is Mode.STOPPED:
+                return self._stop(kept, state.cause, state)
+            return dataclasses.replace(
+                kept, mode=Mode.STANDBY, cause=f'waiting for {request.waiting}')
+        fault = request.fault
+        if fault is None:
+            try:
+                return self._policy_action(request, answer, state)
+            except _Unusable as problem:
+                fault = problem.fault
+        return self._react(kept, request, fault, state)
+
+    def _kept(self, request: Request, state: SessionState) -> _Act:
+        """Return the act that changes nothing: what the policy remembers stays as it is."""
+        last_action, history = state.last_action, state.history
+        if request.started:
+            last_action, history = self._no_action(), self._pipeline.initial_history()
+        return _Act(Mode.STANDBY, '', None, (), request.recurrent, history, last_action)
+
+    def _policy_action(self, request: Request, answer: Answer, state: SessionState) -> _Act:
+        observation = request.observation
+        assert observation is not None
+        if answer.kind is AnswerKind.LATE:
+            raise _Unusable(Fault.LATE, answer.problem)
+        if answer.kind is not AnswerKind.RESULT:
+            raise _Unusable(Fault.FAILED, answer.problem)
+        self._check_answer(answer)
+        raw = np.concatenate(
+            [answer.outputs[spec.name][0] for spec in self._signature.outputs]).astype(np.float64)
+        safe, limited, clipped = [], [], []
+        start = 0
+        for index, (action, gate) in enumerate(zip(self._actions, self._gates)):
+            values = action.clip(raw[start:start + action.term.size])
+            start += action.term.size
+            clipped.append(values)
+            last = None if state.last_safe is None else state.last_safe[index]
+            try:
+                passed, touched = gate.check(action.command(values), last)
+            except NonFiniteCommand as problem:
+                raise _Unusable(Fault.NON_FINITE, str(problem)) from problem
+            safe.append(passed)
+            limited.extend(touched)
+        return _Act(
+            mode=Mode.POLICY,
+            cause='',
+            safe=tuple(safe),
+            limited=tuple(limited),
+            recurrent=answer.state,
+            history=observation.history,
+            last_action=LastAction(raw, np.concatenate(clipped)),
+        )
+
+    def _check_answer(self, answer: Answer) -> None:
+        """Check names, shapes and dtypes, then finiteness, of everything that came back."""
+        state = [ArraySpec(one.name, one.shape, 'float32') for one in self.contract.state]
+        for specs, arrays in ((self._signature.outputs, answer.outputs), (state, answer.state)):
+            for spec in specs:
+                array: Any = arrays.get(spec.name)
+                problem = f'{spec.name} is missing' if array is None else spec.mismatch(array)
+                if problem:
+                    raise _Unusable(Fault.FAILED, f'the policy gave {problem}')
+                if not np.isfinite(array).all():
+                    raise _Unusable(Fault.NON_FINITE, f'the policy gave {spec.name} not finite')
+
+    def _react(
+        self, kept: _Act, request: Request, fault: tuple[Fault, str], state: SessionState
+    ) -> _Act:
+        kind, words = fault
+        cause = f'{kind.value}: {words}'
+        now = request.inputs.steady_ns
+        since = state.fault_since_ns
+        if since is None or request.started:
+            since = now
+        hold_ns = self.wiring.reactions[kind].hold_ns
+        if hold_ns > 0 and now - since < hold_ns:
+            return dataclasses.replace(
+                kept, mode=Mode.FALLBACK, cause=cause, safe=state.last_safe)
+        return self._stop(kept, cause, state)
+
+    def _stop(self, kept: _Act, cause: str, state: SessionState) -> _Act:
+        """Publish the stop command; a target that holds and has no command yet gets none."""
+        safe: tuple[Vector, ...] | None = None
+        if all(stop is not None for stop in self._stops) or state.last_safe is not None:
+            before = state.last_safe or ()
+            safe = tuple(
+                before[index] if stop is None else stop for index, stop in enumerate(self._stops))
+        return dataclasses.replace(kept, mode=Mode.STOPPED, cause=cause, safe=safe)
+
+    def _encode(
+        self, safe: tuple[Vector, ...] | None, ros_ns: int, counts: tuple[int, ...]
+    ) -> tuple[tuple[bytes, ...], tuple[int, ...]]:
+        if safe is None:
+            return (), counts
+        commands = tuple(
+            encode(values, ros_ns) for encode, values in zip(self._encoders, safe))
+        return commands, tuple(count + 1 for count in counts)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Act:
+    """What a tick decides: mode, command, and what the policy remembers."""
+
+    mode: Mode
+    cause: str
+    safe: tuple[Vector, ...] | None
+    limited: tuple[str, ...]
+    recurrent: Arrays
+    history: Any
+    last_action: LastAction
+
+
+class _Unusable(Exception):
+    """The policy's answer cannot be used."""
+
+    def __init__(self, kind: Fault, words: str) -> None:
+        super().__init__(words)
+        self.fault = (kind, words)
+
+
+def _age_ns(latched: Latched | None, inputs: TickInputs) -> int:
+    """Return the larger of the age by arrival and the age by stamp; -1 without a message."""
+    if latched is None:
+        return -1
+    by_arrival = inputs.steady_ns - latched.arrival_ns
+    if latched.stamp_ns == 0:
+        return by_arrival
+    by_stamp = inputs.ros_ns - latched.stamp_ns
+    return by_stamp if by_stamp < -FUTURE_NS else max(by_arrival, by_stamp)

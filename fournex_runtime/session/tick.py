@@ -1,0 +1,245 @@
+"""
+What goes into a tick and what comes out of it, as plain data.
+
+Everything that is not deterministic about a tick (which messages had come, the clocks, whether the
+policy answered) is in :class:`TickInputs` and :class:`Answer`; measured durations are apart, in
+:class:`Timing`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..pipeline.observation import History, LastAction, Observation
+from ..safety.reactions import Fault
+
+Arrays = Mapping[str, NDArray[Any]]
+Vector = NDArray[np.float64]
+
+
+class Mode(enum.IntEnum):
+    """What a session does now; the numbers of ``fournex_msgs/Tick``."""
+
+    STANDBY = 0
+    POLICY = 1
+    FALLBACK = 2
+    STOPPED = 3
+
+
+class AnswerKind(enum.IntEnum):
+    """How the policy answered; the numbers of ``fournex_msgs/Tick``."""
+
+    NONE = 0
+    RESULT = 1
+    LATE = 2
+    FAILED = 3
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Received:
+    """
+    One message as a tick took it.
+
+    :param index: its number on the topic, in the order of taking, from 1.
+    :param arrival_ns: when it arrived, steady clock.
+    :param data: CDR bytes.
+    """
+
+    index: int
+    arrival_ns: int
+    data: bytes
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class EpisodeStart:
+    """A request to begin an episode: its id, its seed, and metadata for its event."""
+
+    id: str
+    seed: int
+    metadata: tuple[tuple[str, str], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TickInputs:
+    """
+    Everything a tick is given.
+
+    :param messages: for each source what was taken since the tick before, newest last.
+    :param due_ns: scheduled release, steady clock.
+    :param steady_ns: steady clock when the sources were sampled.
+    :param ros_ns: ROS clock at the same instant.
+    :param episode: begin an episode with this tick.
+    :param stop: stop with this cause; empty for no stop.
+    """
+
+    messages: tuple[tuple[Received, ...], ...]
+    due_ns: int
+    steady_ns: int
+    ros_ns: int
+    episode: EpisodeStart | None = None
+    stop: str = ''
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Latched:
+    """
+    The newest message of a source.
+
+    :param index: its number on the topic.
+    :param arrival_ns: when it arrived, steady clock.
+    :param stamp_ns: its ``header.stamp``; 0 where its type has no header.
+    :param message: the decoded message; None when it could not be decoded.
+    :param problem: why not; empty when it could.
+    """
+
+    index: int
+    arrival_ns: int
+    stamp_ns: int
+    message: Any
+    problem: str = ''
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Episode:
+    """The episode that a session is in: ticks and return so far."""
+
+    id: str = ''
+    seed: int = 0
+    tick: int = 0
+    total: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SessionState:
+    """
+    All that a session remembers from one tick to the next; never changed, only replaced.
+
+    :param tick: number of the next tick.
+    :param mode: what the session does.
+    :param cause: why it is not ``POLICY``; empty in ``POLICY``.
+    :param episode: the present episode, with the number of its next tick.
+    :param latched: newest message of each source; None before the first.
+    :param history: past values of the terms that have a history.
+    :param last_action: the policy's action of the tick before.
+    :param recurrent: recurrent state by name.
+    :param last_safe: last command of each target; None before the first.
+    :param fault_since_ns: steady time at which the present fault began; None without one.
+    :param commands: how many commands each target has been sent.
+    """
+
+    tick: int
+    mode: Mode
+    cause: str
+    episode: Episode
+    latched: tuple[Latched | None, ...]
+    history: History
+    last_action: LastAction
+    recurrent: Arrays
+    last_safe: tuple[Vector, ...] | None
+    fault_since_ns: int | None
+    commands: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Request:
+    """
+    What ``observe`` made of a tick's inputs; ``observation`` is what the policy is asked with.
+
+    :param inputs: the tick's inputs.
+    :param latched: newest message of each source, this tick's included.
+    :param ages_ns: age of each source; -1 before its first message.
+    :param observation: None when the policy is not to be asked.
+    :param episode: the episode of this tick.
+    :param started: the tick begins the episode.
+    :param recurrent: recurrent state to run with.
+    :param reward: reward received since the tick before.
+    :param waiting: what the session waits for in standby; empty when it has everything.
+    :param fault: what is wrong with the inputs, and in which words; None when nothing is.
+    """
+
+    inputs: TickInputs
+    latched: tuple[Latched | None, ...]
+    ages_ns: tuple[int, ...]
+    observation: Observation | None
+    episode: Episode
+    started: bool
+    recurrent: Arrays
+    reward: float
+    waiting: str
+    fault: tuple[Fault, str] | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Answer:
+    """
+    What came of asking the policy.
+
+    :param kind: how it answered.
+    :param outputs: by artifact name; only for ``RESULT``.
+    :param state: next recurrent state by name; only for ``RESULT``.
+    :param problem: what went wrong, in words; only for ``LATE`` and ``FAILED``.
+    """
+
+    kind: AnswerKind
+    outputs: Arrays = dataclasses.field(default_factory=dict)
+    state: Arrays = dataclasses.field(default_factory=dict)
+    problem: str = ''
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TickInput:
+    """What one source had given when the tick sampled it; see ``fournex_msgs/TickInput``."""
+
+    last_index: int
+    arrival_ns: int
+    stamp_ns: int
+    age_ns: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Timing:
+    """Measured durations of a tick in nanoseconds; see ``fournex_msgs/TickTiming``."""
+
+    lateness_ns: int = 0
+    take_ns: int = 0
+    observe_ns: int = 0
+    infer_ns: int = 0
+    conclude_ns: int = 0
+    publish_ns: int = 0
+    skipped: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TickRecord:
+    """
+    One tick, consumed and produced; see ``fournex_msgs/Tick`` for each field.
+
+    ``commands`` holds the bytes to publish for each target, in the wiring's order; it is empty
+    when the tick publishes nothing. In a bag they are the messages on the command topics.
+    """
+
+    tick: int
+    due_ns: int
+    episode: Episode
+    episode_start: bool
+    steady_ns: int
+    ros_ns: int
+    stop_requested: bool
+    inputs: tuple[TickInput, ...]
+    answer: AnswerKind
+    mode: Mode
+    cause: str
+    observation: Arrays
+    state: Arrays
+    raw_action: Arrays
+    safe_action: Arrays
+    limited: tuple[str, ...]
+    commands: tuple[bytes, ...]
+    command_indices: tuple[int, ...]
+    reward: float
