@@ -62,6 +62,37 @@ def load_bundle(folder: pathlib.Path) -> Bundle:
     return Bundle(folder, contract, _content_hash(contract), artifact, statistics)
 
 
+def seal_bundle(folder: pathlib.Path) -> Bundle:
+    """
+    Write the hashes of a bundle's files into its contract, then load it.
+
+    For training scripts, after an export: the ``sha256`` lines of ``policy.yaml`` are brought up
+    to date, everything else in it stays as it is.
+
+    :raises BundleError: a file is missing.
+    :raises ContractError: ``policy.yaml`` is not valid.
+    """
+    contract = load_contract(folder / CONTRACT_FILE)
+    text = contract.text
+    named = [(contract.artifact.file, contract.artifact.sha256)]
+    if contract.normalisation is not None:
+        named.append((contract.normalisation.file, contract.normalisation.sha256))
+    for name, before in named:
+        file = folder / name
+        if not file.is_file():
+            raise BundleError(f'{file}: no such file; {CONTRACT_FILE} names it')
+        now = hashlib.sha256(file.read_bytes()).hexdigest()
+        lines = [
+            line.replace(before, now) if name in line or line.strip() == f'sha256: {before}'
+            else line for line in text.split('\n')]
+        text = '\n'.join(lines)
+    if text != contract.text:
+        partial = folder / f'.{CONTRACT_FILE}.partial'
+        partial.write_text(text, encoding='utf-8')
+        partial.replace(folder / CONTRACT_FILE)
+    return load_bundle(folder)
+
+
 def _checked(folder: pathlib.Path, name: str, sha256: str, key: str) -> bytes:
     file = folder / name
     try:
