@@ -82,6 +82,11 @@ class Engine:
             for term, target in zip(self.contract.action_terms, wiring.targets)]
         self._stops = [self._checked_stop(index) for index in range(len(wiring.stops))]
         self._required = sorted({port.source for port in wiring.ports})
+        for source in wiring.lockstep:
+            if not self._has_header[source]:
+                raise WiringError(
+                    f'sessions.{wiring.name}.pacing: {wiring.sources[source].type} has no header, '
+                    'so it carries no stamp to wait for')
 
     def _checked_stop(self, index: int) -> Vector | None:
         stop, limits = self.wiring.stops[index].values, self.wiring.limits[index]
@@ -165,6 +170,16 @@ class Engine:
             waiting=waiting,
             fault=fault,
         )
+
+    def stamp_ns(self, source: int, data: bytes) -> int | None:
+        """Return the ``header.stamp`` of a source's message; None where it has none to read."""
+        if not self._has_header[source]:
+            return None
+        try:
+            message = self._messages.decode(data, self.wiring.sources[source].type)
+        except MessageError:
+            return None
+        return int(message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec)
 
     def _latch(
         self, source: int, received: Sequence[Received], before: Latched | None

@@ -46,6 +46,8 @@ class SessionWiring:
     :param limits: the limits of each target, same order.
     :param reactions: what happens on each kind of fault.
     :param reward: index of the source of the reward, and its field; None without one.
+    :param lockstep: indices of the sources that must carry one stamp, the trigger first; empty
+        for a session that is paced by its period.
     """
 
     name: str
@@ -56,6 +58,7 @@ class SessionWiring:
     limits: tuple[Limits, ...]
     reactions: Mapping[Fault, Reaction]
     reward: tuple[int, str] | None
+    lockstep: tuple[int, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,6 +153,7 @@ class _SessionReader:
             limits=self._limits(),
             reactions=self._reactions(),
             reward=self._reward(),
+            lockstep=self._lockstep(),
         )
         section.finish()
         return dataclasses.replace(found, sources=tuple(self._sources))
@@ -306,6 +310,22 @@ class _SessionReader:
         found = (self._source(section), section.text('field', 'data'))
         section.finish()
         return found
+
+
+    def _lockstep(self) -> tuple[int, ...]:
+        """Read ``pacing: {lockstep: TOPIC, with: [TOPIC, …]}``."""
+        section = self._section.optional_section('pacing')
+        if section is None:
+            return ()
+        topics = (section.text('lockstep', expected='the topic that triggers a tick'),
+                  *section.texts('with', ()))
+        for key, topic in zip(('lockstep', *['with'] * len(topics)), topics):
+            if topic not in self._source_index:
+                raise section.problem(
+                    key, f'{topic} is no topic of this session.'
+                    + nearest(topic, list(self._source_index)))
+        section.finish()
+        return tuple(self._source_index[topic] for topic in topics)
 
 
 def _parse_rate(text: str) -> float:

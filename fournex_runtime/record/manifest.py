@@ -1,0 +1,135 @@
+"""The manifest of a recording: with it a bag explains itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..pipeline.messages import Messages
+
+MANIFEST_TYPE = 'fournex_msgs/msg/Manifest'
+SCHEMA = 1
+"""Version of what tick records mean; ``fournex_msgs/Manifest.SCHEMA``."""
+
+_PACKAGES = (
+    'fournex_runtime', 'numpy', 'onnxruntime', 'torch', 'rosbags', 'mcap', 'rclpy',
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class SessionManifest:
+    """What one session of a recording consists of; see ``fournex_msgs/SessionManifest``."""
+
+    name: str
+    policy: str
+    bundle: str
+    bundle_sha256: str
+    frame_prefix: str
+    contract: str
+    input_topics: tuple[str, ...]
+    input_types: tuple[str, ...]
+    command_topics: tuple[str, ...]
+    command_types: tuple[str, ...]
+    tick_topic: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """What a recording is; see ``fournex_msgs/Manifest``."""
+
+    ros_ns: int
+    runtime: str
+    wiring_file: str
+    wiring: str
+    sessions: tuple[SessionManifest, ...]
+    environment: Mapping[str, str]
+    schema: int = SCHEMA
+
+
+def environment(backends: Sequence[str]) -> dict[str, str]:
+    """
+    Return what of this machine and its software can change the bits of a result.
+
+    :param backends: descriptions of the sessions' backends.
+    """
+    found = {
+        'python': sys.version.split()[0],
+        'platform': platform.platform(),
+        'machine': platform.machine(),
+        'processor': _processor(),
+        'host': platform.node(),
+        'backends': ', '.join(sorted(set(backends))),
+    }
+    for package in _PACKAGES:
+        try:
+            found[f'package.{package}'] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _processor() -> str:
+    """Return the processor's model as Linux names it, or what Python knows."""
+    try:
+        with open('/proc/cpuinfo', encoding='utf-8') as lines:
+            for line in lines:
+                if line.startswith('model name'):
+                    return line.split(':', 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor()
+
+
+def encode_manifest(manifest: Manifest, messages: Messages) -> bytes:
+    """Return the CDR bytes of a manifest."""
+    key_value = messages.type('diagnostic_msgs/msg/KeyValue')
+    session_type = messages.type('fournex_msgs/msg/SessionManifest')
+    message = messages.type(MANIFEST_TYPE)(
+        header=messages.type('std_msgs/msg/Header')(
+            stamp=messages.type('builtin_interfaces/msg/Time')(
+                sec=manifest.ros_ns // 1_000_000_000, nanosec=manifest.ros_ns % 1_000_000_000),
+            frame_id=''),
+        schema=manifest.schema,
+        runtime=manifest.runtime,
+        wiring_file=manifest.wiring_file,
+        wiring=manifest.wiring,
+        sessions=[
+            session_type(**{
+                field.name: _plain(getattr(one, field.name))
+                for field in dataclasses.fields(SessionManifest)})
+            for one in manifest.sessions
+        ],
+        environment=[key_value(key=key, value=value)
+                     for key, value in manifest.environment.items()],
+    )
+    return messages.encode(message, MANIFEST_TYPE)
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def decode_manifest(message: Any) -> Manifest:
+    """Return the manifest that a decoded ``fournex_msgs/Manifest`` holds."""
+    stamp = message.header.stamp
+    return Manifest(
+        ros_ns=stamp.sec * 1_000_000_000 + stamp.nanosec,
+        runtime=message.runtime,
+        wiring_file=message.wiring_file,
+        wiring=message.wiring,
+        sessions=tuple(
+            SessionManifest(**{
+                field.name: _tupled(getattr(one, field.name))
+                for field in dataclasses.fields(SessionManifest)})
+            for one in message.sessions),
+        environment={one.key: one.value for one in message.environment},
+        schema=message.schema,
+    )
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

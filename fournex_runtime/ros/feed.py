@@ -1,0 +1,51 @@
+"""A subscribed topic that one or more sessions read, each at its own ticks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from ..session.tick import Received
+from .polling import PolledTopic
+
+Record = Callable[[Received, int], None]
+"""Takes a message and the Unix time in nanoseconds at which it was taken."""
+
+
+class Feed:
+    """
+    Drains a topic once for all the sessions that read it.
+
+    :param topic: the subscription.
+    """
+
+    def __init__(self, topic: PolledTopic) -> None:
+        self.topic = topic
+        self._queues: list[list[Received]] = []
+        self._record: Record | None = None
+
+    def attach(self) -> list[Received]:
+        """Return a queue that every drain appends to; its reader clears it."""
+        queue: list[Received] = []
+        self._queues.append(queue)
+        return queue
+
+    def record(self, record: Record | None) -> None:
+        """Hand every message from now on to a recorder as well."""
+        self._record = record
+
+    def first(self) -> Received | None:
+        """Look for a message before the first tick; see ``PolledTopic.take_newest``."""
+        return self.topic.take_newest()
+
+    def push(self, received: Received) -> None:
+        """Give a message to every session that reads the topic."""
+        if self._record is not None:
+            self._record(received, time.time_ns())
+        for queue in self._queues:
+            queue.append(received)
+
+    def drain(self) -> None:
+        """Take what has arrived."""
+        for received in self.topic.take():
+            self.push(received)

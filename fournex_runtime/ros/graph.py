@@ -1,0 +1,144 @@
+"""What the live ROS graph offers, compared with what a wiring wants."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import (
+    DurabilityPolicy,
+    QoSCompatibility,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_check_compatible,
+)
+
+from ..errors import GraphError
+from ..pipeline.ports import Qos, Source, Target
+
+DEPTH = 50
+"""
+History depth of an input unless the wiring fixes it.
+
+Twice a 500 Hz sensor's messages in a 50 ms period; only messages that wait take memory.
+"""
+
+
+def message_class(name: str) -> type[Any]:
+    """
+    Return the class of a message type.
+
+    :raises GraphError: its package is not in the sourced environment.
+    """
+    package, _, kind = name.split('/')
+    try:
+        return getattr(importlib.import_module(f'{package}.msg'), kind)  # type: ignore[no-any-return]
+    except (ImportError, AttributeError) as problem:
+        raise GraphError(
+            f'message type {name} is not in this ROS environment: install or source the package '
+            f'{package}') from problem
+
+
+def wait_for_publishers(
+    node: Node, sources: Sequence[Source], timeout_s: float, interrupted: Callable[[], bool]
+) -> None:
+    """
+    Wait until every source has a publisher.
+
+    :param timeout_s: how long at most, in seconds.
+    :param interrupted: asked now and then; ends the wait with an error.
+    :raises GraphError: a topic has no publisher in time; names all of them and what is there.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        missing = [source for source in sources
+                   if not node.get_publishers_info_by_topic(source.topic)]
+        if not missing:
+            return
+        if interrupted():
+            raise GraphError('interrupted while waiting for publishers')
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(0.05)
+    names = ', '.join(
+        f'{node.resolve_topic_name(source.topic)} ({source.type})' for source in missing)
+    there = ', '.join(
+        f'{topic} ({", ".join(types)})' for topic, types in sorted(node.get_topic_names_and_types())
+        if node.get_publishers_info_by_topic(topic) and not _is_own(topic))
+    raise GraphError(
+        f'nobody publishes {names}; waited {timeout_s:g} s. Published here: {there or "nothing"}. '
+        'Start the robot, mend the topic in the wiring, or remap it')
+
+
+def _is_own(topic: str) -> bool:
+    return topic in ('/rosout', '/parameter_events') or topic.endswith('/transition_event')
+
+
+def input_qos(node: Node, source: Source) -> QoSProfile:
+    """
+    Return the QoS to subscribe to a source with: what is offered, unless the wiring fixes it.
+
+    Reliable only where every publisher offers it, transient local likewise.
+
+    :raises GraphError: a publisher has another type, or offers less than the wiring asks for.
+    """
+    topic = node.resolve_topic_name(source.topic)
+    offers = node.get_publishers_info_by_topic(source.topic)
+    for offer in offers:
+        if offer.topic_type != source.type:
+            raise GraphError(
+                f'{topic} is published as {offer.topic_type} by {offer.node_name}, wired as '
+                f'{source.type}')
+    qos = _wanted(source.qos, [offer.qos_profile for offer in offers])
+    for offer in offers:
+        verdict, reason = qos_check_compatible(offer.qos_profile, qos)
+        if verdict == QoSCompatibility.ERROR:
+            raise GraphError(
+                f'{topic}: the QoS of the wiring does not match what {offer.node_name} offers: '
+                f'{reason.strip()} Leave qos: out to take what is offered')
+    return qos
+
+
+def _wanted(fixed: Qos, offered: Sequence[QoSProfile]) -> QoSProfile:
+    reliable = all(one.reliability == ReliabilityPolicy.RELIABLE for one in offered)
+    latched = all(one.durability == DurabilityPolicy.TRANSIENT_LOCAL for one in offered)
+    if fixed.reliability:
+        reliable = fixed.reliability == 'reliable'
+    if fixed.durability:
+        latched = fixed.durability == 'transient_local'
+    return QoSProfile(
+        depth=fixed.depth or DEPTH,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+    )
+
+
+def check_target(node: Node, target: Target, qos: QoSProfile) -> str:
+    """
+    Check who listens to a command topic.
+
+    :returns: a warning in words, or an empty text.
+    :raises GraphError: a subscriber has another type or asks for another QoS.
+    """
+    topic = node.resolve_topic_name(target.topic)
+    listeners = node.get_subscriptions_info_by_topic(target.topic)
+    for listener in listeners:
+        if listener.topic_type != target.type:
+            raise GraphError(
+                f'{topic} is subscribed as {listener.topic_type} by {listener.node_name}, wired '
+                f'as {target.type}')
+        verdict, reason = qos_check_compatible(qos, listener.qos_profile)
+        if verdict == QoSCompatibility.ERROR:
+            raise GraphError(
+                f'{topic}: {listener.node_name} subscribes with a QoS that commands do not '
+                f'offer: {reason.strip()}')
+    others = node.get_publishers_info_by_topic(target.topic)
+    if others:
+        names = ', '.join(sorted({other.node_name for other in others}))
+        raise GraphError(
+            f'{topic} is commanded by {names} already; two publishers on one command topic fight '
+            'over the robot. End the other one, or wire another topic')
+    return '' if listeners else f'nobody subscribes to {topic} ({target.type}) yet'

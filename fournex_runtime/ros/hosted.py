@@ -1,0 +1,243 @@
+"""A session as the runtime hosts it: the engine with live topics, a backend and a recording."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import time
+from collections.abc import Callable, Sequence
+
+from ..errors import ArtifactError, GraphError
+from ..pipeline.messages import Messages
+from ..policy.backend import Backend
+from ..record.tick_record import TickCodec
+from ..safety.reactions import Fault
+from ..session.engine import Engine
+from ..session.statistics import TickStatistics
+from ..session.tick import (
+    Answer,
+    AnswerKind,
+    EpisodeStart,
+    Mode,
+    Received,
+    Request,
+    SessionState,
+    TickInputs,
+    TickRecord,
+    Timing,
+)
+from .feed import Feed
+
+Publish = Callable[[bytes, int], None]
+"""Publishes and records the bytes of a command; the number is its index on the topic."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Outlets:
+    """
+    Where a hosted session's results go.
+
+    :param commands: one for each target.
+    :param record: takes the bytes of a tick record, its number, and the Unix time of the tick.
+    :param event: takes kind, record and values of something that happened once.
+    """
+
+    commands: Sequence[Publish]
+    record: Callable[[bytes, int, int], None] | None
+    event: Callable[[str, TickRecord, Sequence[tuple[str, str]]], None]
+
+
+class HostedSession:
+    """
+    One session with everything live bound to it. Only the loop calls ``tick``.
+
+    :param engine: the session's engine.
+    :param backend: the loaded artifact.
+    """
+
+    def __init__(self, engine: Engine, backend: Backend) -> None:
+        self.engine = engine
+        self.backend = backend
+        self.name = engine.wiring.name
+        self.period_ns = engine.contract.period_ns
+        self.statistics = TickStatistics()
+        self.state: SessionState = engine.initial_state()
+        self.ages_ns: tuple[int, ...] = (-1,) * len(engine.wiring.sources)
+        self._feeds: list[Feed] = []
+        self._queues: list[list[Received]] = []
+        self._outlets: Outlets | None = None
+        self._codec: TickCodec | None = None
+        self._episode: EpisodeStart | None = None
+        self._episode_numbers = itertools.count(1)
+        self._stop = ''
+        self._last_mode: Mode | None = None
+
+    # --- activation ------------------------------------------------------------------------------
+
+    def bind(self, feeds: Sequence[Feed]) -> None:
+        """Read from these feeds, in the order of the wiring's sources."""
+        self._feeds = list(feeds)
+        self._queues = [feed.attach() for feed in feeds]
+
+    def check_inputs(self, newest: Sequence[Received | None]) -> None:
+        """
+        Build one observation of the first messages, so that a misfit is found before any action.
+
+        :param newest: the first message of each source.
+        :raises GraphError: an input cannot be used.
+        """
+        now_ns = time.monotonic_ns()
+        messages = tuple(() if one is None else (one,) for one in newest)
+        inputs = TickInputs(messages, now_ns, now_ns, 0)
+        request = self.engine.observe(inputs, self.engine.initial_state())
+        if request.fault is not None and request.fault[0] in (Fault.INVALID, Fault.NON_FINITE):
+            raise GraphError(f'sessions.{self.name}: {request.fault[1]}')
+
+    def begin(self, outlets: Outlets, messages: Messages, command_topics: Sequence[str]) -> None:
+        """Make the session ready for its first tick, which begins its first episode."""
+        self._outlets = outlets
+        self._codec = TickCodec(
+            messages, self.name, [feed.topic.name for feed in self._feeds], command_topics)
+        self.state = self.engine.initial_state()
+        self.statistics = TickStatistics()
+        self._last_mode = None
+        self._stop = ''
+        if self._episode is None:
+            self.request_episode('', 0, ())
+
+    def end(self) -> None:
+        """Forget everything that belongs to one activation."""
+        self._feeds, self._queues = [], []
+        self._outlets = self._codec = None
+        self._episode = None
+
+    # --- requests, taken up by the next tick -------------------------------------------------------
+
+    def request_episode(
+        self, episode: str, seed: int, metadata: tuple[tuple[str, str], ...]
+    ) -> str:
+        """
+        Begin an episode with the next tick.
+
+        :returns: its id; one is made up when none is given.
+        """
+        name = episode or f'episode-{next(self._episode_numbers):04d}'
+        self._episode = EpisodeStart(name, seed, metadata)
+        return name
+
+    def request_stop(self, cause: str) -> None:
+        """Stop with the next tick; an episode asked for before is dropped."""
+        self._stop = cause
+        self._episode = None
+
+    # --- the tick ----------------------------------------------------------------------------------
+
+    @property
+    def trigger(self) -> Feed | None:
+        """Return the feed whose messages release the ticks; None for a session with a rate."""
+        lockstep = self.engine.wiring.lockstep
+        return self._feeds[lockstep[0]] if lockstep else None
+
+    @property
+    def lockstep_feeds(self) -> list[Feed]:
+        """Return the feeds that must carry one stamp, the trigger first."""
+        return [self._feeds[source] for source in self.engine.wiring.lockstep]
+
+    def lockstep_stamp_ns(self, before_ns: int) -> int | None:
+        """
+        Return the stamp at which every synchronised source has come, if that is a new one.
+
+        :param before_ns: stamp of the tick before.
+        """
+        newest = []
+        for source in self.engine.wiring.lockstep:
+            self._feeds[source].drain()
+            stamp_ns = self._newest_stamp_ns(source)
+            if stamp_ns is None:
+                return None
+            newest.append(stamp_ns)
+        if newest[0] <= before_ns or any(stamp != newest[0] for stamp in newest):
+            return None
+        return newest[0]
+
+    def _newest_stamp_ns(self, source: int) -> int | None:
+        queue = self._queues[source]
+        if queue:
+            return self.engine.stamp_ns(source, queue[-1].data)
+        latched = self.state.latched[source]
+        return latched.stamp_ns if latched is not None else None
+
+    def tick(self, due_ns: int, lateness_ns: int, skipped: int, ros_now_ns: Callable[[], int]
+             ) -> TickRecord:
+        """
+        Run one tick and publish its commands.
+
+        :param due_ns: scheduled release, on the clock that paces the session.
+        :param lateness_ns: how late the tick begins.
+        :param skipped: releases skipped before this one.
+        :param ros_now_ns: reads the ROS clock.
+        """
+        begin_ns = time.monotonic_ns()
+        for feed in self._feeds:
+            feed.drain()
+        messages = tuple(tuple(queue) for queue in self._queues)
+        for queue in self._queues:
+            queue.clear()
+        sampled_ns = time.monotonic_ns()
+        episode, self._episode = self._episode, None
+        stop, self._stop = self._stop, ''
+        inputs = TickInputs(messages, due_ns, sampled_ns, ros_now_ns(), episode, stop)
+        request = self.engine.observe(inputs, self.state)
+        observed_ns = time.monotonic_ns()
+        answer = self._ask(request)
+        answered_ns = time.monotonic_ns()
+        record, self.state = self.engine.conclude(request, answer, self.state)
+        concluded_ns = time.monotonic_ns()
+        outlets = self._outlets
+        assert outlets is not None
+        for publish, data, index in zip(
+                outlets.commands, record.commands, record.command_indices):
+            publish(data, index)
+        published_ns = time.monotonic_ns()
+        timing = Timing(
+            lateness_ns=lateness_ns,
+            take_ns=sampled_ns - begin_ns,
+            observe_ns=observed_ns - sampled_ns,
+            infer_ns=answered_ns - observed_ns if request.observation is not None else 0,
+            conclude_ns=concluded_ns - answered_ns,
+            publish_ns=published_ns - concluded_ns,
+            skipped=skipped,
+        )
+        self._account(record, timing, request, begin_ns, outlets)
+        return record
+
+    def _ask(self, request: Request) -> Answer:
+        """Run the policy in this process."""
+        if request.observation is None:
+            return Answer(AnswerKind.NONE)
+        try:
+            outputs, state = self.backend.run(request.observation.inputs, request.recurrent)
+        except ArtifactError as problem:
+            return Answer(AnswerKind.FAILED, problem=str(problem))
+        return Answer(AnswerKind.RESULT, outputs, state)
+
+    def _account(
+        self, record: TickRecord, timing: Timing, request: Request, begin_ns: int, outlets: Outlets
+    ) -> None:
+        """Count, record and tell what happened; after the commands are out."""
+        self.ages_ns = request.ages_ns
+        fault = record.mode in (Mode.FALLBACK, Mode.STOPPED)
+        self.statistics.add(
+            begin_ns, timing.lateness_ns, timing.infer_ns, timing.skipped, fault)
+        if outlets.record is not None:
+            assert self._codec is not None
+            data = self._codec.encode(record, timing)
+            outlets.record(data, record.tick, time.time_ns())
+        if record.episode_start:
+            start = request.inputs.episode
+            values: Sequence[tuple[str, str]] = start.metadata if start is not None else ()
+            outlets.event(
+                'episode_started', record, [('seed', str(record.episode.seed)), *values])
+        if record.mode is not self._last_mode:
+            outlets.event('mode_changed', record, ())
+            self._last_mode = record.mode

@@ -1,0 +1,264 @@
+"""
+The control loop: releases ticks on time, on the main thread, and serves requests in between.
+
+Everything else (services, parameters, lifecycle transitions) runs on an executor in other threads
+and reaches the sessions only through :meth:`Loop.call`, between two ticks.
+"""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import contextlib
+import ctypes
+import os
+import select
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from rclpy.impl.implementation_singleton import rclpy_implementation
+
+from ..session.pacing import Release
+from .hosted import HostedSession
+
+Result = TypeVar('Result')
+
+SWITCH_INTERVAL_S = 100e-6
+"""Longest time that another Python thread keeps the interpreter while the loop waits for it."""
+SIM_POLL_NS = 1_000_000
+"""How often the ROS clock is looked at while it is simulated; wall time."""
+_PR_SET_TIMERSLACK = 29
+
+
+class LoopFault(Exception):
+    """A session cannot go on: the loop has ended all of them with their stop commands."""
+
+
+class Clock:
+    """
+    The clock that paces the sessions.
+
+    :param ros_now_ns: reads the ROS clock.
+    :param simulated: the ROS clock follows ``/clock``, and so do the releases.
+    """
+
+    def __init__(self, ros_now_ns: Callable[[], int], simulated: bool) -> None:
+        self.ros_now_ns = ros_now_ns
+        self.simulated = simulated
+        self.now_ns: Callable[[], int] = ros_now_ns if simulated else time.monotonic_ns
+
+
+class _Paced:
+    """A session with its next release."""
+
+    def __init__(self, session: HostedSession, now_ns: int) -> None:
+        self.session = session
+        self.release = Release(session.period_ns)
+        self.release.begin(now_ns)
+        self.stamp_ns = -1
+        self.waiting_since_ns = time.monotonic_ns()
+
+
+class Loop:
+    """
+    Ticks the sessions that it is given until it is told to quit.
+
+    :param clock: what paces the sessions.
+    :param context_handle: of the rclpy context, for waiting on subscriptions.
+    :param lockstep_timeout_ns: wall time after which a missing trigger ends a lockstep run.
+    """
+
+    def __init__(
+        self, clock: Clock, context_handle: Any, lockstep_timeout_ns: int = 10_000_000_000
+    ) -> None:
+        self._clock = clock
+        self._context_handle = context_handle
+        self._lockstep_timeout_ns = lockstep_timeout_ns
+        self._paced: list[_Paced] = []
+        self._calls: collections.deque[tuple[Callable[[], Any], Any]] = collections.deque()
+        self._quit = False
+        self._thread = threading.get_ident()
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
+        self.after_tick: Callable[[], None] = _nothing
+        """Called after every tick, for instance to commit a recording."""
+        self.failed: Callable[[Exception], None] = _nothing_of
+        """Called when a tick raised; the sessions have been ended."""
+
+    # --- from other threads and signal handlers ----------------------------------------------------
+
+    def wake(self) -> None:
+        """End the loop's present wait; safe in a signal handler."""
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._wake_write, b'w')
+
+    def quit(self) -> None:
+        """Let ``run`` return after the present tick; safe in a signal handler."""
+        self._quit = True
+        self.wake()
+
+    @property
+    def quitting(self) -> bool:
+        """Return whether the loop was told to quit."""
+        return self._quit
+
+    def call(self, function: Callable[[], Result], timeout_s: float = 5.0) -> Result:
+        """
+        Run a function on the loop's thread between two ticks and return what it returns.
+
+        :raises TimeoutError: the loop did not get to it in time.
+        """
+        if threading.get_ident() == self._thread:
+            return function()
+        future: concurrent.futures.Future[Result] = concurrent.futures.Future()
+        self._calls.append((function, future))
+        self.wake()
+        try:
+            return future.result(timeout_s)
+        except concurrent.futures.TimeoutError as problem:
+            future.cancel()
+            raise TimeoutError(f'the control loop did not answer in {timeout_s:g} s') from problem
+
+    # --- on the loop's thread ----------------------------------------------------------------------
+
+    def start(self, sessions: Sequence[HostedSession]) -> None:
+        """Release the first tick of each session now."""
+        now_ns = self._clock.now_ns()
+        self._paced = [_Paced(session, now_ns) for session in sessions]
+
+    def stop(self, cause: str) -> None:
+        """Run one last tick of each session that publishes its stop command; then none."""
+        paced, self._paced = self._paced, []
+        for one in paced:
+            one.session.request_stop(cause)
+            self._tick(one, one.release.due_ns, 0, 0)
+
+    def run(self) -> None:
+        """Tick and serve until told to quit."""
+        self._thread = threading.get_ident()
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        _least_timer_slack()
+        while not self._quit:
+            self._serve()
+            if self._quit:
+                break
+            if not self._paced:
+                self._sleep(None)
+                continue
+            try:
+                self._step()
+            except Exception as problem:  # whatever a tick raises, the robot gets its stop command
+                self._abandon(problem)
+
+    def _serve(self) -> None:
+        while self._calls:
+            function, future = self._calls.popleft()
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(function())
+            except Exception as problem:
+                future.set_exception(problem)
+
+    def _step(self) -> None:
+        """Wait for the next release and run its tick; return early when woken."""
+        if self._paced[0].session.trigger is not None:
+            self._lockstep_step()
+            return
+        following = min(self._paced, key=lambda one: one.release.due_ns)
+        due_ns = following.release.due_ns
+        now_ns = self._clock.now_ns()
+        if now_ns < due_ns - following.release.period_ns and self._clock.simulated:
+            following.release.begin(now_ns)  # the simulation went back in time
+            return
+        if now_ns < due_ns:
+            wait_ns = min(due_ns - now_ns, SIM_POLL_NS) if self._clock.simulated else due_ns - now_ns
+            if self._sleep(wait_ns):
+                return
+            now_ns = self._clock.now_ns()
+            if now_ns < due_ns:
+                return
+        self._tick(following, due_ns, now_ns - due_ns, following.release.skipped)
+        following.release.advance(self._clock.now_ns())
+
+    def _tick(self, one: _Paced, due_ns: int, lateness_ns: int, skipped: int) -> None:
+        one.session.tick(due_ns, lateness_ns, skipped, self._clock.ros_now_ns)
+        self.after_tick()
+
+    def _lockstep_step(self) -> None:
+        """Tick every session whose synchronised inputs are complete; else wait for messages."""
+        ticked = False
+        for one in self._paced:
+            stamp_ns = one.session.lockstep_stamp_ns(one.stamp_ns)
+            if stamp_ns is None:
+                continue
+            one.stamp_ns = stamp_ns
+            one.waiting_since_ns = time.monotonic_ns()
+            one.session.tick(stamp_ns, 0, 0, lambda stamp_ns=stamp_ns: stamp_ns)
+            self.after_tick()
+            ticked = True
+        if ticked:
+            return
+        waiting_ns = time.monotonic_ns() - min(one.waiting_since_ns for one in self._paced)
+        if waiting_ns > self._lockstep_timeout_ns:
+            names = ', '.join(
+                one.session.trigger.topic.name for one in self._paced if one.session.trigger)
+            raise LoopFault(
+                f'lockstep: no complete set of inputs for {waiting_ns / 1e9:.0f} s after the last '
+                f'tick; waiting for {names} and what goes with it')
+        self._wait_for_messages(20_000_000)
+
+    def _wait_for_messages(self, timeout_ns: int) -> None:
+        """Block until a synchronised topic has a message, at most for ``timeout_ns``."""
+        subscriptions = [
+            feed.topic.subscription for one in self._paced for feed in one.session.lockstep_feeds]
+        wait_set = rclpy_implementation.WaitSet(
+            len(subscriptions), 0, 0, 0, 0, 0, self._context_handle)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(wait_set)
+            wait_set.clear_entities()
+            for subscription in subscriptions:
+                stack.enter_context(subscription.handle)
+                wait_set.add_subscription(subscription.handle)
+            wait_set.wait(timeout_ns)
+
+    def _sleep(self, duration_ns: int | None) -> bool:
+        """Sleep until woken or over; return whether it was woken."""
+        timeout = None if duration_ns is None else duration_ns * 1e-9
+        ready, _, _ = select.select([self._wake_read], [], [], timeout)
+        if ready:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._wake_read, 4096)
+        return bool(ready)
+
+    def _abandon(self, problem: Exception) -> None:
+        """End every session with its stop command after a tick raised."""
+        paced, self._paced = self._paced, []
+        for one in paced:
+            one.session.request_stop(f'internal error: {problem}')
+            with contextlib.suppress(Exception):  # the one that raised may raise again
+                self._tick(one, one.release.due_ns, 0, 0)
+        self.failed(problem)
+
+    def close(self) -> None:
+        """Close the wake pipe; the loop must have returned."""
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+
+def _nothing() -> None:
+    return
+
+
+def _nothing_of(problem: Exception) -> None:
+    return
+
+
+def _least_timer_slack() -> None:
+    """Ask the kernel to wake this thread as exactly as it can; needs no privilege."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)

@@ -1,0 +1,104 @@
+"""Subscriptions that are drained at the tick instead of calling back."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rclpy.callback_groups import CallbackGroup
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+
+from ..session.tick import Received
+
+
+class PolledGroup(CallbackGroup):
+    """A callback group that no executor ever executes, so that nobody else takes its messages."""
+
+    def can_execute(self, entity: Any) -> bool:
+        """Return False: what is in this group is polled."""
+        return False
+
+    def beginning_execution(self, entity: Any) -> bool:
+        """Return False: what is in this group is polled."""
+        return False
+
+    def ending_execution(self, entity: Any) -> None:
+        """Do nothing: nothing ever begins."""
+
+
+class PolledTopic:
+    """
+    One subscription that is drained on demand; numbers the messages from 1 as they are taken.
+
+    :param node: the node to subscribe with.
+    :param topic: the topic as the wiring writes it.
+    :param message_class: the message's class.
+    :param qos: of the subscription; its depth bounds a drain.
+    """
+
+    def __init__(self, node: Node, topic: str, message_class: type, qos: QoSProfile) -> None:
+        self._node = node
+        self._depth = max(1, qos.depth)
+        self._taken = 0
+        self._sequence: int | None = None
+        self.missed = 0
+        """Messages that the middleware dropped before they could be taken."""
+        self.subscription = node.create_subscription(
+            message_class, topic, _never, qos, callback_group=PolledGroup(), raw=True)
+        self.name: str = self.subscription.topic_name
+
+    def take(self) -> list[Received]:
+        """Return what has arrived since the last call, oldest first, at most the QoS depth."""
+        found: list[Received] = []
+        handle, kind = self.subscription.handle, self.subscription.msg_type
+        with handle:
+            while len(found) < self._depth:
+                taken = handle.take_message(kind, True)
+                if taken is None:
+                    break
+                data, info = taken
+                self._taken += 1
+                found.append(Received(self._taken, _arrival_ns(info), data))
+                self._count_missed(info)
+        return found
+
+    def take_newest(self) -> Received | None:
+        """
+        Return the newest message only, as number 1; for looking before the first tick.
+
+        What was taken before it is forgotten, so that the numbering begins with it.
+        """
+        found = self.take()
+        if not found:
+            return None
+        self._taken = 1
+        self.missed = 0
+        return Received(1, found[-1].arrival_ns, found[-1].data)
+
+    def _count_missed(self, info: Any) -> None:
+        """Count gaps in the publisher's numbering; only sound with a single publisher."""
+        sequence = info.get('publication_sequence_number') if isinstance(info, dict) else None
+        if sequence is None:
+            return
+        if self._sequence is not None and sequence > self._sequence + 1:
+            self.missed += sequence - self._sequence - 1
+        self._sequence = sequence
+
+    def destroy(self) -> None:
+        """Unsubscribe."""
+        self._node.destroy_subscription(self.subscription)
+
+
+def _never(message: Any) -> None:
+    raise AssertionError('a polled subscription was executed')
+
+
+def _arrival_ns(info: Any) -> int:
+    """Return when a message arrived, on the steady clock, from what the middleware tells."""
+    now_ns = time.monotonic_ns()
+    received_ns = info.get('received_timestamp', 0) if isinstance(info, dict) else 0
+    if not received_ns:
+        return now_ns
+    ago_ns = time.time_ns() - received_ns
+    return now_ns - max(0, min(ago_ns, 60_000_000_000))
