@@ -1,0 +1,47 @@
+# Everything a newcomer needs: `make demo` and `make test`. See `make help`.
+
+ROBOT ?= rover
+TORCH ?= 1
+export ROS PYTHON
+
+boot := $(shell for python in python3 python3.12 python3.11 python3.13 python3.10 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2> /dev/null && \
+	echo $$python && break; done)
+ifeq ($(boot),)
+boot := echo 'Python 3.10 to 3.13 is needed and not on PATH. Install it, for instance on Debian \
+or Ubuntu: sudo apt install python3 python3-venv python3-dev' >&2; exit 2;
+endif
+
+environment := $(boot) .ci/environment.py
+torch := $(if $(filter-out 0,$(TORCH)),--torch)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint setup clean
+
+help:
+	@echo 'make demo    a trained policy drives a simulated robot over ROS 2, then the bag is'
+	@echo '             replayed bit for bit; ROBOT=rover (default), arm or pendulum'
+	@echo 'make test    linters and all tests; TORCH=0 leaves out torch and what needs it;'
+	@echo '             TESTS="test/record -k ring" chooses'
+	@echo 'make lint    linters and type checks alone'
+	@echo 'make setup   only what the others need; then, in a shell: . build/jazzy/setup.sh'
+	@echo 'make clean   remove environments and builds'
+	@echo
+	@echo 'ROS=jazzy (default) or kilted chooses the distribution, PYTHON=python3.12 the Python'
+	@echo '(3.10 to 3.13). A ROS 2 that is sourced is used. Nothing is written outside this folder.'
+
+demo:
+	@$(environment) run --steps 4 -- fournex demo $(ROBOT)
+
+test:
+	@$(environment) run --steps $(if $(torch),5,4) $(torch) -- .ci/check $(TESTS)
+
+lint:
+	@$(environment) run -- .ci/lint
+
+setup:
+	@$(environment) prepare
+
+clean:
+	rm -rf build .venv-jazzy .venv-kilted .venv-torch .venv-*-sourced \
+		.mypy_cache .pytest_cache .ruff_cache fournex_runtime.egg-info
