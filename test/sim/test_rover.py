@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,14 @@ def drive(robot: RoverRobot, seconds: float, forward: float, turn: float) -> Non
         if step % period == 0:
             robot.command('cmd_vel', twist(forward, turn))
         robot.step()
+
+
+def drive_ahead_until(condition: Callable[[], bool], robot: RoverRobot) -> None:
+    for _ in range(200):
+        if condition():
+            return
+        drive(robot, 0.05, 0.5, 0.0)
+    pytest.fail('it did not come about within 10 s')
 
 
 def coast(robot: RoverRobot, seconds: float) -> None:
@@ -224,8 +233,7 @@ def test_commands_that_are_not_finite_are_ignored(bad: Any) -> None:
 
 def test_a_goal_is_reached_within_its_radius() -> None:
     robot = staged(start=(0.0, 0.0, 0.0), goals=((1.0, 0.0),))
-    while not robot.outcome().done:
-        drive(robot, 0.05, 0.5, 0.0)
+    drive_ahead_until(lambda: robot.outcome().done, robot)
     outcome = robot.outcome()
     assert outcome.success
     assert outcome.detail['goals_reached'] == 1.0
@@ -241,8 +249,7 @@ def test_a_goal_is_reached_within_its_radius() -> None:
 
 def test_touching_an_obstacle_ends_the_episode() -> None:
     robot = staged((1, 1.0, 0.0, 0.0), start=(0.0, 0.0, 0.0), goals=((2.5, 0.0),))
-    while not robot.outcome().done:
-        drive(robot, 0.05, 0.5, 0.0)
+    drive_ahead_until(lambda: robot.outcome().done, robot)
     outcome = robot.outcome()
     assert not outcome.success
     assert outcome.detail['contact'] == 1.0
@@ -255,8 +262,7 @@ def test_the_base_can_pass_where_a_disc_of_its_size_can() -> None:
     robot = staged(
         (1, 0.0, 0.46, 0.0), (11, 0.0, -0.51, 0.0), start=(-1.0, 0.0, 0.0), goals=((1.0, 0.0),)
     )
-    while not robot.outcome().done:
-        drive(robot, 0.05, 0.5, 0.0)
+    drive_ahead_until(lambda: robot.outcome().done, robot)
     assert robot.outcome().success
 
 
@@ -278,12 +284,10 @@ def test_the_next_goal_appears_when_one_is_reached() -> None:
     pose = robot.sense('goal', 0)
     assert pose.header.frame_id == 'odom'
     assert (pose.pose.position.x, pose.pose.position.y) == goals[0]
-    while robot.revision('goal') == first:
-        drive(robot, 0.05, 0.5, 0.0)
+    drive_ahead_until(lambda: robot.revision('goal') != first, robot)
     assert robot.sense('goal', 0).pose.position.x == 2.0
     assert not robot.outcome().done
-    while not robot.outcome().done:
-        drive(robot, 0.05, 0.5, 0.0)
+    drive_ahead_until(lambda: robot.outcome().done, robot)
     assert robot.outcome().success
     assert robot.outcome().detail['goals_reached'] == 2.0
 
