@@ -17,7 +17,7 @@ from fournex_runtime.sim.pendulum import PendulumRobot
 from fournex_runtime.sim.sensor_messages import float64_array
 
 COMMAND = PendulumRobot.commands[0].topic
-OBSERVATION_SCALE = np.array([1.0, 4.0])
+OBSERVATION_SCALE = np.array([2.0, 10.0])
 """Factors for the positions of cart (m) and pole (rad)."""
 EFFORT_SCALE = 10.0
 """The effort in N of an action of 1."""

@@ -21,6 +21,7 @@ import torch
 from sb3_contrib import RecurrentPPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import VecNormalize
 
 from .env import STEPS, PendulumEnv
 from .export import OnnxPolicy, export, largest_difference
@@ -87,13 +88,15 @@ class KeepBest(BaseCallback):
 
 def train(seed: int, steps: int, out: pathlib.Path) -> RecurrentPPO:
     """Train, write the best policy to ``out/policy.onnx`` and return its model."""
-    envs = make_vec_env(PendulumEnv, n_envs=16, seed=seed, env_kwargs={'noise': 0.001})
+    envs = VecNormalize(
+        make_vec_env(PendulumEnv, n_envs=16, seed=seed, env_kwargs={'noise': 0.001}),
+        norm_obs=False, gamma=0.99)
     model = RecurrentPPO(
-        'MlpLstmPolicy', envs, n_steps=64, batch_size=256, n_epochs=8, gamma=0.99,
-        gae_lambda=0.9, learning_rate=lambda left: 1e-3 * max(left, 0.05), clip_range=0.2,
-        seed=seed, device='cpu',
+        'MlpLstmPolicy', envs, n_steps=128, batch_size=512, n_epochs=8, gamma=0.99,
+        gae_lambda=0.95, learning_rate=lambda left: 1e-3 * max(left, 0.05), clip_range=0.2,
+        target_kl=0.03, seed=seed, device='cpu',
         policy_kwargs={'lstm_hidden_size': 32, 'net_arch': [32], 'log_std_init': -0.5})
-    keep = KeepBest(50_000, out / 'policy.onnx')
+    keep = KeepBest(25_000, out / 'policy.onnx')
     model.learn(steps, callback=keep, progress_bar=True)
     keep.trial()
     model.set_parameters(keep.parameters, exact_match=False)
