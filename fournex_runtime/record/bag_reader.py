@@ -1,0 +1,212 @@
+"""
+Reading a rosbag2 bag (MCAP storage), also one whose writer was killed.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import re
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Any
+
+from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
+
+from ..errors import RecordingError
+from ..pipeline.messages import Messages
+from . import metadata
+from .mcap_file import McapFile, RecordedChannel, RecordedMessage
+
+__all__ = ['BagReader', 'RecordedChannel', 'RecordedMessage']
+
+
+class BagReader:
+    """
+    A bag: the folder of a recording, or a single ``.mcap`` file.
+
+    :param path: the folder or the file.
+    """
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self._path = pathlib.Path(path)
+        self._files: list[McapFile] = []
+        self._channels: dict[str, RecordedChannel] = {}
+        self._problems: list[str] = []
+        self._expected: dict[str, int] | None = None
+
+    def __enter__(self) -> BagReader:
+        """Open the bag; see :meth:`open`."""
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Nothing is held open between two readings."""
+
+    def open(self) -> None:
+        """
+        Find out what is in the bag.
+
+        :raises RecordingError: there is no such bag, it is of another storage, or damaged.
+        """
+        for path in self._find():
+            file = McapFile(path)
+            file.open()
+            self._files.append(file)
+            if file.truncated:
+                self._problems.append(f'{path.name} is cut off')
+            for channel in file.channels:
+                self._add(channel)
+        self._compare_counts()
+
+    @property
+    def path(self) -> pathlib.Path:
+        """Return the folder or file that was given."""
+        return self._path
+
+    @property
+    def channels(self) -> tuple[RecordedChannel, ...]:
+        """Return the topics of the bag."""
+        return tuple(self._channels.values())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return the messages that are in the bag, by topic."""
+        counts = dict.fromkeys(self._channels, 0)
+        for file in self._files:
+            for topic, count in file.counts.items():
+                counts[topic] += count
+        return counts
+
+    @property
+    def expected_counts(self) -> dict[str, int] | None:
+        """Return the messages by topic after ``metadata.yaml``; None where there is none."""
+        return None if self._expected is None else dict(self._expected)
+
+    @property
+    def truncated(self) -> bool:
+        """Return whether the bag was not closed: what it ends with may be lost."""
+        return bool(self._problems)
+
+    @property
+    def problem(self) -> str | None:
+        """Return what is not as it should be, for people to read; None when all is well."""
+        return '; '.join(self._problems) or None
+
+    def messages(self, topics: Iterable[str] | None = None) -> Iterator[RecordedMessage]:
+        """
+        Yield messages in the order in which they lie in the bag.
+
+        :param topics: only these; all when left out.
+        :raises RecordingError: a topic is not in the bag, or a file is damaged.
+        """
+        wanted = None if topics is None else frozenset(topics)
+        for topic in sorted(wanted or ()):
+            if topic not in self._channels:
+                raise RecordingError(
+                    f'topic {topic} is not in {self._path}, which has '
+                    f'{", ".join(sorted(self._channels)) or "none"}')
+        return self._messages(wanted)
+
+    def types(self) -> Messages:
+        """
+        Return the message types, made from nothing but the definitions in the bag.
+
+        :raises RecordingError: a definition cannot be understood, or two contradict each other.
+        """
+        typestore = get_typestore(Stores.EMPTY)
+        for channel in self._channels.values():
+            try:
+                typestore.register(_parsed(channel))
+            except Exception as problem:  # the parser and the store have errors of many kinds
+                raise RecordingError(
+                    f'{self._path}: the definition of {channel.type} ({channel.topic}) cannot be '
+                    f'used: {problem}') from problem
+        return Messages(typestore)
+
+    def _messages(self, wanted: frozenset[str] | None) -> Iterator[RecordedMessage]:
+        for file in self._files:
+            yield from file.messages(wanted)
+
+    def _find(self) -> list[pathlib.Path]:
+        """Return the bag's files, oldest first."""
+        if self._path.is_file():
+            if self._path.suffix == '.db3':
+                raise RecordingError(_other_storage(self._path, 'sqlite3'))
+            return [self._path]
+        if not self._path.is_dir():
+            raise RecordingError(f'{self._path}: there is no such folder or file')
+        if (self._path / metadata.FILE_NAME).exists():
+            return self._listed(metadata.read(self._path))
+        found = sorted(self._path.glob('*.mcap'), key=_split_number)
+        if not found and any(self._path.glob('*.db3')):
+            raise RecordingError(_other_storage(self._path, 'sqlite3'))
+        if not found:
+            raise RecordingError(
+                f'{self._path} is not a bag: it holds neither {metadata.FILE_NAME} nor an .mcap '
+                'file')
+        self._problems.append(f'{metadata.FILE_NAME} is missing, so the recorder did not finish')
+        return found
+
+    def _listed(self, information: dict[str, Any]) -> list[pathlib.Path]:
+        storage = information.get('storage_identifier')
+        if storage != 'mcap':
+            raise RecordingError(_other_storage(self._path, str(storage)))
+        if information.get('compression_mode') not in (None, '', 'none', 'NONE'):
+            raise RecordingError(
+                f'{self._path} is compressed by {information["compression_mode"]}, which is not '
+                'supported. Rewrite it with: ros2 bag convert')
+        try:
+            names = [pathlib.PurePath(name).name for name in information['relative_file_paths']]
+            self._expected = {
+                topic['topic_metadata']['name']: int(topic['message_count'])
+                for topic in information['topics_with_message_count']
+            }
+        except (KeyError, TypeError, ValueError) as problem:
+            raise RecordingError(
+                f'{self._path / metadata.FILE_NAME} lacks a field that rosbag2 writes: '
+                f'{problem}') from problem
+        if not names:
+            raise RecordingError(f'{self._path} has no .mcap file: its metadata lists none')
+        for name in names:
+            if not (self._path / name).is_file():
+                raise RecordingError(f'{self._path} lacks {name}, which its metadata lists')
+        return [self._path / name for name in names]
+
+    def _add(self, channel: RecordedChannel) -> None:
+        known = self._channels.setdefault(channel.topic, channel)
+        if (known.type, known.definition) != (channel.type, channel.definition):
+            raise RecordingError(
+                f'{self._path}: {channel.topic} changes from {known.type} to {channel.type}, or '
+                'to another definition of it')
+
+    def _compare_counts(self) -> None:
+        if self._expected is None:
+            return
+        counts = self.counts
+        missing = {
+            topic: expected - counts.get(topic, 0)
+            for topic, expected in self._expected.items() if expected > counts.get(topic, 0)
+        }
+        if missing:
+            listed = ', '.join(f'{count} of {topic}' for topic, count in missing.items())
+            self._problems.append(f'{metadata.FILE_NAME} has more messages: {listed}')
+
+
+def _parsed(channel: RecordedChannel) -> Any:
+    if channel.encoding == 'ros2idl':
+        return get_types_from_idl(channel.definition)
+    return get_types_from_msg(channel.definition, channel.type)
+
+
+def _other_storage(path: pathlib.Path, storage: str) -> str:
+    return (
+        f'{path} is a bag of storage {storage!r}; only mcap is read. '
+        'Convert it with: ros2 bag convert')
+
+
+def _split_number(path: pathlib.Path) -> tuple[str, int]:
+    match = re.fullmatch(r'(.*?)_?(\d+)', path.stem)
+    return (path.stem, 0) if match is None else (match.group(1), int(match.group(2)))

@@ -1,0 +1,205 @@
+"""
+Reading one MCAP file from the front, whole or cut off.
+
+The summary at the end of a file says what is in it without reading it; a file whose writer was
+killed has none, and is read through once instead. Where a file is cut off reading ends with the
+last whole chunk; a file that has its end and is wrong before it is an error.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Iterator
+from typing import IO, Any, cast
+
+from mcap.exceptions import EndOfFile, McapError
+from mcap.reader import SeekingReader
+from mcap.records import Channel, Header, Message, Schema
+from mcap.stream_reader import StreamReader
+
+from ..errors import RecordingError
+
+MAGIC = b'\x89MCAP0\r\n'
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordedChannel:
+    """
+    A topic of a bag as the bag describes it.
+
+    :param topic: name.
+    :param type: message type.
+    :param definition: text of the type and all types it is made of.
+    :param encoding: language of the definition: ``ros2msg`` or ``ros2idl``.
+    :param metadata: what the writer noted: ``offered_qos_profiles``, ``topic_type_hash``.
+    """
+
+    topic: str
+    type: str
+    definition: str
+    encoding: str
+    metadata: dict[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordedMessage:
+    """
+    One message of a bag.
+
+    :param topic: its topic.
+    :param sequence: its number as the writer gave it, 32 bits.
+    :param log_time_ns: when it was received, nanoseconds since the Unix epoch.
+    :param publish_time_ns: when it was published, nanoseconds since the Unix epoch.
+    :param data: its CDR bytes.
+    """
+
+    topic: str
+    sequence: int
+    log_time_ns: int
+    publish_time_ns: int
+    data: bytes
+
+
+class _ExactStream:
+    """A stream that ends with an error and not with fewer bytes than were asked for."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def read(self, length: int) -> bytes:
+        data = self._stream.read(length)
+        if len(data) < length:
+            raise EndOfFile()
+        return data
+
+
+class McapFile:
+    """
+    One MCAP file of ROS 2 messages.
+
+    :param path: the file.
+    """
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self._path = path
+        self.channels: list[RecordedChannel] = []
+        self.counts: dict[str, int] = {}
+        self.truncated = False
+
+    def open(self) -> None:
+        """
+        Find out what is in the file.
+
+        :raises RecordingError: it cannot be read, is not MCAP, or does not hold ROS 2 messages.
+        """
+        try:
+            with self._path.open('rb') as stream:
+                self._check_beginning(stream)
+                self.truncated = not _has_end(stream)
+                if self.truncated or not self._read_summary(stream):
+                    self._read_through(stream)
+        except OSError as problem:
+            raise RecordingError(f'{self._path} cannot be read: {problem.strerror}') from problem
+
+    def messages(self, topics: frozenset[str] | None = None) -> Iterator[RecordedMessage]:
+        """
+        Yield messages in the order in which they lie in the file.
+
+        :param topics: only these; all when left out.
+        :raises RecordingError: the file is damaged.
+        """
+        names: dict[int, str] = {}
+        with self._path.open('rb') as stream:
+            for record in self._records(stream):
+                if isinstance(record, Channel):
+                    names[record.id] = record.topic
+                elif isinstance(record, Message):
+                    topic = names[record.channel_id]
+                    if topics is None or topic in topics:
+                        yield RecordedMessage(
+                            topic, record.sequence, record.log_time, record.publish_time,
+                            record.data)
+
+    def _check_beginning(self, stream: IO[bytes]) -> None:
+        beginning = stream.read(len(MAGIC))
+        if not beginning:
+            raise RecordingError(f'{self._path} is empty')
+        if beginning != MAGIC:
+            raise RecordingError(f'{self._path} is not an MCAP file')
+        stream.seek(0)
+        header = next(self._records(stream), None)
+        if not isinstance(header, Header):
+            raise RecordingError(f'{self._path} is cut off before its header')
+        if header.profile != 'ros2':
+            raise RecordingError(
+                f'{self._path} does not hold ROS 2 messages: its profile is {header.profile!r}')
+
+    def _read_summary(self, stream: IO[bytes]) -> bool:
+        stream.seek(0)
+        try:
+            summary = SeekingReader(stream).get_summary()
+        except Exception as problem:  # mcap lets through what struct and its codecs raise
+            raise self._damaged(problem) from problem
+        if summary is None or summary.statistics is None:
+            return False
+        if any(one.schema_id not in summary.schemas for one in summary.channels.values()) or (
+                summary.statistics.channel_count != len(summary.channels)):
+            return False  # a summary need not repeat what the data section says
+        for channel in summary.channels.values():
+            self._add(channel, summary.schemas.get(channel.schema_id))
+            self.counts[channel.topic] += summary.statistics.channel_message_counts.get(
+                channel.id, 0)
+        return True
+
+    def _read_through(self, stream: IO[bytes]) -> None:
+        stream.seek(0)
+        schemas: dict[int, Schema] = {}
+        names: dict[int, str] = {}
+        for record in self._records(stream):
+            if isinstance(record, Schema):
+                schemas[record.id] = record
+            elif isinstance(record, Channel) and record.id not in names:
+                names[record.id] = record.topic
+                self._add(record, schemas.get(record.schema_id))
+            elif isinstance(record, Message):
+                self.counts[names[record.channel_id]] += 1
+
+    def _add(self, channel: Channel, schema: Schema | None) -> None:
+        if schema is None:
+            raise RecordingError(
+                f'{self._path}: topic {channel.topic} comes without its message definition')
+        if channel.topic not in self.counts:
+            self.counts[channel.topic] = 0
+            self.channels.append(RecordedChannel(
+                channel.topic, schema.name, schema.data.decode(), schema.encoding,
+                dict(channel.metadata)))
+
+    def _records(self, stream: IO[bytes]) -> Iterator[Any]:
+        """Yield the records; a cut-off file ends where it is cut off."""
+        reader = StreamReader(cast(IO[bytes], _ExactStream(stream)), validate_crcs=True)
+        records = reader.records
+        while True:
+            try:
+                record = next(records, None)
+            except Exception as problem:  # mcap lets through what struct and its codecs raise
+                if self.truncated:
+                    return
+                raise self._damaged(problem) from problem
+            if record is None:
+                return
+            yield record
+
+    def _damaged(self, problem: Exception) -> RecordingError:
+        if isinstance(problem, (McapError, ValueError)) and str(problem):
+            return RecordingError(f'{self._path} is damaged: {problem}')
+        return RecordingError(f'{self._path} is damaged: {type(problem).__name__} {problem}')
+
+
+def _has_end(stream: IO[bytes]) -> bool:
+    stream.seek(0, 2)
+    size = stream.tell()
+    if size < 2 * len(MAGIC):
+        return False
+    stream.seek(size - len(MAGIC))
+    return stream.read(len(MAGIC)) == MAGIC

@@ -1,0 +1,147 @@
+"""
+``metadata.yaml`` of a rosbag2 bag, format version 9.
+
+The fields and their order are those of rosbag2's ``rosbag2_storage/yaml.hpp``; the same text
+without its outermost key is the ``serialized_metadata`` of the MCAP metadata record ``rosbag2``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from ..errors import RecordingError
+from .channel import DescribedChannel, QosProfile
+
+FILE_NAME = 'metadata.yaml'
+FORMAT_VERSION = 9
+
+_ROOT = 'rosbag2_bagfile_information'
+_NEVER = {'sec': 9223372036, 'nsec': 854775807}  # RMW_DURATION_INFINITE
+_NO_START_NS = 2**63 - 1  # rosbag2's starting time of a bag without messages
+
+
+@dataclasses.dataclass(frozen=True)
+class BagExtent:
+    """
+    How much is in a bag.
+
+    :param counts: messages of each channel, in the order of the channels.
+    :param start_ns: least log time, nanoseconds since the Unix epoch; None without messages.
+    :param end_ns: greatest log time; None without messages.
+    """
+
+    counts: Sequence[int]
+    start_ns: int | None
+    end_ns: int | None
+
+
+def qos_plain(qos: QosProfile) -> dict[str, Any]:
+    """Return a QoS profile as rosbag2 writes it; what we do not set has ROS 2's default."""
+    return {
+        'history': qos.history,
+        'depth': qos.depth,
+        'reliability': qos.reliability,
+        'durability': qos.durability,
+        'deadline': dict(_NEVER),
+        'lifespan': dict(_NEVER),
+        'liveliness': 'automatic',
+        'liveliness_lease_duration': dict(_NEVER),
+        'avoid_ros_namespace_conventions': False,
+    }
+
+
+def to_yaml(plain: Any) -> str:
+    """Return block-style YAML with the keys in the order given."""
+    text: str = yaml.safe_dump(
+        plain, sort_keys=False, default_flow_style=False, allow_unicode=True)
+    return text
+
+
+def bag_information(
+    channels: Sequence[DescribedChannel], extent: BagExtent, file_name: str,
+) -> dict[str, Any]:
+    """
+    Return what rosbag2 wants to know about a bag of one file.
+
+    :param channels: the topics.
+    :param extent: how much is in it.
+    :param file_name: name of the MCAP file in the bag's folder.
+    """
+    start_ns = _NO_START_NS if extent.start_ns is None else extent.start_ns
+    duration_ns = 0 if extent.end_ns is None else extent.end_ns - start_ns
+    total = sum(extent.counts)
+    return {
+        'version': FORMAT_VERSION,
+        'storage_identifier': 'mcap',
+        'duration': {'nanoseconds': duration_ns},
+        'starting_time': {'nanoseconds_since_epoch': start_ns},
+        'message_count': total,
+        'topics_with_message_count': [
+            {
+                'topic_metadata': {
+                    'name': described.channel.topic,
+                    'type': described.channel.type,
+                    'serialization_format': 'cdr',
+                    'offered_qos_profiles': [qos_plain(described.channel.qos)],
+                    'type_description_hash': described.type_hash,
+                },
+                'message_count': count,
+            }
+            for described, count in zip(channels, extent.counts)
+        ],
+        'compression_format': '',
+        'compression_mode': '',
+        'relative_file_paths': [file_name],
+        'files': [{
+            'path': file_name,
+            'starting_time': {'nanoseconds_since_epoch': start_ns},
+            'duration': {'nanoseconds': duration_ns},
+            'message_count': total,
+        }],
+        'custom_data': {},
+        'ros_distro': os.environ.get('ROS_DISTRO', 'unknown'),
+    }
+
+
+def write(folder: pathlib.Path, information: dict[str, Any]) -> None:
+    """
+    Write ``metadata.yaml``, so that it is there whole or not at all.
+
+    :param folder: the bag.
+    :param information: from :func:`bag_information`.
+    :raises OSError: it cannot be written.
+    """
+    draft = folder / f'.{FILE_NAME}.tmp'
+    try:
+        with draft.open('w', encoding='utf-8') as file:
+            file.write(to_yaml({_ROOT: information}))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(folder / FILE_NAME)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def read(folder: pathlib.Path) -> dict[str, Any]:
+    """
+    Return what ``metadata.yaml`` of a bag says.
+
+    :param folder: the bag.
+    :raises RecordingError: it cannot be read, or is not rosbag2's.
+    """
+    file = folder / FILE_NAME
+    try:
+        root = yaml.safe_load(file.read_text(encoding='utf-8'))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
+        raise RecordingError(f'{file} cannot be read: {problem}') from problem
+    information = root.get(_ROOT) if isinstance(root, dict) else None
+    if not isinstance(information, dict):
+        raise RecordingError(f'{file} is not the metadata of a rosbag2 bag: it lacks {_ROOT!r}')
+    return information

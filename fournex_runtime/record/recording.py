@@ -1,0 +1,257 @@
+"""
+The runtime's handle on a recording: starts the recorder process and feeds it, never waiting.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import MessageError, RecordingError
+from ..pipeline.messages import Messages
+from .channel import Channel, DescribedChannel
+from .recorder_process import RecorderProcess
+from .recorder_status import RecorderStatus
+from .ring import RingHandles, RingWriter
+
+RING_BYTES = 64 * 1024 * 1024
+_LIFE_CHECK_COMMITS = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """
+    What became of a recording.
+
+    :param folder: the bag.
+    :param complete: the bag is closed as rosbag2 closes one: summary and ``metadata.yaml``. A
+        bag that the disk had no more room for can be complete, too, and end early.
+    :param problem: what stopped the recording, or None.
+    :param written: messages in the bag by topic.
+    :param dropped: messages that were handed to the recording and are not in the bag, by topic.
+    """
+
+    folder: pathlib.Path
+    complete: bool
+    problem: str | None
+    written: dict[str, int]
+    dropped: dict[str, int]
+
+
+class Recording:
+    """
+    One bag being written by a process of its own.
+
+    ``write`` and ``commit`` cost a few microseconds and never block; what the ring has no room for
+    is counted. A recorder that dies or finds the disk full stops nothing but itself. ``write`` and
+    ``commit`` belong to one thread; the properties can be read from any.
+
+    :param folder: the bag; it must not exist.
+    :param channels: the topics; ``write`` names them by index.
+    :param messages: the message types of the channels.
+    :param ring_bytes: memory between the two processes; a message can have half of it.
+    :param compression: of the chunks: ``zstd``, ``lz4`` or ``none``.
+    :param cpus: processors that the recorder may use; those of the caller when left out.
+    """
+
+    def __init__(
+        self, folder: pathlib.Path, channels: Sequence[Channel], *, messages: Messages,
+        ring_bytes: int = RING_BYTES, compression: str = 'zstd',
+        cpus: Sequence[int] | None = None,
+    ) -> None:
+        self._folder = pathlib.Path(os.path.abspath(folder))
+        self._channels = tuple(channels)
+        self._messages = messages
+        self._ring_bytes = ring_bytes
+        self._compression = compression
+        self._cpus = None if cpus is None else sorted(cpus)
+        self._accepted = [0] * len(self._channels)
+        self._refused = [0] * len(self._channels)
+        self._commits = 0
+        self._open = False
+        self._process = RecorderProcess()
+        self._resources = contextlib.ExitStack()
+        self._status: RecorderStatus | None = None
+        self._ring: RingWriter | None = None
+        self._summary: Summary | None = None
+
+    @property
+    def folder(self) -> pathlib.Path:
+        """Return the bag's folder, absolute."""
+        return self._folder
+
+    @property
+    def pid(self) -> int | None:
+        """Return the recorder's process id, or None before it was started."""
+        return self._process.pid
+
+    def start(self, timeout_s: float = 10.0) -> None:
+        """
+        Start the recorder and wait until the bag is open.
+
+        :param timeout_s: how long to wait.
+        :raises RecordingError: the bag or the recorder cannot be had; nothing is left behind.
+        """
+        if self._process.pid is not None:
+            raise RecordingError(f'the recording to {self._folder} was started before')
+        described = self._describe()
+        try:
+            with contextlib.ExitStack() as resources:
+                self._start(described, timeout_s, resources)
+                self._resources = resources.pop_all()
+        except OSError as problem:
+            raise RecordingError(f'the recorder cannot be started: {problem}') from problem
+        self._open = True
+
+    def write(
+        self, channel: int, data: bytes | memoryview, *, log_time_ns: int, publish_time_ns: int,
+        sequence: int,
+    ) -> bool:
+        """
+        Hand one message to the recorder; it goes with the next :meth:`commit`.
+
+        :param channel: index of its channel.
+        :param data: its CDR bytes; copied.
+        :param log_time_ns: when it was received, nanoseconds since the Unix epoch.
+        :param publish_time_ns: when it was published, nanoseconds since the Unix epoch.
+        :param sequence: take index of an input, publish index of a command; 32 bits are kept.
+        :return: False when it was dropped, and counted.
+        :raises IndexError: there is no such channel.
+        """
+        accepted = self._accepted[channel] + 1
+        if self._open and self._ring is not None and self._ring.write(
+                channel, data, log_time_ns, publish_time_ns, sequence):
+            self._accepted[channel] = accepted
+            return True
+        self._refused[channel] += 1
+        return False
+
+    def commit(self) -> None:
+        """Make what was written visible to the recorder, and notice when it has given up."""
+        if not self._open or self._ring is None or self._status is None:
+            return
+        self._ring.commit()
+        self._commits += 1
+        if self._status.failed:
+            self._open = False
+        elif self._commits % _LIFE_CHECK_COMMITS == 0:
+            self._open = self.alive()
+
+    def alive(self) -> bool:
+        """Return whether the recorder process runs."""
+        return self._process.alive()
+
+    @property
+    def problem(self) -> str | None:
+        """Return what stopped the recording, or None."""
+        if self._summary is not None:
+            return self._summary.problem
+        if self._status is None:
+            return None
+        if self._status.failed:
+            return self._status.problem
+        return None if self.alive() else f'the recorder {self._process.ending()}'
+
+    @property
+    def written(self) -> dict[str, int]:
+        """Return the messages in the file so far, by topic."""
+        if self._summary is not None:
+            return dict(self._summary.written)
+        return self._by_topic(self._written())
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Return the messages that will not be in the bag, as far as known now, by topic."""
+        if self._summary is not None:
+            return dict(self._summary.dropped)
+        return self._by_topic(self._refused if self.problem is None else self._lost())
+
+    def close(self, timeout_s: float = 10.0) -> Summary:
+        """
+        Let the recorder write what is left and finish the bag, and end it.
+
+        :param timeout_s: after that the recorder is killed; what it had flushed stays readable.
+        :return: what became of the recording; the same when called again.
+        :raises RecordingError: the recording was not started.
+        """
+        if self._summary is not None:
+            return self._summary
+        if self._status is None:
+            raise RecordingError(f'the recording to {self._folder} was not started')
+        self.commit()
+        self._open = False
+        problem = self.problem
+        if not self._process.finish(timeout_s) and problem is None:
+            problem = f'the recorder {self._process.ending()} before it finished the bag'
+        complete = self._status.closed
+        if not complete and problem is None:
+            problem = f'the recorder {self._process.ending()} and left the bag unfinished'
+        self._summary = Summary(
+            folder=self._folder,
+            complete=complete,
+            problem=self._status.problem or problem,
+            written=self._by_topic(self._written()),
+            dropped=self._by_topic(self._lost()),
+        )
+        self._ring = self._status = None
+        self._resources.close()
+        return self._summary
+
+    def _start(
+        self, described: Sequence[DescribedChannel], timeout_s: float,
+        resources: contextlib.ExitStack,
+    ) -> None:
+        handles = RingHandles.create(self._ring_bytes)
+        resources.callback(handles.close)
+        ring = RingWriter(handles)
+        resources.callback(ring.close)
+        status_memory, status = RecorderStatus.create(len(described))
+        resources.callback(os.close, status_memory)
+        resources.callback(status.close)
+        self._process.start(
+            {
+                'folder': str(self._folder),
+                'compression': self._compression,
+                'channels': [channel.to_plain() for channel in described],
+                'ring': dataclasses.asdict(handles),
+                'status': status_memory,
+                'cpus': self._cpus,
+            },
+            [*handles.descriptors, status_memory], timeout_s)
+        self._ring, self._status = ring, status
+
+    def _describe(self) -> list[DescribedChannel]:
+        """Return the channels with their definitions; refuse what cannot be recorded."""
+        seen: set[str] = set()
+        for channel in self._channels:
+            if not channel.topic.startswith('/'):
+                raise RecordingError(f'topic {channel.topic!r} is not fully qualified')
+            if channel.topic in seen:
+                raise RecordingError(f'topic {channel.topic} is recorded twice')
+            seen.add(channel.topic)
+        return [self._described(channel) for channel in self._channels]
+
+    def _described(self, channel: Channel) -> DescribedChannel:
+        try:
+            self._messages.ensure(channel.type)
+        except MessageError as problem:
+            raise RecordingError(f'{channel.topic} cannot be recorded: {problem}') from problem
+        typestore: Any = self._messages.typestore
+        definition, _ = typestore.generate_msgdef(channel.type, ros_version=2)
+        return DescribedChannel(channel, definition, typestore.hash_rihs01(channel.type))
+
+    def _written(self) -> list[int]:
+        return [0] * len(self._channels) if self._status is None else self._status.written
+
+    def _lost(self) -> list[int]:
+        return [
+            accepted + refused - written
+            for accepted, refused, written in zip(self._accepted, self._refused, self._written())
+        ]
+
+    def _by_topic(self, counts: Sequence[int]) -> dict[str, int]:
+        return {channel.topic: count for channel, count in zip(self._channels, counts)}
