@@ -53,7 +53,8 @@ class ActionTerm:
 
     def command(self, clipped: Vector) -> Vector:
         """Return the commanded values, in the unit of the term."""
-        return clipped * self._scale + self._offset
+        command: Vector = clipped * self._scale + self._offset
+        return command
 
 
 def _header(messages: Messages, frame: str, ros_ns: int) -> Any:
@@ -107,7 +108,8 @@ def _joint_state_encoder(term: Term, target: Target, messages: Messages) -> Enco
     field = _JOINT_STATE_FIELDS[term.kind]
 
     def encode(values: Vector, ros_ns: int) -> bytes:
-        arrays = dict.fromkeys(('position', 'velocity', 'effort'), np.empty(0))
+        arrays: dict[str, Vector] = dict.fromkeys(
+            ('position', 'velocity', 'effort'), np.empty(0))
         arrays[field] = values
         header = _header(messages, target.frame, ros_ns)
         return messages.encode(
@@ -129,7 +131,7 @@ def _trajectory_encoder(term: Term, target: Target, messages: Messages) -> Encod
     field = _TRAJECTORY_FIELDS[term.kind]
 
     def encode(values: Vector, ros_ns: int) -> bytes:
-        arrays = dict.fromkeys(
+        arrays: dict[str, Vector] = dict.fromkeys(
             ('positions', 'velocities', 'accelerations', 'effort'), np.empty(0))
         arrays[field] = values
         # A zero stamp: the trajectory begins when it arrives (trajectory_msgs/JointTrajectory).

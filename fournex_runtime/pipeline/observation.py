@@ -146,7 +146,7 @@ class ObservationPipeline:
         following: dict[str, Vector] = {}
         inputs = {}
         for name, plans in self._inputs.items():
-            parts = []
+            parts: list[Vector] = []
             for plan in plans:
                 present = plan.present(messages, last_action)
                 term = plan.term
@@ -169,7 +169,7 @@ class ObservationPipeline:
 
 def normalise(vector: Vector, mean: Vector, var: Vector, settings: Normalisation) -> Vector:
     """Return ``clip((x - mean) / sqrt(var + epsilon))`` (VecNormalize.normalize_obs)."""
-    scaled = (vector - mean) / np.sqrt(var + settings.epsilon)
+    scaled: Vector = (vector - mean) / np.sqrt(var + settings.epsilon)
     return np.clip(scaled, -settings.clip, settings.clip)
 
 

@@ -322,6 +322,15 @@ class Engine:
             last_action, history = self._no_action(), self._pipeline.initial_history()
         return _Act(Mode.STANDBY, '', None, (), request.recurrent, history, last_action)
 
+    def last_action(self, outputs: Arrays) -> LastAction:
+        """Return what ``last_action`` terms see after these outputs of the artifact."""
+        raw = np.concatenate(
+            [outputs[spec.name][0] for spec in self._signature.outputs]).astype(np.float64)
+        starts = np.cumsum([action.term.size for action in self._actions])[:-1]
+        clipped = [action.clip(part) for action, part in zip(
+            self._actions, np.split(raw, starts))]
+        return LastAction(raw, np.concatenate(clipped))
+
     def _policy_action(self, request: Request, answer: Answer, state: SessionState) -> _Act:
         observation = request.observation
         assert observation is not None
@@ -330,17 +339,16 @@ class Engine:
         if answer.kind is not AnswerKind.RESULT:
             raise _Unusable(Fault.FAILED, answer.problem)
         self._check_answer(answer)
-        raw = np.concatenate(
-            [answer.outputs[spec.name][0] for spec in self._signature.outputs]).astype(np.float64)
-        safe, limited, clipped = [], [], []
+        action = self.last_action(answer.outputs)
+        safe: list[Vector] = []
+        limited: list[str] = []
         start = 0
-        for index, (action, gate) in enumerate(zip(self._actions, self._gates)):
-            values = action.clip(raw[start:start + action.term.size])
-            start += action.term.size
-            clipped.append(values)
+        for index, (term, gate) in enumerate(zip(self._actions, self._gates)):
+            values = action.clipped[start:start + term.term.size]
+            start += term.term.size
             last = None if state.last_safe is None else state.last_safe[index]
             try:
-                passed, touched = gate.check(action.command(values), last)
+                passed, touched = gate.check(term.command(values), last)
             except NonFiniteCommand as problem:
                 raise _Unusable(Fault.NON_FINITE, str(problem)) from problem
             safe.append(passed)
@@ -352,7 +360,7 @@ class Engine:
             limited=tuple(limited),
             recurrent=answer.state,
             history=observation.history,
-            last_action=LastAction(raw, np.concatenate(clipped)),
+            last_action=action,
         )
 
     def _check_answer(self, answer: Answer) -> None:

@@ -225,7 +225,8 @@ class _SessionReader:
         section = self._section.section('outputs')
         terms = {term.name: term for term in self._contract.action_terms}
         self._check_terms(section, terms, 'action term')
-        targets, stops = [], []
+        targets: list[Target] = []
+        stops: list[StopCommand] = []
         for term in terms.values():
             one = section.section(term.name)
             target = Target(

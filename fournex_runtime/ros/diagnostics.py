@@ -1,0 +1,129 @@
+"""
+Diagnostics of the sessions on ``/diagnostics``.
+
+``diagnostic_updater`` does it where it is installed (it comes with ROS 2, not from PyPI); else
+:class:`PlainUpdater` stands in with the part of its interface that is used here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.node import Node
+
+from ..session.tick import Mode
+from .hosted import HostedSession
+
+LEVELS = {
+    Mode.STANDBY: DiagnosticStatus.OK,
+    Mode.POLICY: DiagnosticStatus.OK,
+    Mode.FALLBACK: DiagnosticStatus.WARN,
+    Mode.STOPPED: DiagnosticStatus.ERROR,
+}
+
+
+class PlainStatus(DiagnosticStatus):  # type: ignore[misc]
+    """A status that fills in as ``diagnostic_updater.DiagnosticStatusWrapper`` does."""
+
+    def summary(self, level: bytes, message: str) -> None:
+        """Set level and message."""
+        self.level = level
+        self.message = message
+
+    def add(self, key: str, value: str) -> None:
+        """Add a value."""
+        self.values.append(KeyValue(key=key, value=value))
+
+
+class PlainUpdater:
+    """
+    Publishes the status of its tasks once a second.
+
+    :param node: the node to publish with.
+    :param period: seconds between two publications.
+    """
+
+    def __init__(self, node: Node, period: float = 1.0) -> None:
+        self._node = node
+        self._tasks: list[tuple[str, Callable[[Any], Any]]] = []
+        self._hardware_id = ''
+        self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 1)
+        self._timer = node.create_timer(period, self.update)
+
+    def setHardwareID(self, hardware_id: str) -> None:  # noqa: N802 - diagnostic_updater's name
+        """Set the hardware id of every status."""
+        self._hardware_id = hardware_id
+
+    def add(self, name: str, task: Callable[[Any], Any]) -> None:
+        """Add a task that fills in a status."""
+        self._tasks.append((name, task))
+
+    def removeByName(self, name: str) -> bool:  # noqa: N802 - diagnostic_updater's name
+        """Remove a task."""
+        before = len(self._tasks)
+        self._tasks = [task for task in self._tasks if task[0] != name]
+        return len(self._tasks) != before
+
+    def update(self) -> None:
+        """Publish the status of every task now."""
+        array = DiagnosticArray()
+        array.header.stamp = self._node.get_clock().now().to_msg()
+        for name, task in list(self._tasks):
+            status = PlainStatus(
+                name=f'{self._node.get_name()}: {name}', hardware_id=self._hardware_id)
+            task(status)
+            array.status.append(status)
+        self._publisher.publish(array)
+
+
+def make_updater(node: Node) -> Any:
+    """Return ``diagnostic_updater``'s updater where it is installed, else the stand-in."""
+    try:
+        from diagnostic_updater import Updater
+    except ImportError:
+        return PlainUpdater(node)
+    return Updater(node)
+
+
+def fill_status(status: Any, session: HostedSession, active: bool, dropped: int) -> Any:
+    """
+    Fill in the diagnostic status of a session.
+
+    :param status: a ``DiagnosticStatusWrapper``.
+    :param session: the session.
+    :param active: whether its runtime is active.
+    :param dropped: messages that its recording could not keep.
+    """
+    if not active:
+        status.summary(DiagnosticStatus.OK, 'inactive')
+        return status
+    state, figures = session.state, session.statistics.summary()
+    level, words = LEVELS[state.mode], state.mode.name.lower()
+    if state.cause:
+        words = f'{words}: {state.cause}'
+    if level == DiagnosticStatus.OK and dropped:
+        level, words = DiagnosticStatus.WARN, f'{words}; the recording lost {dropped} messages'
+    status.summary(level, words)
+    values: Sequence[tuple[str, str]] = [
+        ('policy', session.engine.contract.reference),
+        ('mode', state.mode.name.lower()),
+        ('cause', state.cause),
+        ('period [ms]', f'{session.period_ns / 1e6:.3f}'),
+        ('rate [Hz]', f'{figures.rate:.3f}'),
+        ('lateness p50 [ms]', f'{figures.lateness_p50 * 1e3:.3f}'),
+        ('lateness p99 [ms]', f'{figures.lateness_p99 * 1e3:.3f}'),
+        ('lateness max [ms]', f'{figures.lateness_max * 1e3:.3f}'),
+        ('inference p50 [ms]', f'{figures.infer_p50 * 1e3:.3f}'),
+        ('inference p99 [ms]', f'{figures.infer_p99 * 1e3:.3f}'),
+        ('ticks', str(figures.ticks)),
+        ('overruns', str(figures.overruns)),
+        ('faults', str(figures.faults)),
+        ('recording dropped', str(dropped)),
+        *((f'age of {source.topic} [ms]', f'{age / 1e6:.1f}' if age >= 0 else 'no message yet')
+          for source, age in zip(session.engine.wiring.sources, session.ages_ns)),
+    ]
+    for key, value in values:
+        status.add(key, value)
+    return status

@@ -1,0 +1,278 @@
+"""
+The runtime as a managed (lifecycle) node.
+
+=============  =====================================================================================
+configure      read the wiring, load and check the policy bundles, warm the policies up
+activate       check the live graph, subscribe, start recording, release the first tick
+deactivate     publish the stop commands, close the recording, unsubscribe
+cleanup        forget the policies
+=============  =====================================================================================
+
+Each transition is all or nothing over all sessions of the wiring.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import threading
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.qos import QoSProfile
+
+from fournex_msgs.srv import ResetEpisode, StopSession
+
+from ..errors import FournexError
+from ..pipeline.messages import messages
+from ..policy.backend import load_backend, warm_up
+from ..session.engine import Engine
+from ..session.wiring import Wiring, load_wiring
+from .activation import Activation, Settings
+from .diagnostics import fill_status, make_updater
+from .events import STATUS_TYPE, encode_status
+from .graph import message_class
+from .hosted import HostedSession
+from .loop import Clock, Loop
+
+STATUS_PERIOD_S = 0.2
+
+_SUCCESS = TransitionCallbackReturn.SUCCESS
+_FAILURE = TransitionCallbackReturn.FAILURE
+
+_PARAMETERS: tuple[tuple[str, Any, str], ...] = (
+    ('wiring', '', 'path of the wiring file'),
+    ('bundle', '', 'policy bundle to use instead of the one that the wiring names'),
+    ('record', '', 'folder in which each activation records a bag of its own; empty: none'),
+    ('frame_prefix', '', "put before the contract's and the wiring's frame names, such as r1/"),
+    ('autostart', True, 'configure and activate at the start, without a lifecycle manager'),
+    ('exit_with_parent', False, 'end, with the stop commands, when the parent process is gone'),
+)
+
+
+class RuntimeNode(LifecycleNode):  # type: ignore[misc]
+    """Hosts the sessions of one wiring."""
+
+    def __init__(self) -> None:
+        super().__init__('fournex', callback_group=ReentrantCallbackGroup())
+        for name, default, description in _PARAMETERS:
+            self.declare_parameter(name, default, ParameterDescriptor(description=description))
+        self.declare_parameter('graph_timeout', 5.0, ParameterDescriptor(
+            description='seconds to wait at activation for publishers and for first messages',
+            floating_point_range=[FloatingPointRange(from_value=0.0, to_value=3600.0)]))
+        self.loop = Loop(
+            Clock(self._ros_now_ns, bool(self.get_parameter('use_sim_time').value)),
+            self.context.handle)
+        self.loop.failed = self._loop_failed
+        self.problem = ''
+        """Why the last transition failed; empty when it did not."""
+        self._transition = threading.RLock()
+        self._messages = messages()
+        self._wiring: Wiring | None = None
+        self._sessions: list[HostedSession] = []
+        self._activation: Activation | None = None
+        self._status_publishers: dict[str, Any] = {}
+        self._reports = MutuallyExclusiveCallbackGroup()
+        self._updater = make_updater(self)
+        self._updater.setHardwareID('fournex')
+        services = ReentrantCallbackGroup()
+        self.create_service(
+            ResetEpisode, '~/reset_episode', self._reset_episode, callback_group=services)
+        self.create_service(
+            StopSession, '~/stop_session', self._stop_session, callback_group=services)
+        self.create_timer(STATUS_PERIOD_S, self._publish_status, callback_group=self._reports)
+
+    def _ros_now_ns(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
+
+    @property
+    def active(self) -> bool:
+        """Return whether the sessions tick."""
+        return self._activation is not None
+
+    # --- transitions -----------------------------------------------------------------------------
+
+    def _refused(self, problem: FournexError) -> TransitionCallbackReturn:
+        self.problem = str(problem)
+        self.get_logger().error(self.problem)
+        return _FAILURE
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Read the wiring, load the bundles, warm up."""
+        with self._transition:
+            try:
+                self._configure()
+            except FournexError as problem:
+                return self._refused(problem)
+            self.problem = ''
+            return _SUCCESS
+
+    def _configure(self) -> None:
+        path = str(self.get_parameter('wiring').value)
+        if not path:
+            raise FournexError('parameter wiring is empty: give the path of a wiring file')
+        bundle = str(self.get_parameter('bundle').value)
+        wiring = load_wiring(
+            pathlib.Path(path).expanduser(), pathlib.Path(bundle).expanduser() if bundle else None)
+        prefix = str(self.get_parameter('frame_prefix').value)
+        sessions = []
+        for one in wiring.sessions:
+            engine = Engine(wiring.bundles[one.name], one, self._messages, prefix)
+            backend = load_backend(engine.bundle)
+            warm_up(backend, engine.contract)
+            sessions.append(HostedSession(engine, backend))
+        _check_pacing(sessions)
+        self._wiring, self._sessions = wiring, sessions
+        for session in sessions:
+            self._status_publishers[session.name] = self.create_publisher(
+                message_class(STATUS_TYPE), f'~/{session.name}/status', QoSProfile(depth=5))
+            self._updater.add(session.name, self._diagnose(session))
+            self.get_logger().info(
+                f'session {session.name}: {session.engine.contract.reference}, '
+                f'{1e9 / session.period_ns:g} Hz, {session.backend.description}')
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Check the live graph, subscribe, start recording, begin to tick."""
+        with self._transition:
+            assert self._wiring is not None
+            record = str(self.get_parameter('record').value)
+            activation = Activation(
+                self, self._wiring, self._sessions, self._messages,
+                Settings(
+                    graph_timeout_s=float(self.get_parameter('graph_timeout').value),
+                    record=pathlib.Path(record).expanduser() if record else None,
+                    frame_prefix=str(self.get_parameter('frame_prefix').value)),
+                lambda: self.loop.quitting)
+            try:
+                activation.open()
+            except FournexError as problem:
+                return self._refused(problem)
+            self._activation = activation
+            self.problem = ''
+
+            def start() -> None:
+                self.loop.after_tick = activation.after_tick
+                self.loop.start(self._sessions)
+
+            self.loop.call(start)
+            return _SUCCESS
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Publish the stop commands, close the recording, unsubscribe."""
+        with self._transition:
+            self._deactivate('deactivated')
+            return _SUCCESS
+
+    def _deactivate(self, cause: str) -> None:
+        activation, self._activation = self._activation, None
+        if activation is None:
+            return
+        self.loop.call(lambda: self.loop.stop(cause))
+        activation.close()
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Forget the policies."""
+        with self._transition:
+            for session in self._sessions:
+                self._updater.removeByName(session.name)
+                self.destroy_publisher(self._status_publishers.pop(session.name))
+            self._wiring, self._sessions = None, []
+            return _SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Deactivate and clean up, from whatever state."""
+        with self._transition:
+            self._deactivate('shut down')
+            return self.on_cleanup(state)
+
+    def autostart(self) -> bool:
+        """
+        Configure and activate.
+
+        :returns: whether the runtime is active; ``problem`` says why not.
+        """
+        if self.trigger_configure() != _SUCCESS:
+            return False
+        return bool(self.trigger_activate() == _SUCCESS)
+
+    def end(self, cause: str) -> None:
+        """End the sessions with their stop commands; called by the loop's thread at the end."""
+        with self._transition:
+            self._deactivate(cause)
+
+    def _loop_failed(self, problem: Exception) -> None:
+        """Say that a tick raised, and end the runtime: a supervisor starts it again."""
+        self.problem = f'{type(problem).__name__}: {problem}'
+        self.get_logger().fatal(f'the control loop has ended: {self.problem}')
+        self.loop.quit()
+
+    # --- services --------------------------------------------------------------------------------
+
+    def _session(self, name: str) -> HostedSession:
+        if not name and len(self._sessions) == 1:
+            return self._sessions[0]
+        for session in self._sessions:
+            if session.name == name:
+                return session
+        known = ', '.join(session.name for session in self._sessions) or 'none is configured'
+        raise FournexError(f'no session {name!r}; sessions here: {known}')
+
+    def _reset_episode(
+        self, request: ResetEpisode.Request, response: ResetEpisode.Response
+    ) -> ResetEpisode.Response:
+        metadata = tuple((one.key, one.value) for one in request.metadata)
+        try:
+            session = self._session(request.session)
+            if not self.active:
+                raise FournexError('the runtime is not active')
+            response.episode = self.loop.call(
+                lambda: session.request_episode(request.episode, request.seed, metadata))
+            response.success = True
+        except (FournexError, TimeoutError) as problem:
+            response.message = str(problem)
+        return response
+
+    def _stop_session(
+        self, request: StopSession.Request, response: StopSession.Response
+    ) -> StopSession.Response:
+        cause = request.cause or 'stop requested'
+        try:
+            if not self.active:
+                raise FournexError('the runtime is not active')
+            chosen = [self._session(request.session)] if request.session else self._sessions
+            for session in chosen:
+                self.loop.call(lambda session=session: session.request_stop(cause))
+            response.success = True
+        except (FournexError, TimeoutError) as problem:
+            response.message = str(problem)
+        return response
+
+    # --- reports ---------------------------------------------------------------------------------
+
+    def _publish_status(self) -> None:
+        folder, dropped = self._recorded()
+        for session in list(self._sessions):
+            publisher = self._status_publishers.get(session.name)
+            if publisher is not None and self.active:
+                publisher.publish(encode_status(
+                    self._messages, session, self._ros_now_ns(), folder, dropped))
+
+    def _diagnose(self, session: HostedSession) -> Any:
+        return lambda status: fill_status(status, session, self.active, self._recorded()[1])
+
+    def _recorded(self) -> tuple[str, int]:
+        """Return the folder of the recording and how many messages it lost."""
+        activation = self._activation
+        recording = activation.recording if activation is not None else None
+        if recording is None:
+            return '', 0
+        return str(recording.folder), sum(recording.dropped.values())
+
+
+def _check_pacing(sessions: list[HostedSession]) -> None:
+    lockstep = {bool(session.engine.wiring.lockstep) for session in sessions}
+    if len(lockstep) > 1:
+        raise FournexError(
+            'some sessions are paced by lockstep and some by their period; a runtime does one or '
+            'the other: put them into two wirings')

@@ -1,0 +1,98 @@
+"""
+The executable ``runtime``: a process that hosts the sessions of one wiring.
+
+``ros2 run fournex_runtime runtime --ros-args -p wiring:=wiring.yaml``
+
+It ends on SIGINT and SIGTERM with the stop commands published. Exit status: 0 after a clean end, 2
+when it refused to start, 1 when the control loop failed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+from typing import Any
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+
+from .node import RuntimeNode
+
+PARENT_PERIOD_S = 0.25
+
+
+def main(args: list[str] | None = None) -> int:
+    """
+    Run the runtime until it is told to end.
+
+    :param args: command line, program name first; the process's own when left out.
+    :returns: the exit status.
+    """
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    node = RuntimeNode()
+    caught: list[int] = []
+
+    def end(number: int, frame: FrameType | None) -> None:
+        caught.append(number)
+        node.loop.quit()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    executor = MultiThreadedExecutor(num_threads=3)
+    executor.add_node(node)
+    refused = threading.Event()
+    if node.get_parameter('autostart').value:
+        executor.create_task(_autostart, node, refused)
+    if node.get_parameter('exit_with_parent').value:
+        _watch_parent(node)
+    spinning = threading.Thread(target=_spin, args=(executor,), name='executor')
+    spinning.start()
+    try:
+        node.loop.run()
+        name = signal.Signals(caught[0]).name if caught else 'ended'
+        node.end(name)
+    finally:
+        executor.shutdown(timeout_sec=5.0)
+        spinning.join(timeout=5.0)
+        node.destroy_node()
+        rclpy.try_shutdown()
+        node.loop.close()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if refused.is_set() and not caught:
+        print('Nothing was started.', file=sys.stderr)
+        return 2
+    return 1 if node.problem and not caught else 0
+
+
+def _spin(executor: Any) -> None:
+    try:
+        executor.spin()
+    except ExternalShutdownException:
+        return
+
+
+def _autostart(node: RuntimeNode, refused: threading.Event) -> None:
+    """Start the sessions, on an executor thread; end the process when they are refused."""
+    if not node.autostart():
+        refused.set()
+        node.loop.quit()
+
+
+def _watch_parent(node: RuntimeNode) -> None:
+    """End the runtime when the process that started it is gone."""
+    parent = os.getppid()
+
+    def look() -> None:
+        if os.getppid() != parent:
+            node.get_logger().warning('the parent process is gone')
+            node.loop.quit()
+
+    node.create_timer(PARENT_PERIOD_S, look)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
