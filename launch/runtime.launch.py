@@ -1,0 +1,85 @@
+"""
+Drive a robot: the runtime with a wiring file.
+
+``ros2 launch fournex_runtime runtime.launch.py wiring:=/path/to/wiring.yaml``
+"""
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Return the runtime and its arguments."""
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument('wiring', description='wiring file of the robot'),
+            DeclareLaunchArgument(
+                'bundle',
+                default_value='',
+                description='policy bundle to use instead of the one that the wiring names',
+            ),
+            DeclareLaunchArgument(
+                'record',
+                default_value='',
+                description='folder in which each activation records a bag; empty: none',
+            ),
+            DeclareLaunchArgument(
+                'namespace', default_value='', description='namespace of the node and its topics'
+            ),
+            DeclareLaunchArgument('name', default_value='fournex', description='name of the node'),
+            DeclareLaunchArgument(
+                'frame_prefix',
+                default_value='',
+                description="put before the contract's and the wiring's frames, such as r1/",
+            ),
+            DeclareLaunchArgument(
+                'use_sim_time',
+                default_value='false',
+                choices=['true', 'false'],
+                description='take the time from /clock',
+            ),
+            DeclareLaunchArgument(
+                'autostart',
+                default_value='true',
+                choices=['true', 'false'],
+                description='configure and activate at once, without a lifecycle manager',
+            ),
+            DeclareLaunchArgument(
+                'exit_with_parent',
+                default_value='true',
+                choices=['true', 'false'],
+                description='stop the robot and end when launch is gone, even if it was killed',
+            ),
+            DeclareLaunchArgument(
+                'log_level', default_value='info', description='debug, info, warn, error or fatal'
+            ),
+            Node(
+                package='fournex_runtime',
+                executable='runtime',
+                namespace=LaunchConfiguration('namespace'),
+                name=LaunchConfiguration('name'),
+                parameters=[
+                    {
+                        'wiring': _value('wiring', str),
+                        'bundle': _value('bundle', str),
+                        'record': _value('record', str),
+                        'frame_prefix': _value('frame_prefix', str),
+                        'use_sim_time': _value('use_sim_time', bool),
+                        'autostart': _value('autostart', bool),
+                        'exit_with_parent': _value('exit_with_parent', bool),
+                    }
+                ],
+                ros_arguments=['--log-level', LaunchConfiguration('log_level')],
+                output='screen',
+                emulate_tty=True,
+            ),
+        ]
+    )
+
+
+def _value(argument: str, kind: type) -> ParameterValue:
+    """Return an argument as a parameter; without its type a path such as 2026-11-20 is a date."""
+    return ParameterValue(LaunchConfiguration(argument), value_type=kind)
