@@ -30,6 +30,7 @@ from .ring import RingHandles, RingReader
 BATCH_NS = 15_000_000
 FLUSH_NS = 50_000_000
 _BATCH_BYTES = 1024 * 1024
+_IDLE_BATCHES = 100
 _NICENESS = 5
 
 
@@ -66,22 +67,23 @@ class Recorder:
         :return: what stopped the recording before that, or None.
         """
         ended = False
+        idle = 0
         while not ended:
-            self._anything.poll(self._patience_ms())
-            # Many small wakings cost the machine more than one batch.
+            # While records come the recorder looks for them by its own clock: being waited for
+            # would make each commit wake a process, and let that take the loop's processor.
+            if idle > _IDLE_BATCHES:
+                self._anything.poll()
             ended = bool(self._end.poll(BATCH_NS // 1_000_000))
-            self._drain()
+            idle = 0 if self._drain() else idle + 1
             self._flush_if_due()
         self.finish()
         return self._status.problem
 
-    def _patience_ms(self) -> int | None:
-        if self._flush_due_ns is None:
-            return None
-        return max(0, self._flush_due_ns - time.monotonic_ns() - BATCH_NS) // 1_000_000
-
-    def _drain(self) -> None:
+    def _drain(self) -> bool:
+        """Move what was committed to the bag; return whether there was anything."""
+        found = False
         while self._reader.poll():
+            found = True
             for record in self._reader.records(_BATCH_BYTES):
                 if self._writer is None:
                     continue
@@ -95,6 +97,7 @@ class Recorder:
             if self._flush_due_ns is None:
                 self._flush_due_ns = time.monotonic_ns() + FLUSH_NS
             self._flush_if_due()
+        return found
 
     def _flush_if_due(self) -> None:
         if self._flush_due_ns is None or time.monotonic_ns() + BATCH_NS < self._flush_due_ns:

@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from .recorder_status import RecorderStatus
 from .ring import RingHandles, RingWriter
 
 RING_BYTES = 64 * 1024 * 1024
-_LIFE_CHECK_COMMITS = 32
+_LIFE_CHECK_NS = 100_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +41,14 @@ class Summary:
     problem: str | None
     written: dict[str, int]
     dropped: dict[str, int]
+
+    def __str__(self) -> str:
+        dropped = sum(self.dropped.values())
+        return ''.join([
+            f'{self.folder}: {sum(self.written.values())} messages',
+            f', {dropped} dropped' if dropped else '',
+            '' if self.problem is None else f' ({self.problem})',
+        ])
 
 
 class Recording:
@@ -71,7 +80,7 @@ class Recording:
         self._cpus = None if cpus is None else sorted(cpus)
         self._accepted = [0] * len(self._channels)
         self._refused = [0] * len(self._channels)
-        self._commits = 0
+        self._life_check_ns = 0
         self._open = False
         self._process = RecorderProcess()
         self._resources = contextlib.ExitStack()
@@ -135,17 +144,21 @@ class Recording:
         if not self._open or self._ring is None or self._status is None:
             return
         self._ring.commit()
-        self._commits += 1
+        now_ns = time.monotonic_ns()
         if self._status.failed:
             self._open = False
-        elif self._commits % _LIFE_CHECK_COMMITS == 0:
-            self._open = self.alive()
+        elif now_ns > self._life_check_ns:
+            self._life_check_ns = now_ns + _LIFE_CHECK_NS
+            self._open = self._process.alive()
 
     def alive(self) -> bool:
-        """Return whether the recorder process runs."""
-        return self._process.alive()
+        """
+        Return whether what is written is being recorded, as the last commit found it.
 
-    @property
+        A full disk is known at once, a recorder that was killed within a tenth of a second.
+        """
+        return self._open
+
     def problem(self) -> str | None:
         """Return what stopped the recording, or None."""
         if self._summary is not None:
@@ -154,21 +167,21 @@ class Recording:
             return None
         if self._status.failed:
             return self._status.problem
-        return None if self.alive() else f'the recorder {self._process.ending()}'
+        return None if self._process.alive() else f'the recorder {self._process.ending()}'
 
     @property
-    def written(self) -> dict[str, int]:
-        """Return the messages in the file so far, by topic."""
+    def written(self) -> tuple[int, ...]:
+        """Return how many messages of each channel are in the file so far."""
         if self._summary is not None:
-            return dict(self._summary.written)
-        return self._by_topic(self._written())
+            return tuple(self._summary.written.values())
+        return tuple(self._written())
 
     @property
-    def dropped(self) -> dict[str, int]:
-        """Return the messages that will not be in the bag, as far as known now, by topic."""
+    def dropped(self) -> tuple[int, ...]:
+        """Return how many messages of each channel will not be in the bag, as known now."""
         if self._summary is not None:
-            return dict(self._summary.dropped)
-        return self._by_topic(self._refused if self.problem is None else self._lost())
+            return tuple(self._summary.dropped.values())
+        return tuple(self._refused if self.problem() is None else self._lost())
 
     def close(self, timeout_s: float = 10.0) -> Summary:
         """
@@ -184,7 +197,7 @@ class Recording:
             raise RecordingError(f'the recording to {self._folder} was not started')
         self.commit()
         self._open = False
-        problem = self.problem
+        problem = self.problem()
         if not self._process.finish(timeout_s) and problem is None:
             problem = f'the recorder {self._process.ending()} before it finished the bag'
         complete = self._status.closed
