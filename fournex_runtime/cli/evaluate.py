@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -15,7 +16,8 @@ from ..policy.backend import load_backend, warm_up
 from ..policy.bundle import Bundle
 from ..session.engine import Engine
 from ..session.wiring import SessionWiring, Wiring, load_wiring
-from ..sim.evaluation import Evaluation
+from ..sim.evaluation import EpisodeResult, Evaluation, TickObserver
+from ..sim.evaluation_recording import EvaluationRecording
 from ..sim.registry import make_robot
 from ..sim.scores import Scores, Spread, score
 from .examples import ROBOTS, example_wiring
@@ -60,6 +62,9 @@ def parser() -> Parser:
     found.add_argument(
         '--require', type=share, metavar='SHARE', help='least success rate; below it the exit '
         'status is 1')
+    found.add_argument(
+        '--record', type=pathlib.Path, metavar='DIR',
+        help='record every tick into this new bag, for fournex replay')
     found.add_argument('--json', action='store_true', help='print the figures as JSON')
     return found
 
@@ -79,17 +84,17 @@ def main(arguments: Sequence[str]) -> int:
     warm_up(backend, bundle.contract)
     engine = Engine(bundle, session, messages())
     robot = make_robot(wiring.robot, options.goals)
-    evaluation = Evaluation(robot, engine, backend, messages(), options.delay)
-    progress = Progress(f'{wiring.robot}  {bundle.contract.reference}')
-    results, begun = [], time.perf_counter()
-    try:
-        for index in range(options.episodes):
-            results.append(evaluation.run(options.seed + index))
-            successes = sum(result.outcome.success for result in results)
-            progress.update(index + 1, options.episodes, f'{successes} succeeded')
-    finally:
-        progress.clear()
-    scores = score(results)
+    begun = time.perf_counter()
+    with contextlib.ExitStack() as resources:
+        on_tick: TickObserver | None = None
+        if options.record is not None:
+            recording = EvaluationRecording(
+                options.record, wiring, engine, backend.description, messages())
+            recording.start()
+            resources.callback(recording.close)
+            on_tick = recording.on_tick
+        evaluation = Evaluation(robot, engine, backend, messages(), options.delay, on_tick)
+        scores = _run(evaluation, options.seed, options.episodes, wiring.robot)
     wall_s = time.perf_counter() - begun
     if options.json:
         print(_json(wiring, bundle, scores, options.seed, options.delay, wall_s))
@@ -100,6 +105,19 @@ def main(arguments: Sequence[str]) -> int:
             print(f'\nFAILED: {scores.success_rate:.1%} succeeded, required {options.require:.1%}')
         return FAILED
     return 0
+
+
+def _run(evaluation: Evaluation, seed: int, episodes: int, robot: str) -> Scores:
+    progress = Progress(robot)
+    results: list[EpisodeResult] = []
+    try:
+        for index in range(episodes):
+            results.append(evaluation.run(seed + index))
+            successes = sum(result.outcome.success for result in results)
+            progress.update(index + 1, episodes, f'{successes} succeeded')
+    finally:
+        progress.clear()
+    return score(results)
 
 
 def _wiring_file(argument: str) -> pathlib.Path:

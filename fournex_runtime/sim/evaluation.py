@@ -33,7 +33,7 @@ from ..session.tick import (
 from .robot import Outcome, Robot, Sensor
 
 START_NS = 1_000_000_000
-"""Simulated time of the first episode's start; 0 would read as "no stamp"."""
+"""Simulated time just before the first episode; 0 would read as "no stamp"."""
 EPISODE_LIMIT_NS = 300_000_000_000
 """An episode whose task never ends is cut off here, simulated time."""
 
@@ -110,13 +110,12 @@ class Evaluation:
         """
         self._robot.reset(seed)
         self._robot.take_reward()
+        self._now_ns += self._engine.contract.period_ns  # no two ticks at one time
         begun_ns = self._now_ns
         on_the_way: deque[tuple[bytes, ...]] = deque([()] * self._delay_periods)
         start: EpisodeStart | None = EpisodeStart(f'seed-{seed}', seed)
         own_total, faults, first_fault, ticks = 0.0, 0, '', 0
         self._revisions.clear()
-        for waiting in self._pending:
-            waiting.clear()
         self._sense(0)
         while True:
             record = self._tick(start)

@@ -1,0 +1,97 @@
+"""A wiring file as text: what each session reads and commands, its budgets and reactions."""
+
+from __future__ import annotations
+
+import math
+
+from ..safety.reactions import Fault, Reaction
+from ..session.wiring import SessionWiring, Wiring
+from .table import facts, number, table
+from .words import duration, hertz, units
+
+
+def show_wiring(wiring: Wiring) -> str:
+    """Return the sessions of a wiring as tables."""
+    head = facts((('wiring', str(wiring.file)), ('robot', wiring.robot)))
+    return '\n\n'.join([head, *(_session(wiring, session) for session in wiring.sessions)])
+
+
+def _session(wiring: Wiring, session: SessionWiring) -> str:
+    bundle = wiring.bundles[session.name]
+    contract = bundle.contract
+    head = (f'session {session.name}: {contract.reference} at {hertz(contract.period_ns)}, from '
+            f'{bundle.folder} ({bundle.sha256[:12]}…)')
+    return '\n\n'.join((
+        head,
+        _inputs(session),
+        _outputs(session),
+        _limits(wiring, session),
+        _reactions(session),
+    ))
+
+
+def _inputs(session: SessionWiring) -> str:
+    rows = []
+    for index, source in enumerate(session.sources):
+        ports = [port for port in session.ports if port.source == index]
+        qos = ', '.join(filter(None, (
+            source.qos.reliability, source.qos.durability,
+            f'depth {source.qos.depth}' if source.qos.depth else ''))) or 'as offered'
+        for first, port in enumerate(ports):
+            where = port.field + (f' [{", ".join(port.joints)}]' if port.joints else '')
+            rows.append((
+                '' if first else source.topic, '' if first else source.type,
+                '' if first else qos, port.label, where or 'by its kind',
+                duration(port.budget_ns)))
+        if session.reward is not None and session.reward[0] == index:
+            rows.append((source.topic, source.type, qos, 'reward', session.reward[1], '—'))
+    return '  reads\n' + table(
+        ('topic', 'type', 'QoS', 'for', 'field', 'greatest age'), rows, '    ')
+
+
+def _outputs(session: SessionWiring) -> str:
+    rows = []
+    for target, stop, limits in zip(session.targets, session.stops, session.limits):
+        values = 'the last command again' if stop.values is None else ', '.join(
+            f'{label} {number(value)}' for label, value in zip(limits.labels, stop.values))
+        detail = ', '.join(filter(None, (
+            f'[{", ".join(target.joints)}]' if target.joints else '',
+            f'frame {target.frame}' if target.frame else '',
+            f'within {duration(target.time_from_start_ns)}' if target.time_from_start_ns else '')))
+        rows.append((target.topic, target.type, target.term, detail, values))
+    return '  commands\n' + table(
+        ('topic', 'type', 'from', 'as', 'when stopped'), rows, '    ')
+
+
+def _limits(wiring: Wiring, session: SessionWiring) -> str:
+    by_term = {
+        term.name: units(term.unit, term.labels)
+        for term in wiring.bundles[session.name].contract.action_terms}
+    rows = [
+        (limits.term if first == 0 else '', label, number(low), number(high),
+         'unlimited' if math.isinf(rate) else number(rate), by_term[limits.term][first])
+        for limits in session.limits
+        for first, (label, low, high, rate) in enumerate(
+            zip(limits.labels, limits.low, limits.high, limits.rate))]
+    return '  limits\n' + table(('term', 'value', 'min', 'max', 'per second', 'unit'), rows, '    ')
+
+
+def _reactions(session: SessionWiring) -> str:
+    rows = [
+        (fault.value, _FAULTS[fault], _reaction(session.reactions[fault])) for fault in Fault]
+    return '  reactions\n' + table(('fault', 'when', 'then'), rows, '    ')
+
+
+def _reaction(reaction: Reaction) -> str:
+    if reaction.hold_ns == 0:
+        return 'stop'
+    return f'hold the last command {duration(reaction.hold_ns)}, then stop'
+
+
+_FAULTS = {
+    Fault.STALE: 'an input is older than its greatest age',
+    Fault.INVALID: 'an input cannot be used',
+    Fault.NON_FINITE: 'an input, an action or a command is not finite',
+    Fault.LATE: 'the policy did not answer in time',
+    Fault.FAILED: 'the policy failed',
+}
