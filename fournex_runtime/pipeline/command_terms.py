@@ -59,7 +59,8 @@ class ActionTerm:
 
 def _header(messages: Messages, frame: str, ros_ns: int) -> Any:
     stamp = messages.type('builtin_interfaces/msg/Time')(
-        sec=ros_ns // 1_000_000_000, nanosec=ros_ns % 1_000_000_000)
+        sec=ros_ns // 1_000_000_000, nanosec=ros_ns % 1_000_000_000
+    )
     return messages.type('std_msgs/msg/Header')(stamp=stamp, frame_id=frame)
 
 
@@ -68,11 +69,13 @@ def _array_encoder(term: Term, target: Target, messages: Messages) -> Encoder:
         if not target.joints:
             raise WiringError(
                 f'{term.name}: {target.type} names no joints: give joints: the names in the order '
-                'of the array')
+                'of the array'
+            )
         if sorted(target.joints) != sorted(term.joints):
             raise WiringError(
                 f'{term.name}: joints: lists {", ".join(target.joints)}; the contract commands '
-                f'{", ".join(term.joints)}')
+                f'{", ".join(term.joints)}'
+            )
         order = np.array([term.joints.index(joint) for joint in target.joints], np.intp)
     else:
         order = np.arange(term.size)
@@ -80,22 +83,27 @@ def _array_encoder(term: Term, target: Target, messages: Messages) -> Encoder:
     make = messages.type(target.type)
     layout = messages.type('std_msgs/msg/MultiArrayLayout')(dim=[], data_offset=0)
     return lambda values, ros_ns: messages.encode(
-        make(layout=layout, data=values[order].astype(dtype)), target.type)
+        make(layout=layout, data=values[order].astype(dtype)), target.type
+    )
 
 
 def _twist_encoder(term: Term, target: Target, messages: Messages) -> Encoder:
-    vector, twist = messages.type('geometry_msgs/msg/Vector3'), messages.type(
-        'geometry_msgs/msg/Twist')
+    vector, twist = (
+        messages.type('geometry_msgs/msg/Vector3'),
+        messages.type('geometry_msgs/msg/Twist'),
+    )
     stamped = target.type == 'geometry_msgs/msg/TwistStamped'
     make = messages.type(target.type)
 
     def encode(values: Vector, ros_ns: int) -> bytes:
         parts = dict.fromkeys(
-            ('linear_x', 'linear_y', 'linear_z', 'angular_x', 'angular_y', 'angular_z'), 0.0)
+            ('linear_x', 'linear_y', 'linear_z', 'angular_x', 'angular_y', 'angular_z'), 0.0
+        )
         parts.update(zip(term.labels, values.tolist()))
         message = twist(
             linear=vector(x=parts['linear_x'], y=parts['linear_y'], z=parts['linear_z']),
-            angular=vector(x=parts['angular_x'], y=parts['angular_y'], z=parts['angular_z']))
+            angular=vector(x=parts['angular_x'], y=parts['angular_y'], z=parts['angular_z']),
+        )
         if stamped:
             message = make(header=_header(messages, target.frame, ros_ns), twist=message)
         return messages.encode(message, target.type)
@@ -108,12 +116,10 @@ def _joint_state_encoder(term: Term, target: Target, messages: Messages) -> Enco
     field = _JOINT_STATE_FIELDS[term.kind]
 
     def encode(values: Vector, ros_ns: int) -> bytes:
-        arrays: dict[str, Vector] = dict.fromkeys(
-            ('position', 'velocity', 'effort'), np.empty(0))
+        arrays: dict[str, Vector] = dict.fromkeys(('position', 'velocity', 'effort'), np.empty(0))
         arrays[field] = values
         header = _header(messages, target.frame, ros_ns)
-        return messages.encode(
-            make(header=header, name=list(term.joints), **arrays), target.type)
+        return messages.encode(make(header=header, name=list(term.joints), **arrays), target.type)
 
     return encode
 
@@ -122,22 +128,32 @@ def _trajectory_encoder(term: Term, target: Target, messages: Messages) -> Encod
     if target.time_from_start_ns <= 0:
         raise WiringError(
             f'{term.name}: a JointTrajectory needs time_from_start: how long the robot may take '
-            'to the point, for instance 60 ms')
-    make, point = messages.type(target.type), messages.type(
-        'trajectory_msgs/msg/JointTrajectoryPoint')
+            'to the point, for instance 60 ms'
+        )
+    make, point = (
+        messages.type(target.type),
+        messages.type('trajectory_msgs/msg/JointTrajectoryPoint'),
+    )
     after = messages.type('builtin_interfaces/msg/Duration')(
         sec=target.time_from_start_ns // 1_000_000_000,
-        nanosec=target.time_from_start_ns % 1_000_000_000)
+        nanosec=target.time_from_start_ns % 1_000_000_000,
+    )
     field = _TRAJECTORY_FIELDS[term.kind]
 
     def encode(values: Vector, ros_ns: int) -> bytes:
         arrays: dict[str, Vector] = dict.fromkeys(
-            ('positions', 'velocities', 'accelerations', 'effort'), np.empty(0))
+            ('positions', 'velocities', 'accelerations', 'effort'), np.empty(0)
+        )
         arrays[field] = values
         # A zero stamp: the trajectory begins when it arrives (trajectory_msgs/JointTrajectory).
-        return messages.encode(make(
-            header=_header(messages, target.frame, 0), joint_names=list(term.joints),
-            points=[point(time_from_start=after, **arrays)]), target.type)
+        return messages.encode(
+            make(
+                header=_header(messages, target.frame, 0),
+                joint_names=list(term.joints),
+                points=[point(time_from_start=after, **arrays)],
+            ),
+            target.type,
+        )
 
     return encode
 
@@ -172,7 +188,8 @@ def build_encoder(term: Term, target: Target, messages: Messages) -> Encoder:
     if target.type not in known:
         raise WiringError(
             f'{term.name}: a {term.kind} cannot be sent as {target.type}; expected one of '
-            f'{", ".join(known)}')
+            f'{", ".join(known)}'
+        )
     try:
         return _ENCODERS[target.type][1](term, target, messages)
     except MessageError as problem:

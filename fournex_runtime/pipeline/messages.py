@@ -60,7 +60,8 @@ class Messages:
         if len(parts) != 3 or parts[1] != 'msg':
             raise MessageError(
                 f'{name!r} is not a message type: write it as package/msg/Name, '
-                'for instance sensor_msgs/msg/JointState')
+                'for instance sensor_msgs/msg/JointState'
+            )
         for folder in _definition_folders(parts[0]):
             file = folder / f'{parts[2]}.msg'
             if file.is_file():
@@ -71,7 +72,8 @@ class Messages:
                 return
         raise MessageError(
             f'message type {name} is unknown: no {parts[0]}/msg/{parts[2]}.msg in '
-            'AMENT_PREFIX_PATH. Source the workspace that has it')
+            'AMENT_PREFIX_PATH. Source the workspace that has it'
+        )
 
     def _ensure_field(self, field: Any) -> None:
         kind, detail = field
@@ -84,7 +86,9 @@ class Messages:
         """Return whether a message type begins with a ``std_msgs/Header`` called ``header``."""
         self.ensure(name)
         fields = self.typestore.fielddefs[name][1]
-        return bool(fields) and fields[0][0] == 'header' and fields[0][1][1] == 'std_msgs/msg/Header'
+        return (
+            bool(fields) and fields[0][0] == 'header' and fields[0][1][1] == 'std_msgs/msg/Header'
+        )
 
     def check_field(self, name: str, path: str) -> None:
         """
@@ -102,7 +106,9 @@ class Messages:
             kind, detail = fields[part]
             current = str(detail) if int(kind) == 2 else ''
             if not current and not path.endswith(part):
-                raise MessageError(f'{name} has no field {path!r}: {part} has no fields of its own')
+                raise MessageError(
+                    f'{name} has no field {path!r}: {part} has no fields of its own'
+                )
 
     def encode(self, message: Any, name: str) -> bytes:
         """Return the CDR bytes (little endian, with the 4-byte encapsulation header)."""

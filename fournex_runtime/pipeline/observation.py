@@ -188,5 +188,3 @@ def _check_field(port: Port, source: Source, messages: Messages) -> None:
             messages.check_field(source.type, port.field)
     except MessageError as problem:
         raise WiringError(f'{port.label}: {problem}') from problem
-
-

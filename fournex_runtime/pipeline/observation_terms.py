@@ -66,7 +66,8 @@ class JointReader:
         if missing:
             raise MessageError(
                 f'{self._label}: the message has no joint {missing[0]!r}; it has '
-                f'{", ".join(names) or "no names"}.{nearest(missing[0], names)}')
+                f'{", ".join(names) or "no names"}.{nearest(missing[0], names)}'
+            )
         return np.array([names.index(joint) for joint in self._joints], np.intp)
 
     def __call__(self, messages: Sequence[Any], out: Vector) -> None:
@@ -80,7 +81,8 @@ class JointReader:
         if len(values) != len(names):
             raise MessageError(
                 f'{self._label}: field {self._field} has {len(values)} values for '
-                f'{len(names)} joints')
+                f'{len(names)} joints'
+            )
         out[:] = values[self._index]
 
 
@@ -110,8 +112,8 @@ class ArrayReader:
         values = np.atleast_1d(np.asarray(self._get(messages[0]), dtype=np.float64)).ravel()
         if values.shape != out.shape:
             raise MessageError(
-                f'{self._label}: field {self._field} has {values.size} values, '
-                f'expected {out.size}')
+                f'{self._label}: field {self._field} has {values.size} values, expected {out.size}'
+            )
         out[:] = values
 
 
@@ -147,7 +149,8 @@ class GoalReader:
         if goal.header.frame_id != base.header.frame_id:
             raise MessageError(
                 f'{self._label}: the goal is in frame {goal.header.frame_id!r}, the base in '
-                f'{base.header.frame_id!r}; both must be in one frame')
+                f'{base.header.frame_id!r}; both must be in one frame'
+            )
         target, pose = self._goal(goal).position, self._base(base)
         q = pose.orientation
         sin_yaw = 2.0 * (q.w * q.z + q.x * q.y)
@@ -177,7 +180,8 @@ class PoseReader:
         if found != self._frame:
             raise MessageError(
                 f'{self._label}: the pose is in frame {found!r}, the contract wants '
-                f'{self._frame!r}')
+                f'{self._frame!r}'
+            )
         pose = self._get(messages[0])
         p, q = pose.position, pose.orientation
         out[:3] = (p.x, p.y, p.z)
@@ -208,14 +212,16 @@ class ScanReader:
         if beams < self._sectors:
             raise MessageError(
                 f'{self._label}: the scan has {beams} beams, the contract wants '
-                f'{self._sectors} sectors')
+                f'{self._sectors} sectors'
+            )
         end = scan.angle_min + beams * scan.angle_increment
         slack = 1.5 * abs(scan.angle_increment)
         low, high = self._angles
         if not (abs(scan.angle_min - low) <= slack and abs(end - high) <= slack):
             raise MessageError(
                 f'{self._label}: the scan covers {scan.angle_min:.3f} to {end:.3f} rad, the '
-                f'contract wants {low:.3f} to {high:.3f} rad')
+                f'contract wants {low:.3f} to {high:.3f} rad'
+            )
         if beams != self._beams:
             self._starts = np.arange(self._sectors) * beams // self._sectors
             self._beams = beams
@@ -227,13 +233,16 @@ def _joint_reader(term: Term, ports: Mapping[str, tuple[Port, Source]], prefix: 
     port, source = ports['']
     if source.type == JOINT_STATE:
         if port.joints:
-            raise WiringError(f'{port.label}: joints: is for nameless arrays; a JointState names '
-                              'its joints itself')
+            raise WiringError(
+                f'{port.label}: joints: is for nameless arrays; a JointState names '
+                'its joints itself'
+            )
         return JointReader(term, port, port.field or term.kind.removeprefix('joint_'))
     if not port.joints:
         raise WiringError(
             f'{port.label}: {source.type} names no joints: give joints: the names in the order '
-            'of the array')
+            'of the array'
+        )
     try:
         return JointReader(term, port, _field(port, source))
     except MessageError as problem:
@@ -250,7 +259,8 @@ def _field(port: Port, source: Source) -> str:
 
 def _unsupported(port: Port, source: Source, known: Sequence[str]) -> WiringError:
     return WiringError(
-        f'{port.label}: cannot be read from {source.type}; expected one of {", ".join(known)}')
+        f'{port.label}: cannot be read from {source.type}; expected one of {", ".join(known)}'
+    )
 
 
 def _twist_part(part: str) -> Callable[..., Reader]:
@@ -268,9 +278,7 @@ def _twist_part(part: str) -> Callable[..., Reader]:
     return build
 
 
-def _velocity_command(
-    term: Term, ports: Mapping[str, tuple[Port, Source]], prefix: str
-) -> Reader:
+def _velocity_command(term: Term, ports: Mapping[str, tuple[Port, Source]], prefix: str) -> Reader:
     port, source = ports['']
     if source.type not in _TWIST_FIELDS:
         raise _unsupported(port, source, list(_TWIST_FIELDS))

@@ -57,10 +57,12 @@ class Signature:
 def signature(contract: Contract) -> Signature:
     """Return what the contract says that the artifact takes and gives."""
     inputs = tuple(
-        ArraySpec(name, (1, contract.input_size(name)), 'float32') for name in contract.inputs)
+        ArraySpec(name, (1, contract.input_size(name)), 'float32') for name in contract.inputs
+    )
     outputs = tuple(
         ArraySpec(name, (1, sum(term.size for term in terms)), 'float32')
-        for name, terms in contract.outputs.items())
+        for name, terms in contract.outputs.items()
+    )
     state_inputs = tuple(ArraySpec(s.input, s.shape, 'float32') for s in contract.state)
     state_outputs = tuple(ArraySpec(s.output, s.shape, 'float32') for s in contract.state)
     return Signature(inputs, outputs, state_inputs, state_outputs)

@@ -83,8 +83,11 @@ def seal_bundle(folder: pathlib.Path) -> Bundle:
             raise BundleError(f'{file}: no such file; {CONTRACT_FILE} names it')
         now = hashlib.sha256(file.read_bytes()).hexdigest()
         lines = [
-            line.replace(before, now) if name in line or line.strip() == f'sha256: {before}'
-            else line for line in text.split('\n')]
+            line.replace(before, now)
+            if name in line or line.strip() == f'sha256: {before}'
+            else line
+            for line in text.split('\n')
+        ]
         text = '\n'.join(lines)
     if text != contract.text:
         partial = folder / f'.{CONTRACT_FILE}.partial'
@@ -104,14 +107,17 @@ def _checked(folder: pathlib.Path, name: str, sha256: str, key: str) -> bytes:
         raise BundleError(
             f'{file}: altered: {CONTRACT_FILE} says {key}.sha256 {sha256[:12]}…, the file has '
             f'{found[:12]}…. Restore the file; if the change is meant, raise the version and '
-            'write the new hash')
+            'write the new hash'
+        )
     return data
 
 
 def _content_hash(contract: Contract) -> str:
     """Hash ``sha256  name`` lines, sorted by name, as ``sha256sum`` would print them."""
-    files = {CONTRACT_FILE: hashlib.sha256(contract.text.encode()).hexdigest(),
-             contract.artifact.file: contract.artifact.sha256}
+    files = {
+        CONTRACT_FILE: hashlib.sha256(contract.text.encode()).hexdigest(),
+        contract.artifact.file: contract.artifact.sha256,
+    }
     if contract.normalisation is not None:
         files[contract.normalisation.file] = contract.normalisation.sha256
     lines = ''.join(f'{files[name]}  {name}\n' for name in sorted(files))
@@ -135,7 +141,8 @@ def _statistics(
         array = np.asarray(tensors[name], dtype=np.float64)
         if array.shape != (size,):
             raise BundleError(
-                f'{file}: {name} has shape {array.shape}, the input has {size} values')
+                f'{file}: {name} has shape {array.shape}, the input has {size} values'
+            )
         if not np.isfinite(array).all():
             raise BundleError(f'{file}: {name} holds values that are not finite')
         arrays.append(array)

@@ -191,16 +191,24 @@ class _Reader:
         outputs_section = section.section('outputs')
         inputs_section = section.section('inputs')
         inputs_items = {key: inputs_section.sections(key) for key in inputs_section.keys()}
-        inputs = {key: [self._term(s, OBSERVATION_KINDS, True) for s in items]
-                  for key, items in inputs_items.items()}
-        outputs = {key: tuple(self._term(s, ACTION_KINDS, False)
-                              for s in outputs_section.sections(key))
-                   for key in outputs_section.keys()}
-        labels = tuple(label for terms in outputs.values() for term in terms
-                       for label in term.labels)
-        filled = {key: tuple(self._fill_last_action(term, item, labels)
-                             for term, item in zip(terms, inputs_items[key], strict=True))
-                  for key, terms in inputs.items()}
+        inputs = {
+            key: [self._term(s, OBSERVATION_KINDS, True) for s in items]
+            for key, items in inputs_items.items()
+        }
+        outputs = {
+            key: tuple(self._term(s, ACTION_KINDS, False) for s in outputs_section.sections(key))
+            for key in outputs_section.keys()
+        }
+        labels = tuple(
+            label for terms in outputs.values() for term in terms for label in term.labels
+        )
+        filled = {
+            key: tuple(
+                self._fill_last_action(term, item, labels)
+                for term, item in zip(terms, inputs_items[key], strict=True)
+            )
+            for key, terms in inputs.items()
+        }
         for side, terms in (('inputs', filled), ('outputs', outputs)):
             self._check_names(side, terms)
         contract = Contract(
@@ -271,7 +279,8 @@ class _Reader:
         size = len(labels)
         infinite = ((-math.inf,) * size, (math.inf,) * size)
         return dataclasses.replace(
-            term, labels=labels, clip=infinite, scale=(1.0,) * size, offset=(0.0,) * size)
+            term, labels=labels, clip=infinite, scale=(1.0,) * size, offset=(0.0,) * size
+        )
 
     def _term_joints(self, section: Section) -> tuple[str, ...]:
         if not section.is_list('joints') and section.text('joints', 'none') == 'same':
@@ -352,9 +361,14 @@ class _Reader:
                 raise one.problem('shape', f'expected whole numbers above 0, found {list(shape)}')
             one.choice('initial', ('zeros',))
             one.choice('reset', ('episode',))
-            found.append(RecurrentState(
-                name, tuple(int(length) for length in shape), one.text('input'),
-                one.text('output')))
+            found.append(
+                RecurrentState(
+                    name,
+                    tuple(int(length) for length in shape),
+                    one.text('input'),
+                    one.text('output'),
+                )
+            )
             one.finish()
         return tuple(found)
 

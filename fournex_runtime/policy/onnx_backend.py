@@ -13,7 +13,8 @@ try:
     import onnxruntime
 except ImportError as problem:
     raise MissingDependencyError(
-        'onnxruntime', 'running an ONNX policy', 'pip install onnxruntime') from problem
+        'onnxruntime', 'running an ONNX policy', 'pip install onnxruntime'
+    ) from problem
 
 _DTYPES = {'tensor(float)': 'float32', 'tensor(double)': 'float64', 'tensor(int64)': 'int64'}
 
@@ -38,7 +39,8 @@ class OnnxBackend:
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         try:
             self._session = onnxruntime.InferenceSession(
-                bundle.artifact, options, providers=['CPUExecutionProvider'])
+                bundle.artifact, options, providers=['CPUExecutionProvider']
+            )
         except Exception as problem:  # onnxruntime's errors share no base but Exception
             raise ArtifactError(f'{self._file}: not a loadable ONNX model: {problem}') from problem
         spec = signature(contract)
@@ -58,19 +60,23 @@ class OnnxBackend:
             if spec.name not in by_name:
                 raise ArtifactError(
                     f'{self._file}: has no {side} {spec.name!r}, which the contract names; '
-                    f'it has {", ".join(sorted(by_name))}.{nearest(spec.name, list(by_name))}')
+                    f'it has {", ".join(sorted(by_name))}.{nearest(spec.name, list(by_name))}'
+                )
             one = by_name[spec.name]
             dtype = _DTYPES.get(one.type, one.type)
             fits = len(one.shape) == len(spec.shape) and all(
-                not isinstance(a, int) or a == b for a, b in zip(one.shape, spec.shape))
+                not isinstance(a, int) or a == b for a, b in zip(one.shape, spec.shape)
+            )
             if not fits or dtype != spec.dtype:
                 raise ArtifactError(
                     f'{self._file}: {side} {spec.name} is {dtype} {one.shape} in the artifact, '
-                    f'the terms of the contract make it {spec.dtype} {list(spec.shape)}')
+                    f'the terms of the contract make it {spec.dtype} {list(spec.shape)}'
+                )
         unknown = sorted(set(by_name) - {spec.name for spec in expected})
         if unknown and exactly:
             raise ArtifactError(
-                f'{self._file}: takes {", ".join(unknown)}, which the contract does not give')
+                f'{self._file}: takes {", ".join(unknown)}, which the contract does not give'
+            )
 
     @property
     def description(self) -> str:
@@ -87,6 +93,6 @@ class OnnxBackend:
             found = self._session.run(self._output_names, feed)
         except Exception as problem:  # onnxruntime's errors share no base but Exception
             raise ArtifactError(f'{self._file}: inference failed: {problem}') from problem
-        outputs = dict(zip(self._output_names[:self._outputs], found))
-        following = {one.name: array for one, array in zip(self._state, found[self._outputs:])}
+        outputs = dict(zip(self._output_names[: self._outputs], found))
+        following = {one.name: array for one, array in zip(self._state, found[self._outputs :])}
         return outputs, following

@@ -64,9 +64,7 @@ def _twist_axes(section: Section) -> Options:
     return {'axes': axes}
 
 
-def _each_of(
-    section: Section, key: str, found: tuple[str, ...], known: tuple[str, ...]
-) -> None:
+def _each_of(section: Section, key: str, found: tuple[str, ...], known: tuple[str, ...]) -> None:
     for item in found:
         if item not in known:
             raise section.problem(key, f'{item!r} is not one of {", ".join(known)}')

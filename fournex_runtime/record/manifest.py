@@ -16,7 +16,13 @@ SCHEMA = 1
 """Version of what tick records mean; ``fournex_msgs/Manifest.SCHEMA``."""
 
 _PACKAGES = (
-    'fournex_runtime', 'numpy', 'onnxruntime', 'torch', 'rosbags', 'mcap', 'rclpy',
+    'fournex_runtime',
+    'numpy',
+    'onnxruntime',
+    'torch',
+    'rosbags',
+    'mcap',
+    'rclpy',
 )
 
 
@@ -91,20 +97,26 @@ def encode_manifest(manifest: Manifest, messages: Messages) -> bytes:
     message = messages.type(MANIFEST_TYPE)(
         header=messages.type('std_msgs/msg/Header')(
             stamp=messages.type('builtin_interfaces/msg/Time')(
-                sec=manifest.ros_ns // 1_000_000_000, nanosec=manifest.ros_ns % 1_000_000_000),
-            frame_id=''),
+                sec=manifest.ros_ns // 1_000_000_000, nanosec=manifest.ros_ns % 1_000_000_000
+            ),
+            frame_id='',
+        ),
         schema=manifest.schema,
         runtime=manifest.runtime,
         wiring_file=manifest.wiring_file,
         wiring=manifest.wiring,
         sessions=[
-            session_type(**{
-                field.name: _plain(getattr(one, field.name))
-                for field in dataclasses.fields(SessionManifest)})
+            session_type(
+                **{
+                    field.name: _plain(getattr(one, field.name))
+                    for field in dataclasses.fields(SessionManifest)
+                }
+            )
             for one in manifest.sessions
         ],
-        environment=[key_value(key=key, value=value)
-                     for key, value in manifest.environment.items()],
+        environment=[
+            key_value(key=key, value=value) for key, value in manifest.environment.items()
+        ],
     )
     return messages.encode(message, MANIFEST_TYPE)
 
@@ -122,10 +134,14 @@ def decode_manifest(message: Any) -> Manifest:
         wiring_file=message.wiring_file,
         wiring=message.wiring,
         sessions=tuple(
-            SessionManifest(**{
-                field.name: _tupled(getattr(one, field.name))
-                for field in dataclasses.fields(SessionManifest)})
-            for one in message.sessions),
+            SessionManifest(
+                **{
+                    field.name: _tupled(getattr(one, field.name))
+                    for field in dataclasses.fields(SessionManifest)
+                }
+            )
+            for one in message.sessions
+        ),
         environment={one.key: one.value for one in message.environment},
         schema=message.schema,
     )

@@ -133,10 +133,12 @@ def read_manifest(reader: BagReader, types: Messages) -> Manifest:
         if manifest.schema != SCHEMA:
             raise ReplayError(
                 f'{reader.path}: its tick records are of schema {manifest.schema}, this version '
-                f'of Fournex knows schema {SCHEMA}')
+                f'of Fournex knows schema {SCHEMA}'
+            )
         return manifest
     raise ReplayError(
-        f'{reader.path}: has no manifest ({MANIFEST_TYPE}): it was not recorded by Fournex')
+        f'{reader.path}: has no manifest ({MANIFEST_TYPE}): it was not recorded by Fournex'
+    )
 
 
 def verify(
@@ -157,13 +159,19 @@ def verify(
     with BagReader(bag) as reader:
         types = reader.types()
         manifest = read_manifest(reader, types)
-        found = {one.name: _bundle(one, (bundles or {}).get(one.name)) for one in manifest.sessions}
+        found = {
+            one.name: _bundle(one, (bundles or {}).get(one.name)) for one in manifest.sessions
+        }
         wiring = parse_wiring(manifest.wiring, pathlib.Path(manifest.wiring_file), found)
         sessions = {
             one.tick_topic: _SessionReplay(
-                one, Engine(found[one.name], wired, types, one.frame_prefix),
-                load_backend(found[one.name]), types)
-            for one, wired in zip(manifest.sessions, wiring.sessions)}
+                one,
+                Engine(found[one.name], wired, types, one.frame_prefix),
+                load_backend(found[one.name]),
+                types,
+            )
+            for one, wired in zip(manifest.sessions, wiring.sessions)
+        }
         _run(reader, sessions, progress)
         for replay in sessions.values():
             replay.result.environment = _differences(manifest, replay.backend)
@@ -176,13 +184,15 @@ def _bundle(manifest: SessionManifest, given: pathlib.Path | None) -> Bundle:
     folder = given or pathlib.Path(manifest.bundle)
     if not folder.is_dir():
         raise ReplayError(
-            f'policy bundle {manifest.policy} is not at {folder}: say where it is with --bundle')
+            f'policy bundle {manifest.policy} is not at {folder}: say where it is with --bundle'
+        )
     bundle = load_bundle(folder)
     if bundle.sha256 != manifest.bundle_sha256:
         raise ReplayError(
             f'{folder}: has hash {bundle.sha256[:12]}…, the recording was made with '
             f'{manifest.policy} of hash {manifest.bundle_sha256[:12]}…; say where that one is '
-            'with --bundle')
+            'with --bundle'
+        )
     return bundle
 
 
@@ -192,7 +202,8 @@ def _differences(manifest: Manifest, backend: Backend) -> tuple[str, ...]:
     return tuple(
         f'{key}: recorded with {manifest.environment[key]}, here {here.get(key, "none")}'
         for key in watched
-        if key in manifest.environment and manifest.environment[key] != here.get(key))
+        if key in manifest.environment and manifest.environment[key] != here.get(key)
+    )
 
 
 def _run(
@@ -223,11 +234,13 @@ class _SessionReplay:
         self._types = types
         self._tick_topic = manifest.tick_topic
         self._inputs: dict[str, collections.OrderedDict[int, bytes]] = {
-            topic: collections.OrderedDict() for topic in manifest.input_topics}
+            topic: collections.OrderedDict() for topic in manifest.input_topics
+        }
         self._input_topics = manifest.input_topics
         self._command_topics = manifest.command_topics
         self._commands: dict[str, collections.OrderedDict[int, bytes]] = {
-            topic: collections.OrderedDict() for topic in manifest.command_topics}
+            topic: collections.OrderedDict() for topic in manifest.command_topics
+        }
         self._state: SessionState = engine.initial_state()
         self._known = [True] * len(manifest.input_topics)
         self._last_index = [0] * len(manifest.input_topics)
@@ -264,7 +277,8 @@ class _SessionReplay:
             steady_ns=record.steady_ns,
             ros_ns=record.ros_ns,
             episode=EpisodeStart(record.episode.id, record.episode.seed)
-            if record.episode_start else None,
+            if record.episode_start
+            else None,
             stop=record.cause if record.stop_requested else '',
         )
         request = self._engine.observe(inputs, self._state)
@@ -333,17 +347,21 @@ class _SessionReplay:
         if words:
             self._differs(f'tick {record.tick}: {words}')
 
-    def _judge_conclusion(
-        self, record: TickRecord, request: Request, sure: bool
-    ) -> SessionState:
+    def _judge_conclusion(self, record: TickRecord, request: Request, sure: bool) -> SessionState:
         """Conclude from the recorded answer; compare decision, values and command bytes."""
         anchored = request
         if record.observation:
-            history = request.observation.history if request.observation is not None else (
-                self._state.history)
+            history = (
+                request.observation.history
+                if request.observation is not None
+                else (self._state.history)
+            )
             anchored = dataclasses.replace(
-                request, observation=Observation(record.observation, history), fault=None,
-                waiting='')
+                request,
+                observation=Observation(record.observation, history),
+                fault=None,
+                waiting='',
+            )
         problem = record.cause.split(': ', 1)[-1]
         answer = Answer(record.answer, problem=problem)
         if record.answer is AnswerKind.RESULT:
@@ -390,7 +408,8 @@ class _SessionReplay:
             last_action=last_action,
             last_safe=last_safe,
             fault_since_ns=(
-                None if record.mode in (Mode.STANDBY, Mode.POLICY) else state.fault_since_ns),
+                None if record.mode in (Mode.STANDBY, Mode.POLICY) else state.fault_since_ns
+            ),
             commands=commands,
         )
 
@@ -417,16 +436,22 @@ def _decision_difference(record: TickRecord, made: TickRecord) -> str:
 def _array_difference(what: str, recorded: Arrays, made: Arrays) -> str:
     """Return the first element whose bits differ, in words; empty when none does."""
     if list(recorded) != list(made):
-        return f'{what}: recorded {", ".join(recorded) or "none"}, re-run {", ".join(made) or "none"}'
+        return (
+            f'{what}: recorded {", ".join(recorded) or "none"}, re-run {", ".join(made) or "none"}'
+        )
     for name, array in recorded.items():
         other = made[name]
         if array.shape != other.shape or array.dtype != other.dtype:
-            return (f'{what} {name}: recorded {array.dtype} {list(array.shape)}, re-run '
-                    f'{other.dtype} {list(other.shape)}')
+            return (
+                f'{what} {name}: recorded {array.dtype} {list(array.shape)}, re-run '
+                f'{other.dtype} {list(other.shape)}'
+            )
         index = _first_unequal(array, other)
         if index is not None:
-            return (f'{what} {name}[{index}]: recorded {array.flat[index]!r}, re-run '
-                    f'{other.flat[index]!r}')
+            return (
+                f'{what} {name}[{index}]: recorded {array.flat[index]!r}, re-run '
+                f'{other.flat[index]!r}'
+            )
     return ''
 
 

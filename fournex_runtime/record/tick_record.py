@@ -55,7 +55,8 @@ class TickCodec:
     def encode(self, record: TickRecord, timing: Timing) -> bytes:
         """Return the CDR bytes of a record."""
         stamp = self._time(
-            sec=record.ros_ns // 1_000_000_000, nanosec=record.ros_ns % 1_000_000_000)
+            sec=record.ros_ns // 1_000_000_000, nanosec=record.ros_ns % 1_000_000_000
+        )
         message = self._tick(
             header=self._header(stamp=stamp, frame_id=''),
             session=self._session,
@@ -126,14 +127,16 @@ def decode_tick(message: Any) -> TickRecord:
         tick=message.tick,
         due_ns=message.due_ns,
         episode=Episode(
-            message.episode, message.episode_seed, message.episode_tick, message.episode_return),
+            message.episode, message.episode_seed, message.episode_tick, message.episode_return
+        ),
         episode_start=message.episode_start,
         steady_ns=message.steady_ns,
         ros_ns=message.ros_ns,
         stop_requested=message.stop_requested,
         inputs=tuple(
             TickInput(one.last_index, one.arrival_ns, one.stamp_ns, one.age_ns)
-            for one in message.inputs),
+            for one in message.inputs
+        ),
         answer=AnswerKind(message.answer),
         mode=Mode(message.mode),
         cause=message.cause,

@@ -40,9 +40,11 @@ from .hosted import HostedSession, Outlets
 from .polling import PolledTopic
 
 COMMAND_QOS = QoSProfile(
-    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
+    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE
+)
 EVENT_QOS = QoSProfile(
-    depth=20, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    depth=20, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+)
 ACK_TIMEOUT_S = 0.3
 """How long the stop command may take to be acknowledged before the publishers go."""
 
@@ -114,11 +116,14 @@ class Activation:
             raise
 
     def _open(self) -> None:
-        sources = {source.topic: source for session in self._sessions
-                   for source in session.engine.wiring.sources}
+        sources = {
+            source.topic: source
+            for session in self._sessions
+            for source in session.engine.wiring.sources
+        }
         wait_for_publishers(
-            self._node, list(sources.values()), self._settings.graph_timeout_s,
-            self._interrupted)
+            self._node, list(sources.values()), self._settings.graph_timeout_s, self._interrupted
+        )
         qos = {topic: input_qos(self._node, source) for topic, source in sources.items()}
         for session in self._sessions:
             for target in session.engine.wiring.targets:
@@ -126,13 +131,17 @@ class Activation:
                 if warning:
                     self._node.get_logger().warning(warning)
         for topic, source in sources.items():
-            self._feeds[topic] = Feed(PolledTopic(
-                self._node, topic, message_class(source.type), qos[topic]))
+            self._feeds[topic] = Feed(
+                PolledTopic(self._node, topic, message_class(source.type), qos[topic])
+            )
         newest = self._first_messages(sources)
         for session in self._sessions:
             wired = session.engine.wiring.sources
             session.bind([self._feeds[source.topic] for source in wired])
-            session.check_inputs([newest[source.topic] for source in wired])
+            session.check_inputs(
+                [newest[source.topic] for source in wired],
+                self._node.get_clock().now().nanoseconds,
+            )
         self._create_publishers()
         if self._settings.record is not None:
             self._start_recording(self._settings.record, qos)
@@ -146,8 +155,10 @@ class Activation:
         """Wait for one message on every topic that has to keep coming."""
         awaited = {
             session.engine.wiring.sources[port.source].topic
-            for session in self._sessions for port in session.engine.wiring.ports
-            if port.budget_ns < FOREVER_NS}
+            for session in self._sessions
+            for port in session.engine.wiring.ports
+            if port.budget_ns < FOREVER_NS
+        }
         deadline = time.monotonic() + self._settings.graph_timeout_s
         newest: dict[str, Received | None] = dict.fromkeys(sources)
         while True:
@@ -162,7 +173,8 @@ class Activation:
                 names = ', '.join(self._feeds[topic].topic.name for topic in silent)
                 raise GraphError(
                     f'no message on {names} in {self._settings.graph_timeout_s:g} s, though '
-                    'somebody publishes there; is the sensor running?')
+                    'somebody publishes there; is the sensor running?'
+                )
             time.sleep(0.01)
 
     def _create_publishers(self) -> None:
@@ -170,12 +182,16 @@ class Activation:
             publishers = []
             for target in session.engine.wiring.targets:
                 publisher = self._node.create_publisher(
-                    message_class(target.type), target.topic, COMMAND_QOS)
+                    message_class(target.type), target.topic, COMMAND_QOS
+                )
                 self._publishers.append(publisher)
                 publishers.append(publisher)
             self._commands[session.name] = publishers
-            self._publishers.append(self._node.create_publisher(
-                message_class(EVENT_TYPE), f'~/{session.name}/event', EVENT_QOS))
+            self._publishers.append(
+                self._node.create_publisher(
+                    message_class(EVENT_TYPE), f'~/{session.name}/event', EVENT_QOS
+                )
+            )
             self._commands[f'{session.name} event'] = [self._publishers[-1]]
 
     def _command_topics(self, session: HostedSession) -> list[str]:
@@ -187,22 +203,37 @@ class Activation:
     # --- recording -------------------------------------------------------------------------------
 
     def _start_recording(self, parent: pathlib.Path, qos: dict[str, QoSProfile]) -> None:
-        channels = [Channel(
-            self._node.resolve_topic_name('~/manifest'), MANIFEST_TYPE,
-            QosProfile('reliable', 'transient_local', 'keep_last', 1), latched=True)]
+        channels = [
+            Channel(
+                self._node.resolve_topic_name('~/manifest'),
+                MANIFEST_TYPE,
+                QosProfile('reliable', 'transient_local', 'keep_last', 1),
+                latched=True,
+            )
+        ]
         for session in self._sessions:
             channels.append(Channel(self._tick_topic(session), TICK_TYPE))
             event = self._commands[f'{session.name} event'][0]
-            channels.append(Channel(
-                event.topic_name, EVENT_TYPE,
-                QosProfile('reliable', 'transient_local', 'keep_last', EVENT_QOS.depth)))
+            channels.append(
+                Channel(
+                    event.topic_name,
+                    EVENT_TYPE,
+                    QosProfile('reliable', 'transient_local', 'keep_last', EVENT_QOS.depth),
+                )
+            )
             for target, topic in zip(session.engine.wiring.targets, self._command_topics(session)):
-                channels.append(Channel(
-                    topic, target.type, QosProfile('reliable', 'volatile', 'keep_last', 1)))
+                channels.append(
+                    Channel(topic, target.type, QosProfile('reliable', 'volatile', 'keep_last', 1))
+                )
         for topic, feed in self._feeds.items():
-            channels.append(Channel(
-                feed.topic.name, self._type_of(topic), _recorded_qos(qos[topic]),
-                latched=qos[topic].durability == DurabilityPolicy.TRANSIENT_LOCAL))
+            channels.append(
+                Channel(
+                    feed.topic.name,
+                    self._type_of(topic),
+                    _recorded_qos(qos[topic]),
+                    latched=qos[topic].durability == DurabilityPolicy.TRANSIENT_LOCAL,
+                )
+            )
         folder = next_folder(parent, self._wiring.robot)
         recording = Recording(folder, channels, messages=self._messages)
         recording.start()
@@ -210,21 +241,36 @@ class Activation:
         self._channel = {channel.topic: index for index, channel in enumerate(channels)}
         now_ns = time.time_ns()
         recording.write(
-            0, encode_manifest(self._manifest(), self._messages), log_time_ns=now_ns,
-            publish_time_ns=now_ns, sequence=1)
+            0,
+            encode_manifest(self._manifest(), self._messages),
+            log_time_ns=now_ns,
+            publish_time_ns=now_ns,
+            sequence=1,
+        )
         recording.commit()
         for feed in self._feeds.values():
             feed.record(self._input_recorder(recording, self._channel[feed.topic.name]))
 
     def _type_of(self, topic: str) -> str:
-        return next(source.type for session in self._sessions
-                    for source in session.engine.wiring.sources if source.topic == topic)
+        return next(
+            source.type
+            for session in self._sessions
+            for source in session.engine.wiring.sources
+            if source.topic == topic
+        )
 
-    def _input_recorder(self, recording: Recording, channel: int) -> Callable[[Received, int], None]:
+    def _input_recorder(
+        self, recording: Recording, channel: int
+    ) -> Callable[[Received, int], None]:
         def record(received: Received, now_ns: int) -> None:
             recording.write(
-                channel, received.data, log_time_ns=now_ns, publish_time_ns=now_ns,
-                sequence=received.index)
+                channel,
+                received.data,
+                log_time_ns=now_ns,
+                publish_time_ns=now_ns,
+                sequence=received.index,
+            )
+
         return record
 
     def _manifest(self) -> Manifest:
@@ -243,13 +289,15 @@ class Activation:
                     contract=session.engine.contract.text,
                     input_topics=tuple(
                         self._feeds[source.topic].topic.name
-                        for source in session.engine.wiring.sources),
+                        for source in session.engine.wiring.sources
+                    ),
                     input_types=tuple(s.type for s in session.engine.wiring.sources),
                     command_topics=tuple(self._command_topics(session)),
                     command_types=tuple(t.type for t in session.engine.wiring.targets),
                     tick_topic=self._tick_topic(session),
                 )
-                for session in self._sessions),
+                for session in self._sessions
+            ),
             environment=environment([s.backend.description for s in self._sessions]),
         )
 
@@ -265,7 +313,8 @@ class Activation:
                 feed.record(None)
             self._node.get_logger().error(
                 f'the recorder has ended; the robot goes on without a recording: '
-                f'{recording.problem}')
+                f'{recording.problem()}'
+            )
 
     # --- outlets ---------------------------------------------------------------------------------
 
@@ -275,8 +324,9 @@ class Activation:
         if recording is not None:
             record = self._tick_recorder(recording, self._channel[self._tick_topic(session)])
         return Outlets(
-            commands=[self._command_outlet(publisher)
-                      for publisher in self._commands[session.name]],
+            commands=[
+                self._command_outlet(publisher) for publisher in self._commands[session.name]
+            ],
             record=record,
             event=self._event_outlet(session),
         )
@@ -291,7 +341,9 @@ class Activation:
             publisher.publish(data)
             now_ns = time.time_ns()
             recording.write(
-                channel, data, log_time_ns=now_ns, publish_time_ns=now_ns, sequence=index)
+                channel, data, log_time_ns=now_ns, publish_time_ns=now_ns, sequence=index
+            )
+
         return publish
 
     def _tick_recorder(
@@ -299,7 +351,9 @@ class Activation:
     ) -> Callable[[bytes, int, int], None]:
         def record(data: bytes, tick: int, now_ns: int) -> None:
             recording.write(
-                channel, data, log_time_ns=now_ns, publish_time_ns=now_ns, sequence=tick + 1)
+                channel, data, log_time_ns=now_ns, publish_time_ns=now_ns, sequence=tick + 1
+            )
+
         return record
 
     def _event_outlet(
@@ -317,11 +371,16 @@ class Activation:
             if recording is not None:
                 now_ns = time.time_ns()
                 recording.write(
-                    self._channel[publisher.topic_name], data, log_time_ns=now_ns,
-                    publish_time_ns=now_ns, sequence=count)
+                    self._channel[publisher.topic_name],
+                    data,
+                    log_time_ns=now_ns,
+                    publish_time_ns=now_ns,
+                    sequence=count,
+                )
             if kind == 'mode_changed':
                 words = f'{session.name}: {record.mode.name.lower()}'
                 self._node.get_logger().info(f'{words}: {record.cause}' if record.cause else words)
+
         return tell
 
     def _tell_summary(self, summary: Summary) -> None:
@@ -359,11 +418,15 @@ class Activation:
 
 def next_folder(parent: pathlib.Path, robot: str) -> pathlib.Path:
     """Return ``parent/robot-0001``, or the first number that is free."""
-    taken = [int(path.name[len(robot) + 1:]) for path in parent.glob(f'{robot}-*')
-             if path.name[len(robot) + 1:].isdigit()]
+    taken = [
+        int(path.name[len(robot) + 1 :])
+        for path in parent.glob(f'{robot}-*')
+        if path.name[len(robot) + 1 :].isdigit()
+    ]
     return parent / f'{robot}-{max(taken, default=0) + 1:04d}'
 
 
 def _recorded_qos(qos: QoSProfile) -> QosProfile:
     return QosProfile(
-        qos.reliability.name.lower(), qos.durability.name.lower(), 'keep_last', qos.depth)
+        qos.reliability.name.lower(), qos.durability.name.lower(), 'keep_last', qos.depth
+    )

@@ -72,7 +72,8 @@ class PlainUpdater:
         array.header.stamp = self._node.get_clock().now().to_msg()
         for name, task in list(self._tasks):
             status = PlainStatus(
-                name=f'{self._node.get_name()}: {name}', hardware_id=self._hardware_id)
+                name=f'{self._node.get_name()}: {name}', hardware_id=self._hardware_id
+            )
             task(status)
             array.status.append(status)
         self._publisher.publish(array)
@@ -121,8 +122,10 @@ def fill_status(status: Any, session: HostedSession, active: bool, dropped: int)
         ('overruns', str(figures.overruns)),
         ('faults', str(figures.faults)),
         ('recording dropped', str(dropped)),
-        *((f'age of {source.topic} [ms]', f'{age / 1e6:.1f}' if age >= 0 else 'no message yet')
-          for source, age in zip(session.engine.wiring.sources, session.ages_ns)),
+        *(
+            (f'age of {source.topic} [ms]', f'{age / 1e6:.1f}' if age >= 0 else 'no message yet')
+            for source, age in zip(session.engine.wiring.sources, session.ages_ns)
+        ),
     ]
     for key, value in values:
         status.add(key, value)

@@ -18,7 +18,8 @@ STATUS_TYPE = 'fournex_msgs/msg/SessionStatus'
 def header(messages: Messages, ros_ns: int) -> Any:
     """Return a ``std_msgs/Header`` without a frame."""
     stamp = messages.type('builtin_interfaces/msg/Time')(
-        sec=ros_ns // 1_000_000_000, nanosec=ros_ns % 1_000_000_000)
+        sec=ros_ns // 1_000_000_000, nanosec=ros_ns % 1_000_000_000
+    )
     return messages.type('std_msgs/msg/Header')(stamp=stamp, frame_id='')
 
 
@@ -31,16 +32,19 @@ def encode_event(
 ) -> bytes:
     """Return the bytes of a ``SessionEvent`` about what a tick brought."""
     key_value = messages.type('diagnostic_msgs/msg/KeyValue')
-    return messages.encode(messages.type(EVENT_TYPE)(
-        header=header(messages, record.ros_ns),
-        session=session,
-        kind=kind,
-        tick=record.tick,
-        mode=int(record.mode),
-        cause=record.cause,
-        episode=record.episode.id,
-        values=[key_value(key=key, value=value) for key, value in values],
-    ), EVENT_TYPE)
+    return messages.encode(
+        messages.type(EVENT_TYPE)(
+            header=header(messages, record.ros_ns),
+            session=session,
+            kind=kind,
+            tick=record.tick,
+            mode=int(record.mode),
+            cause=record.cause,
+            episode=record.episode.id,
+            values=[key_value(key=key, value=value) for key, value in values],
+        ),
+        EVENT_TYPE,
+    )
 
 
 def encode_status(
@@ -50,28 +54,31 @@ def encode_status(
     summary, state = session.statistics.summary(), session.state
     contract = session.engine.contract
     ages = [age * 1e-9 if age >= 0 else -1.0 for age in session.ages_ns]
-    return messages.encode(messages.type(STATUS_TYPE)(
-        header=header(messages, ros_ns),
-        session=session.name,
-        policy=contract.reference,
-        bundle_sha256=session.engine.bundle.sha256,
-        mode=int(state.mode),
-        cause=state.cause,
-        ticks=summary.ticks,
-        overruns=summary.overruns,
-        period=contract.period_ns * 1e-9,
-        rate=summary.rate,
-        lateness_p50=summary.lateness_p50,
-        lateness_p99=summary.lateness_p99,
-        lateness_max=summary.lateness_max,
-        infer_p50=summary.infer_p50,
-        infer_p99=summary.infer_p99,
-        inputs=[source.topic for source in session.engine.wiring.sources],
-        input_ages=np.array(ages),
-        episode=state.episode.id,
-        episode_tick=state.episode.tick,
-        episode_return=state.episode.total,
-        faults=summary.faults,
-        recording=recording,
-        recording_dropped=dropped,
-    ), STATUS_TYPE)
+    return messages.encode(
+        messages.type(STATUS_TYPE)(
+            header=header(messages, ros_ns),
+            session=session.name,
+            policy=contract.reference,
+            bundle_sha256=session.engine.bundle.sha256,
+            mode=int(state.mode),
+            cause=state.cause,
+            ticks=summary.ticks,
+            overruns=summary.overruns,
+            period=contract.period_ns * 1e-9,
+            rate=summary.rate,
+            lateness_p50=summary.lateness_p50,
+            lateness_p99=summary.lateness_p99,
+            lateness_max=summary.lateness_max,
+            infer_p50=summary.infer_p50,
+            infer_p99=summary.infer_p99,
+            inputs=[source.topic for source in session.engine.wiring.sources],
+            input_ages=np.array(ages),
+            episode=state.episode.id,
+            episode_tick=state.episode.tick,
+            episode_return=state.episode.total,
+            faults=summary.faults,
+            recording=recording,
+            recording_dropped=dropped,
+        ),
+        STATUS_TYPE,
+    )

@@ -10,10 +10,8 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import (
     DurabilityPolicy,
-    QoSCompatibility,
     QoSProfile,
     ReliabilityPolicy,
-    qos_check_compatible,
 )
 
 from ..errors import GraphError
@@ -39,7 +37,8 @@ def message_class(name: str) -> type[Any]:
     except (ImportError, AttributeError) as problem:
         raise GraphError(
             f'message type {name} is not in this ROS environment: install or source the package '
-            f'{package}') from problem
+            f'{package}'
+        ) from problem
 
 
 def wait_for_publishers(
@@ -54,8 +53,9 @@ def wait_for_publishers(
     """
     deadline = time.monotonic() + timeout_s
     while True:
-        missing = [source for source in sources
-                   if not node.get_publishers_info_by_topic(source.topic)]
+        missing = [
+            source for source in sources if not node.get_publishers_info_by_topic(source.topic)
+        ]
         if not missing:
             return
         if interrupted():
@@ -64,13 +64,17 @@ def wait_for_publishers(
             break
         time.sleep(0.05)
     names = ', '.join(
-        f'{node.resolve_topic_name(source.topic)} ({source.type})' for source in missing)
+        f'{node.resolve_topic_name(source.topic)} ({source.type})' for source in missing
+    )
     there = ', '.join(
-        f'{topic} ({", ".join(types)})' for topic, types in sorted(node.get_topic_names_and_types())
-        if node.get_publishers_info_by_topic(topic) and not _is_own(topic))
+        f'{topic} ({", ".join(types)})'
+        for topic, types in sorted(node.get_topic_names_and_types())
+        if node.get_publishers_info_by_topic(topic) and not _is_own(topic)
+    )
     raise GraphError(
         f'nobody publishes {names}; waited {timeout_s:g} s. Published here: {there or "nothing"}. '
-        'Start the robot, mend the topic in the wiring, or remap it')
+        'Start the robot, mend the topic in the wiring, or remap it'
+    )
 
 
 def _is_own(topic: str) -> bool:
@@ -91,15 +95,32 @@ def input_qos(node: Node, source: Source) -> QoSProfile:
         if offer.topic_type != source.type:
             raise GraphError(
                 f'{topic} is published as {offer.topic_type} by {offer.node_name}, wired as '
-                f'{source.type}')
+                f'{source.type}'
+            )
     qos = _wanted(source.qos, [offer.qos_profile for offer in offers])
     for offer in offers:
-        verdict, reason = qos_check_compatible(offer.qos_profile, qos)
-        if verdict == QoSCompatibility.ERROR:
+        mismatch = _mismatch(offered=offer.qos_profile, requested=qos)
+        if mismatch:
             raise GraphError(
-                f'{topic}: the QoS of the wiring does not match what {offer.node_name} offers: '
-                f'{reason.strip()} Leave qos: out to take what is offered')
+                f'{topic}: the wiring asks for {mismatch}, as {offer.node_name} publishes it. '
+                'Leave qos: out to take what is offered'
+            )
     return qos
+
+
+def _mismatch(offered: QoSProfile, requested: QoSProfile) -> str:
+    """Return what is asked for and not offered, as "this, not that"; empty when all is."""
+    if (
+        requested.reliability == ReliabilityPolicy.RELIABLE
+        and offered.reliability == ReliabilityPolicy.BEST_EFFORT
+    ):
+        return 'reliable delivery, not best effort'
+    if (
+        requested.durability == DurabilityPolicy.TRANSIENT_LOCAL
+        and offered.durability == DurabilityPolicy.VOLATILE
+    ):
+        return 'transient local durability, not volatile'
+    return ''
 
 
 def _wanted(fixed: Qos, offered: Sequence[QoSProfile]) -> QoSProfile:
@@ -129,16 +150,16 @@ def check_target(node: Node, target: Target, qos: QoSProfile) -> str:
         if listener.topic_type != target.type:
             raise GraphError(
                 f'{topic} is subscribed as {listener.topic_type} by {listener.node_name}, wired '
-                f'as {target.type}')
-        verdict, reason = qos_check_compatible(qos, listener.qos_profile)
-        if verdict == QoSCompatibility.ERROR:
-            raise GraphError(
-                f'{topic}: {listener.node_name} subscribes with a QoS that commands do not '
-                f'offer: {reason.strip()}')
+                f'as {target.type}'
+            )
+        mismatch = _mismatch(offered=qos, requested=listener.qos_profile)
+        if mismatch:
+            raise GraphError(f'{topic}: {listener.node_name} asks for {mismatch}, as commands are')
     others = node.get_publishers_info_by_topic(target.topic)
     if others:
         names = ', '.join(sorted({other.node_name for other in others}))
         raise GraphError(
             f'{topic} is commanded by {names} already; two publishers on one command topic fight '
-            'over the robot. End the other one, or wire another topic')
+            'over the robot. End the other one, or wire another topic'
+        )
     return '' if listeners else f'nobody subscribes to {topic} ({target.type}) yet'

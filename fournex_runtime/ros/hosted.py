@@ -79,16 +79,17 @@ class HostedSession:
         self._feeds = list(feeds)
         self._queues = [feed.attach() for feed in feeds]
 
-    def check_inputs(self, newest: Sequence[Received | None]) -> None:
+    def check_inputs(self, newest: Sequence[Received | None], ros_ns: int) -> None:
         """
         Build one observation of the first messages, so that a misfit is found before any action.
 
         :param newest: the first message of each source.
+        :param ros_ns: the ROS clock now.
         :raises GraphError: an input cannot be used.
         """
         now_ns = time.monotonic_ns()
         messages = tuple(() if one is None else (one,) for one in newest)
-        inputs = TickInputs(messages, now_ns, now_ns, 0)
+        inputs = TickInputs(messages, now_ns, now_ns, ros_ns)
         request = self.engine.observe(inputs, self.engine.initial_state())
         if request.fault is not None and request.fault[0] in (Fault.INVALID, Fault.NON_FINITE):
             raise GraphError(f'sessions.{self.name}: {request.fault[1]}')
@@ -97,7 +98,8 @@ class HostedSession:
         """Make the session ready for its first tick, which begins its first episode."""
         self._outlets = outlets
         self._codec = TickCodec(
-            messages, self.name, [feed.topic.name for feed in self._feeds], command_topics)
+            messages, self.name, [feed.topic.name for feed in self._feeds], command_topics
+        )
         self.state = self.engine.initial_state()
         self.statistics = TickStatistics()
         self._last_mode = None
@@ -111,7 +113,7 @@ class HostedSession:
         self._outlets = self._codec = None
         self._episode = None
 
-    # --- requests, taken up by the next tick -------------------------------------------------------
+    # --- requests, taken up by the next tick -----------------------------------------------------
 
     def request_episode(
         self, episode: str, seed: int, metadata: tuple[tuple[str, str], ...]
@@ -130,7 +132,7 @@ class HostedSession:
         self._stop = cause
         self._episode = None
 
-    # --- the tick ----------------------------------------------------------------------------------
+    # --- the tick --------------------------------------------------------------------------------
 
     @property
     def trigger(self) -> Feed | None:
@@ -167,8 +169,9 @@ class HostedSession:
         latched = self.state.latched[source]
         return latched.stamp_ns if latched is not None else None
 
-    def tick(self, due_ns: int, lateness_ns: int, skipped: int, ros_now_ns: Callable[[], int]
-             ) -> TickRecord:
+    def tick(
+        self, due_ns: int, lateness_ns: int, skipped: int, ros_now_ns: Callable[[], int]
+    ) -> TickRecord:
         """
         Run one tick and publish its commands.
 
@@ -195,8 +198,7 @@ class HostedSession:
         concluded_ns = time.monotonic_ns()
         outlets = self._outlets
         assert outlets is not None
-        for publish, data, index in zip(
-                outlets.commands, record.commands, record.command_indices):
+        for publish, data, index in zip(outlets.commands, record.commands, record.command_indices):
             publish(data, index)
         published_ns = time.monotonic_ns()
         timing = Timing(
@@ -227,8 +229,7 @@ class HostedSession:
         """Count, record and tell what happened; after the commands are out."""
         self.ages_ns = request.ages_ns
         fault = record.mode in (Mode.FALLBACK, Mode.STOPPED)
-        self.statistics.add(
-            begin_ns, timing.lateness_ns, timing.infer_ns, timing.skipped, fault)
+        self.statistics.add(begin_ns, timing.lateness_ns, timing.infer_ns, timing.skipped, fault)
         if outlets.record is not None:
             assert self._codec is not None
             data = self._codec.encode(record, timing)
@@ -236,8 +237,7 @@ class HostedSession:
         if record.episode_start:
             start = request.inputs.episode
             values: Sequence[tuple[str, str]] = start.metadata if start is not None else ()
-            outlets.event(
-                'episode_started', record, [('seed', str(record.episode.seed)), *values])
+            outlets.event('episode_started', record, [('seed', str(record.episode.seed)), *values])
         if record.mode is not self._last_mode:
             outlets.event('mode_changed', record, ())
             self._last_mode = record.mode

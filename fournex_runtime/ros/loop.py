@@ -89,7 +89,7 @@ class Loop:
         self.failed: Callable[[Exception], None] = _nothing_of
         """Called when a tick raised; the sessions have been ended."""
 
-    # --- from other threads and signal handlers ----------------------------------------------------
+    # --- from other threads and signal handlers --------------------------------------------------
 
     def wake(self) -> None:
         """End the loop's present wait; safe in a signal handler."""
@@ -123,7 +123,7 @@ class Loop:
             future.cancel()
             raise TimeoutError(f'the control loop did not answer in {timeout_s:g} s') from problem
 
-    # --- on the loop's thread ----------------------------------------------------------------------
+    # --- on the loop's thread --------------------------------------------------------------------
 
     def start(self, sessions: Sequence[HostedSession]) -> None:
         """Release the first tick of each session now."""
@@ -176,7 +176,9 @@ class Loop:
             following.release.begin(now_ns)  # the simulation went back in time
             return
         if now_ns < due_ns:
-            wait_ns = min(due_ns - now_ns, SIM_POLL_NS) if self._clock.simulated else due_ns - now_ns
+            wait_ns = (
+                min(due_ns - now_ns, SIM_POLL_NS) if self._clock.simulated else due_ns - now_ns
+            )
             if self._sleep(wait_ns):
                 return
             now_ns = self._clock.now_ns()
@@ -206,18 +208,22 @@ class Loop:
         waiting_ns = time.monotonic_ns() - min(one.waiting_since_ns for one in self._paced)
         if waiting_ns > self._lockstep_timeout_ns:
             names = ', '.join(
-                one.session.trigger.topic.name for one in self._paced if one.session.trigger)
+                one.session.trigger.topic.name for one in self._paced if one.session.trigger
+            )
             raise LoopFault(
                 f'lockstep: no complete set of inputs for {waiting_ns / 1e9:.0f} s after the last '
-                f'tick; waiting for {names} and what goes with it')
+                f'tick; waiting for {names} and what goes with it'
+            )
         self._wait_for_messages(20_000_000)
 
     def _wait_for_messages(self, timeout_ns: int) -> None:
         """Block until a synchronised topic has a message, at most for ``timeout_ns``."""
         subscriptions = [
-            feed.topic.subscription for one in self._paced for feed in one.session.lockstep_feeds]
+            feed.topic.subscription for one in self._paced for feed in one.session.lockstep_feeds
+        ]
         wait_set = rclpy_implementation.WaitSet(
-            len(subscriptions), 0, 0, 0, 0, 0, self._context_handle)
+            len(subscriptions), 0, 0, 0, 0, 0, self._context_handle
+        )
         with contextlib.ExitStack() as stack:
             stack.enter_context(wait_set)
             wait_set.clear_entities()

@@ -1,12 +1,12 @@
 """
 The runtime as a managed (lifecycle) node.
 
-=============  =====================================================================================
+=============  ====================================================================================
 configure      read the wiring, load and check the policy bundles, warm the policies up
 activate       check the live graph, subscribe, start recording, release the first tick
 deactivate     publish the stop commands, close the recording, unsubscribe
 cleanup        forget the policies
-=============  =====================================================================================
+=============  ====================================================================================
 
 Each transition is all or nothing over all sessions of the wiring.
 """
@@ -19,7 +19,8 @@ from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
+from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from fournex_msgs.srv import ResetEpisode, StopSession
@@ -51,19 +52,27 @@ _PARAMETERS: tuple[tuple[str, Any, str], ...] = (
 )
 
 
-class RuntimeNode(LifecycleNode):  # type: ignore[misc]
+class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
     """Hosts the sessions of one wiring."""
 
     def __init__(self) -> None:
-        super().__init__('fournex', callback_group=ReentrantCallbackGroup())
+        # As LifecycleNode does, but with services that answer while a transition is under way.
+        Node.__init__(self, 'fournex')
+        LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
         for name, default, description in _PARAMETERS:
             self.declare_parameter(name, default, ParameterDescriptor(description=description))
-        self.declare_parameter('graph_timeout', 5.0, ParameterDescriptor(
-            description='seconds to wait at activation for publishers and for first messages',
-            floating_point_range=[FloatingPointRange(from_value=0.0, to_value=3600.0)]))
+        self.declare_parameter(
+            'graph_timeout',
+            5.0,
+            ParameterDescriptor(
+                description='seconds to wait at activation for publishers and for first messages',
+                floating_point_range=[FloatingPointRange(from_value=0.0, to_value=3600.0)],
+            ),
+        )
         self.loop = Loop(
             Clock(self._ros_now_ns, bool(self.get_parameter('use_sim_time').value)),
-            self.context.handle)
+            self.context.handle,
+        )
         self.loop.failed = self._loop_failed
         self.problem = ''
         """Why the last transition failed; empty when it did not."""
@@ -78,9 +87,11 @@ class RuntimeNode(LifecycleNode):  # type: ignore[misc]
         self._updater.setHardwareID('fournex')
         services = ReentrantCallbackGroup()
         self.create_service(
-            ResetEpisode, '~/reset_episode', self._reset_episode, callback_group=services)
+            ResetEpisode, '~/reset_episode', self._reset_episode, callback_group=services
+        )
         self.create_service(
-            StopSession, '~/stop_session', self._stop_session, callback_group=services)
+            StopSession, '~/stop_session', self._stop_session, callback_group=services
+        )
         self.create_timer(STATUS_PERIOD_S, self._publish_status, callback_group=self._reports)
 
     def _ros_now_ns(self) -> int:
@@ -114,7 +125,8 @@ class RuntimeNode(LifecycleNode):  # type: ignore[misc]
             raise FournexError('parameter wiring is empty: give the path of a wiring file')
         bundle = str(self.get_parameter('bundle').value)
         wiring = load_wiring(
-            pathlib.Path(path).expanduser(), pathlib.Path(bundle).expanduser() if bundle else None)
+            pathlib.Path(path).expanduser(), pathlib.Path(bundle).expanduser() if bundle else None
+        )
         prefix = str(self.get_parameter('frame_prefix').value)
         sessions = []
         for one in wiring.sessions:
@@ -126,11 +138,13 @@ class RuntimeNode(LifecycleNode):  # type: ignore[misc]
         self._wiring, self._sessions = wiring, sessions
         for session in sessions:
             self._status_publishers[session.name] = self.create_publisher(
-                message_class(STATUS_TYPE), f'~/{session.name}/status', QoSProfile(depth=5))
+                message_class(STATUS_TYPE), f'~/{session.name}/status', QoSProfile(depth=5)
+            )
             self._updater.add(session.name, self._diagnose(session))
             self.get_logger().info(
                 f'session {session.name}: {session.engine.contract.reference}, '
-                f'{1e9 / session.period_ns:g} Hz, {session.backend.description}')
+                f'{1e9 / session.period_ns:g} Hz, {session.backend.description}'
+            )
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Check the live graph, subscribe, start recording, begin to tick."""
@@ -138,12 +152,17 @@ class RuntimeNode(LifecycleNode):  # type: ignore[misc]
             assert self._wiring is not None
             record = str(self.get_parameter('record').value)
             activation = Activation(
-                self, self._wiring, self._sessions, self._messages,
+                self,
+                self._wiring,
+                self._sessions,
+                self._messages,
                 Settings(
                     graph_timeout_s=float(self.get_parameter('graph_timeout').value),
                     record=pathlib.Path(record).expanduser() if record else None,
-                    frame_prefix=str(self.get_parameter('frame_prefix').value)),
-                lambda: self.loop.quitting)
+                    frame_prefix=str(self.get_parameter('frame_prefix').value),
+                ),
+                lambda: self.loop.quitting,
+            )
             try:
                 activation.open()
             except FournexError as problem:
@@ -227,7 +246,8 @@ class RuntimeNode(LifecycleNode):  # type: ignore[misc]
             if not self.active:
                 raise FournexError('the runtime is not active')
             response.episode = self.loop.call(
-                lambda: session.request_episode(request.episode, request.seed, metadata))
+                lambda: session.request_episode(request.episode, request.seed, metadata)
+            )
             response.success = True
         except (FournexError, TimeoutError) as problem:
             response.message = str(problem)
@@ -255,8 +275,9 @@ class RuntimeNode(LifecycleNode):  # type: ignore[misc]
         for session in list(self._sessions):
             publisher = self._status_publishers.get(session.name)
             if publisher is not None and self.active:
-                publisher.publish(encode_status(
-                    self._messages, session, self._ros_now_ns(), folder, dropped))
+                publisher.publish(
+                    encode_status(self._messages, session, self._ros_now_ns(), folder, dropped)
+                )
 
     def _diagnose(self, session: HostedSession) -> Any:
         return lambda status: fill_status(status, session, self.active, self._recorded()[1])
@@ -267,7 +288,7 @@ class RuntimeNode(LifecycleNode):  # type: ignore[misc]
         recording = activation.recording if activation is not None else None
         if recording is None:
             return '', 0
-        return str(recording.folder), sum(recording.dropped.values())
+        return str(recording.folder), sum(recording.dropped)
 
 
 def _check_pacing(sessions: list[HostedSession]) -> None:
@@ -275,4 +296,5 @@ def _check_pacing(sessions: list[HostedSession]) -> None:
     if len(lockstep) > 1:
         raise FournexError(
             'some sessions are paced by lockstep and some by their period; a runtime does one or '
-            'the other: put them into two wirings')
+            'the other: put them into two wirings'
+        )

@@ -45,7 +45,8 @@ class PolledTopic:
         self.missed = 0
         """Messages that the middleware dropped before they could be taken."""
         self.subscription = node.create_subscription(
-            message_class, topic, _never, qos, callback_group=PolledGroup(), raw=True)
+            message_class, topic, _never, qos, callback_group=PolledGroup(), raw=True
+        )
         self.name: str = self.subscription.topic_name
 
     def take(self) -> list[Received]:

@@ -17,7 +17,11 @@ from types import FrameType
 from typing import Any
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import (
+    ExternalShutdownException,
+    MultiThreadedExecutor,
+    ShutdownException,
+)
 from rclpy.signals import SignalHandlerOptions
 
 from .node import RuntimeNode
@@ -48,7 +52,7 @@ def main(args: list[str] | None = None) -> int:
         executor.create_task(_autostart, node, refused)
     if node.get_parameter('exit_with_parent').value:
         _watch_parent(node)
-    spinning = threading.Thread(target=_spin, args=(executor,), name='executor')
+    spinning = threading.Thread(target=_spin, args=(executor, node), name='executor')
     spinning.start()
     try:
         node.loop.run()
@@ -68,11 +72,16 @@ def main(args: list[str] | None = None) -> int:
     return 1 if node.problem and not caught else 0
 
 
-def _spin(executor: Any) -> None:
-    try:
-        executor.spin()
-    except ExternalShutdownException:
-        return
+def _spin(executor: Any, node: RuntimeNode) -> None:
+    """Serve until shut down; an error of one callback does not end the others."""
+    while rclpy.ok():
+        try:
+            executor.spin()
+            return
+        except (ExternalShutdownException, ShutdownException):
+            return
+        except Exception as problem:  # rclpy ends the spin with whatever a callback raised
+            node.get_logger().error(f'a service or timer failed: {problem!r}')
 
 
 def _autostart(node: RuntimeNode, refused: threading.Event) -> None:

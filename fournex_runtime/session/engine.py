@@ -64,8 +64,8 @@ class Engine:
         self.wiring = wiring
         self._messages = messages
         self._pipeline = ObservationPipeline(
-            self.contract, wiring.sources, wiring.ports, messages, bundle.statistics,
-            frame_prefix)
+            self.contract, wiring.sources, wiring.ports, messages, bundle.statistics, frame_prefix
+        )
         self._signature = signature(self.contract)
         self._actions = [ActionTerm(term) for term in self.contract.action_terms]
         self._gates = [Gate(limits, self.contract.period_ns) for limits in wiring.limits]
@@ -77,16 +77,23 @@ class Engine:
         except MessageError as problem:
             raise WiringError(f'{wiring.name}: {problem}') from problem
         self._encoders = [
-            build_encoder(term, dataclasses.replace(
-                target, frame=frame_prefix + target.frame if target.frame else ''), messages)
-            for term, target in zip(self.contract.action_terms, wiring.targets)]
+            build_encoder(
+                term,
+                dataclasses.replace(
+                    target, frame=frame_prefix + target.frame if target.frame else ''
+                ),
+                messages,
+            )
+            for term, target in zip(self.contract.action_terms, wiring.targets)
+        ]
         self._stops = [self._checked_stop(index) for index in range(len(wiring.stops))]
         self._required = sorted({port.source for port in wiring.ports})
         for source in wiring.lockstep:
             if not self._has_header[source]:
                 raise WiringError(
                     f'sessions.{wiring.name}.pacing: {wiring.sources[source].type} has no header, '
-                    'so it carries no stamp to wait for')
+                    'so it carries no stamp to wait for'
+                )
 
     def _checked_stop(self, index: int) -> Vector | None:
         stop, limits = self.wiring.stops[index].values, self.wiring.limits[index]
@@ -96,7 +103,8 @@ class Engine:
             if not low <= value <= high:
                 raise WiringError(
                     f'sessions.{self.wiring.name}.outputs.{limits.term}.stop: {label} {value} is '
-                    f'outside its limits {low} to {high}')
+                    f'outside its limits {low} to {high}'
+                )
         return np.array(stop)
 
     def initial_state(self) -> SessionState:
@@ -133,7 +141,8 @@ class Engine:
         """
         latched = tuple(
             self._latch(source, received, state.latched[source])
-            for source, received in enumerate(inputs.messages))
+            for source, received in enumerate(inputs.messages)
+        )
         ages_ns = tuple(_age_ns(one, inputs) for one in latched)
         episode, recurrent = state.episode, state.recurrent
         last_action, history = state.last_action, state.history
@@ -143,8 +152,10 @@ class Engine:
             last_action, history = self._no_action(), self._pipeline.initial_history()
         reward = self._reward(inputs)
         waiting = ', '.join(
-            self.wiring.sources[source].topic for source in self._required
-            if latched[source] is None)
+            self.wiring.sources[source].topic
+            for source in self._required
+            if latched[source] is None
+        )
         stopped = state.mode is Mode.STOPPED and inputs.episode is None
         observation: Observation | None = None
         fault: tuple[Fault, str] | None = None
@@ -225,11 +236,13 @@ class Engine:
             if age_ns > port.budget_ns:
                 return Fault.STALE, (
                     f'{port.label}: {topic} is {age_ns / 1e6:.0f} ms old, budget '
-                    f'{port.budget_ns / 1e6:.0f} ms')
+                    f'{port.budget_ns / 1e6:.0f} ms'
+                )
             if age_ns < -FUTURE_NS and port.budget_ns < FOREVER_NS:
                 return Fault.INVALID, (
                     f'{port.label}: {topic} is stamped {-age_ns / 1e6:.0f} ms in the future; the '
-                    'clocks of publisher and runtime differ')
+                    'clocks of publisher and runtime differ'
+                )
         return None
 
     # --- conclude --------------------------------------------------------------------------------
@@ -264,17 +277,20 @@ class Engine:
             ros_ns=inputs.ros_ns,
             stop_requested=bool(inputs.stop),
             inputs=tuple(
-                TickInput(0, 0, 0, -1) if one is None
+                TickInput(0, 0, 0, -1)
+                if one is None
                 else TickInput(one.index, one.arrival_ns, one.stamp_ns, age)
-                for one, age in zip(request.latched, request.ages_ns)),
+                for one, age in zip(request.latched, request.ages_ns)
+            ),
             answer=answer.kind,
             mode=act.mode,
             cause=act.cause,
             observation=request.observation.inputs if request.observation is not None else {},
             state=act.recurrent,
             raw_action=answer.outputs if answer.kind is AnswerKind.RESULT else {},
-            safe_action={} if act.safe is None else {
-                target.term: values for target, values in zip(self.wiring.targets, act.safe)},
+            safe_action={}
+            if act.safe is None
+            else {target.term: values for target, values in zip(self.wiring.targets, act.safe)},
             limited=act.limited,
             commands=commands,
             command_indices=counts if commands else (),
@@ -306,7 +322,8 @@ class Engine:
             if state.mode is Mode.STOPPED:
                 return self._stop(kept, state.cause, state)
             return dataclasses.replace(
-                kept, mode=Mode.STANDBY, cause=f'waiting for {request.waiting}')
+                kept, mode=Mode.STANDBY, cause=f'waiting for {request.waiting}'
+            )
         fault = request.fault
         if fault is None:
             try:
@@ -324,11 +341,11 @@ class Engine:
 
     def last_action(self, outputs: Arrays) -> LastAction:
         """Return what ``last_action`` terms see after these outputs of the artifact."""
-        raw = np.concatenate(
-            [outputs[spec.name][0] for spec in self._signature.outputs]).astype(np.float64)
+        raw = np.concatenate([outputs[spec.name][0] for spec in self._signature.outputs]).astype(
+            np.float64
+        )
         starts = np.cumsum([action.term.size for action in self._actions])[:-1]
-        clipped = [action.clip(part) for action, part in zip(
-            self._actions, np.split(raw, starts))]
+        clipped = [action.clip(part) for action, part in zip(self._actions, np.split(raw, starts))]
         return LastAction(raw, np.concatenate(clipped))
 
     def _policy_action(self, request: Request, answer: Answer, state: SessionState) -> _Act:
@@ -344,7 +361,7 @@ class Engine:
         limited: list[str] = []
         start = 0
         for index, (term, gate) in enumerate(zip(self._actions, self._gates)):
-            values = action.clipped[start:start + term.term.size]
+            values = action.clipped[start : start + term.term.size]
             start += term.term.size
             last = None if state.last_safe is None else state.last_safe[index]
             try:
@@ -386,8 +403,7 @@ class Engine:
             since = now
         hold_ns = self.wiring.reactions[kind].hold_ns
         if hold_ns > 0 and now - since < hold_ns:
-            return dataclasses.replace(
-                kept, mode=Mode.FALLBACK, cause=cause, safe=state.last_safe)
+            return dataclasses.replace(kept, mode=Mode.FALLBACK, cause=cause, safe=state.last_safe)
         return self._stop(kept, cause, state)
 
     def _stop(self, kept: _Act, cause: str, state: SessionState) -> _Act:
@@ -396,7 +412,8 @@ class Engine:
         if all(stop is not None for stop in self._stops) or state.last_safe is not None:
             before = state.last_safe or ()
             safe = tuple(
-                before[index] if stop is None else stop for index, stop in enumerate(self._stops))
+                before[index] if stop is None else stop for index, stop in enumerate(self._stops)
+            )
         return dataclasses.replace(kept, mode=Mode.STOPPED, cause=cause, safe=safe)
 
     def _encode(
@@ -404,8 +421,7 @@ class Engine:
     ) -> tuple[tuple[bytes, ...], tuple[int, ...]]:
         if safe is None:
             return (), counts
-        commands = tuple(
-            encode(values, ros_ns) for encode, values in zip(self._encoders, safe))
+        commands = tuple(encode(values, ros_ns) for encode, values in zip(self._encoders, safe))
         return commands, tuple(count + 1 for count in counts)
 
 

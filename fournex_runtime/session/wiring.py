@@ -168,7 +168,8 @@ class _SessionReader:
             fixed = Qos(
                 qos.choice('reliability', ('reliable', 'best_effort', ''), ''),
                 qos.choice('durability', ('transient_local', 'volatile', ''), ''),
-                qos.integer('depth', 0))
+                qos.integer('depth', 0),
+            )
             qos.finish()
         source = Source(topic, kind, fixed)
         if topic not in self._source_index:
@@ -178,14 +179,20 @@ class _SessionReader:
         if self._sources[index] != source:
             other = self._sources[index]
             raise section.problem(
-                'topic', f'{topic} is wired as {other.type} before and as {kind} here'
-                if other.type != kind else f'{topic} is wired with another qos before')
+                'topic',
+                f'{topic} is wired as {other.type} before and as {kind} here'
+                if other.type != kind
+                else f'{topic} is wired with another qos before',
+            )
         return index
 
     def _ports(self) -> tuple[Port, ...]:
         section = self._section.section('inputs')
-        terms = {term.name: term for term in self._contract.observation_terms
-                 if OBSERVATION_KINDS[term.kind].ports}
+        terms = {
+            term.name: term
+            for term in self._contract.observation_terms
+            if OBSERVATION_KINDS[term.kind].ports
+        }
         self._check_terms(section, terms, 'term')
         ports = []
         for term in terms.values():
@@ -203,8 +210,9 @@ class _SessionReader:
         for key in section.keys():
             if key not in terms:
                 raise section.problem(
-                    key, f'the contract {reference} has no such {what}.'
-                    + nearest(key, list(terms)))
+                    key,
+                    f'the contract {reference} has no such {what}.' + nearest(key, list(terms)),
+                )
         for name in terms:
             if name not in section:
                 raise section.problem('', f'{name} is missing: {reference} has it as {what}')
@@ -235,8 +243,9 @@ class _SessionReader:
                 type=one.text('type', expected='a message type'),
                 joints=one.texts('joints', ()),
                 frame=one.text('frame', ''),
-                time_from_start_ns=one.duration_ns('time_from_start', 1) if (
-                    'time_from_start' in one) else 0,
+                time_from_start_ns=one.duration_ns('time_from_start', 1)
+                if ('time_from_start' in one)
+                else 0,
             )
             if target.topic in (other.topic for other in targets):
                 raise one.problem('topic', f'{target.topic} is commanded by two action terms')
@@ -258,8 +267,9 @@ class _SessionReader:
         section = self._section.section('limits')
         terms = {term.name: term for term in self._contract.action_terms}
         self._check_terms(section, terms, 'action term')
-        found = tuple(self._term_limits(section.section(name), term)
-                      for name, term in terms.items())
+        found = tuple(
+            self._term_limits(section.section(name), term) for name, term in terms.items()
+        )
         section.finish()
         return found
 
@@ -292,15 +302,19 @@ class _SessionReader:
                     return place.parsed(key, _parse_rate, 'a number per second or unlimited')
                 return place.number(key)
         raise section.problem(
-            '', f'{label} has no {key}: give it under {label}: or under all:'
-            + (' (a change per second, or unlimited)' if key == 'rate' else ''))
+            '',
+            f'{label} has no {key}: give it under {label}: or under all:'
+            + (' (a change per second, or unlimited)' if key == 'rate' else ''),
+        )
 
     def _reactions(self) -> dict[Fault, Reaction]:
         section = self._section.section('reactions')
         expected = '"stop" or "hold 100 ms then stop"'
         default = section.parsed('default', parse_reaction, expected)
-        found = {fault: section.parsed(fault.value, parse_reaction, expected, default)
-                 for fault in Fault}
+        found = {
+            fault: section.parsed(fault.value, parse_reaction, expected, default)
+            for fault in Fault
+        }
         section.finish()
         return found
 
@@ -312,19 +326,22 @@ class _SessionReader:
         section.finish()
         return found
 
-
     def _lockstep(self) -> tuple[int, ...]:
         """Read ``pacing: {lockstep: TOPIC, with: [TOPIC, …]}``."""
         section = self._section.optional_section('pacing')
         if section is None:
             return ()
-        topics = (section.text('lockstep', expected='the topic that triggers a tick'),
-                  *section.texts('with', ()))
+        topics = (
+            section.text('lockstep', expected='the topic that triggers a tick'),
+            *section.texts('with', ()),
+        )
         for key, topic in zip(('lockstep', *['with'] * len(topics)), topics):
             if topic not in self._source_index:
                 raise section.problem(
-                    key, f'{topic} is no topic of this session.'
-                    + nearest(topic, list(self._source_index)))
+                    key,
+                    f'{topic} is no topic of this session.'
+                    + nearest(topic, list(self._source_index)),
+                )
         section.finish()
         return tuple(self._source_index[topic] for topic in topics)
 
