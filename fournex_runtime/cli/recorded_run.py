@@ -159,19 +159,3 @@ def read_run(path: pathlib.Path, keep: Sequence[str] = ()) -> RecordedRun:
 def _session(manifest: SessionManifest, ticks: Sequence[tuple[int, Any]]) -> RecordedSession:
     return RecordedSession(
         manifest, [tick for _, tick in ticks], [log_ns for log_ns, _ in ticks])
-
-
-def read_manifest(path: pathlib.Path) -> Manifest:
-    """
-    Read only the manifest of a recording.
-
-    :param path: a bag, or one MCAP file.
-    :raises RecordingError: it is no bag, or Fournex did not write it.
-    """
-    with BagReader(path) as reader:
-        topics = [one.topic for one in reader.channels if one.type == MANIFEST_TYPE]
-        if topics:
-            types = reader.types()
-            for message in reader.messages(topics):
-                return decode_manifest(types.decode(message.data, MANIFEST_TYPE))
-    raise RecordingError(f'{path}: has no manifest; Fournex did not write it')

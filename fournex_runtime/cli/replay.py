@@ -6,17 +6,12 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 from ..errors import ConfigurationError
-from ..record.replay import Verification, verify
+from ..record.bag_reader import BagReader
+from ..record.replay import Verification, read_manifest, verify
 from .parser import Parser
 from .progress import Progress
 
 FAILED = 1
-_ASPECTS = {
-    'observations': 'observations',
-    'raw_actions': 'raw actions',
-    'safe_actions': 'safe actions',
-    'commands': 'commands',
-}
 
 
 def parser() -> Parser:
@@ -63,25 +58,35 @@ def replay(bag: pathlib.Path, bundles: Mapping[str, pathlib.Path], prefix: str =
         found = verify(bag, bundles, progress.update)
     finally:
         progress.clear()
+    several = len(found) > 1
     for one in found:
-        print(prefix + summary(bag, one))
+        print(prefix + summary(bag, one, several))
         if one.first_difference:
             print(f'first difference: {one.first_difference}')
-    return FAILED if any(one.first_difference for one in found) else 0
+        if not one.all_equal:
+            for words in one.environment:
+                print(f'other than at the recording: {words}')
+    return 0 if all(one.all_equal for one in found) else FAILED
 
 
-def summary(bag: pathlib.Path, found: Verification) -> str:
-    """Return the counts of one session in one line."""
+def summary(bag: pathlib.Path, found: Verification, several: bool = False) -> str:
+    """
+    Return the counts of one session in one line.
+
+    :param bag: the recording.
+    :param found: what came of re-running it.
+    :param several: the recording has other sessions, too.
+    """
     parts = []
-    for field, words in _ASPECTS.items():
-        equal, unequal, unverifiable = getattr(found, field)
-        text = f'{words} {equal} equal'
-        if unequal:
-            text += f', {unequal} UNEQUAL'
-        if unverifiable:
-            text += f', {unverifiable} unverifiable'
+    for stage, count in found.stages.items():
+        text = f'{stage} {count.equal} equal'
+        if count.unequal:
+            text += f' and {count.unequal} UNEQUAL'
+        if count.unverifiable:
+            text += f' and {count.unverifiable} unverifiable'
         parts.append(text)
-    return f'replaying {found.ticks} ticks of {found.session} from {bag}: ' + '; '.join(parts)
+    whose = f' of session {found.session}' if several else ''
+    return f'replaying {found.ticks} ticks{whose} from {bag}: {", ".join(parts)}'
 
 
 def _bundles(bag: pathlib.Path, words: Sequence[str]) -> dict[str, pathlib.Path]:
@@ -96,9 +101,8 @@ def _bundles(bag: pathlib.Path, words: Sequence[str]) -> dict[str, pathlib.Path]
 
 
 def _only_session(bag: pathlib.Path) -> str:
-    from .recorded_run import read_manifest
-
-    names = [session.name for session in read_manifest(bag).sessions]
+    with BagReader(bag) as reader:
+        names = [session.name for session in read_manifest(reader, reader.types()).sessions]
     if len(names) != 1:
         raise ConfigurationError(
             f'{bag} has {len(names)} sessions: say whose bundle it is: --bundle '
