@@ -45,7 +45,7 @@ KNOWN_KEYS = {
 }
 
 
-def colcon(*arguments: str | os.PathLike[str], folder: pathlib.Path) -> str:
+def colcon(*arguments: str | os.PathLike[str], folder: pathlib.Path) -> None:
     answer = subprocess.run(
         [*COLCON, '--log-base', os.devnull, *map(os.fspath, arguments)],
         cwd=folder,
@@ -55,11 +55,6 @@ def colcon(*arguments: str | os.PathLike[str], folder: pathlib.Path) -> str:
         check=False,
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    return answer.stdout
-
-
-def listed(*paths: pathlib.Path, folder: pathlib.Path) -> set[str]:
-    return set(colcon('list', '--names-only', '--base-paths', *paths, folder=folder).split())
 
 
 @pytest.fixture(scope='module')
@@ -82,15 +77,10 @@ def test_both_packages_were_built_and_are_in_the_index(package):
     assert (prefix / 'share' / package / 'package.xml').is_file()
 
 
-def test_colcon_finds_two_packages_from_the_root(checkout):
-    assert listed(checkout, checkout / 'fournex_msgs', folder=checkout) == set(PACKAGES)
-
-
 @pytest.mark.timeout(300)
 def test_both_packages_build_from_a_workspace_that_holds_a_clone(clone):
     """As the README says it, into a workspace of its own, copied instead of linked."""
     paths = [clone / 'src', clone / 'src' / 'fournex' / 'fournex_msgs']
-    assert listed(*paths, folder=clone) == set(PACKAGES)
     colcon('build', '--base-paths', *paths, '--cmake-args', '-DBUILD_TESTING=OFF', folder=clone)
     install = clone / 'install'
     assert {path.name for path in install.iterdir() if path.is_dir()} == set(PACKAGES)
