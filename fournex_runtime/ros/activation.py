@@ -138,15 +138,18 @@ class Activation:
         for session in self._sessions:
             wired = session.engine.wiring.sources
             session.bind([self._feeds[source.topic] for source in wired])
-            session.check_inputs(
-                [newest[source.topic] for source in wired],
-                self._node.get_clock().now().nanoseconds,
-            )
         self._create_publishers()
+        for session in self._sessions:
+            session.rehearse(
+                [newest[source.topic] for source in session.engine.wiring.sources],
+                self._node.get_clock().now().nanoseconds,
+                self._messages,
+                self._command_topics(session),
+            )
         if self._settings.record is not None:
             self._start_recording(self._settings.record, qos)
         for session in self._sessions:
-            session.begin(self._outlets(session), self._messages, self._command_topics(session))
+            session.begin(self._outlets(session))
         for topic, received in newest.items():
             if received is not None:
                 self._feeds[topic].push(received)

@@ -28,6 +28,9 @@ from ..session.tick import (
 )
 from .feed import Feed
 
+REHEARSALS = 3
+"""Ticks that are run before the first one; nothing of them is published."""
+
 Publish = Callable[[bytes, int], None]
 """Publishes and records the bytes of a command; the number is its index on the topic."""
 
@@ -79,27 +82,40 @@ class HostedSession:
         self._feeds = list(feeds)
         self._queues = [feed.attach() for feed in feeds]
 
-    def check_inputs(self, newest: Sequence[Received | None], ros_ns: int) -> None:
+    def rehearse(
+        self,
+        newest: Sequence[Received | None],
+        ros_ns: int,
+        messages: Messages,
+        command_topics: Sequence[str],
+    ) -> None:
         """
-        Build one observation of the first messages, so that a misfit is found before any action.
+        Run a whole tick on the first messages and publish nothing.
+
+        A misfit between messages and contract is found before any action, and everything that is
+        slow for the first time (code made for a message type, memory) is done by then.
 
         :param newest: the first message of each source.
         :param ros_ns: the ROS clock now.
         :raises GraphError: an input cannot be used.
         """
-        now_ns = time.monotonic_ns()
-        messages = tuple(() if one is None else (one,) for one in newest)
-        inputs = TickInputs(messages, now_ns, now_ns, ros_ns)
-        request = self.engine.observe(inputs, self.engine.initial_state())
-        if request.fault is not None and request.fault[0] in (Fault.INVALID, Fault.NON_FINITE):
-            raise GraphError(f'sessions.{self.name}: {request.fault[1]}')
-
-    def begin(self, outlets: Outlets, messages: Messages, command_topics: Sequence[str]) -> None:
-        """Make the session ready for its first tick, which begins its first episode."""
-        self._outlets = outlets
         self._codec = TickCodec(
             messages, self.name, [feed.topic.name for feed in self._feeds], command_topics
         )
+        now_ns = time.monotonic_ns()
+        taken = tuple(() if one is None else (one,) for one in newest)
+        inputs = TickInputs(taken, now_ns, now_ns, ros_ns, EpisodeStart('rehearsal', 0))
+        state = self.engine.initial_state()
+        for _ in range(REHEARSALS):
+            request = self.engine.observe(inputs, state)
+            if request.fault is not None and request.fault[0] is not Fault.STALE:
+                raise GraphError(f'sessions.{self.name}: {request.fault[1]}')
+            record, _ = self.engine.conclude(request, self._ask(request), state)
+            self._codec.encode(record, Timing())
+
+    def begin(self, outlets: Outlets) -> None:
+        """Make the session ready for its first tick, which begins its first episode."""
+        self._outlets = outlets
         self.state = self.engine.initial_state()
         self.statistics = TickStatistics()
         self._last_mode = None
