@@ -95,8 +95,8 @@ class McapFile:
         """
         try:
             with self._path.open('rb') as stream:
-                self._check_beginning(stream)
                 self.truncated = not _has_end(stream)
+                self._check_beginning(stream)
                 if self.truncated or not self._read_summary(stream):
                     self._read_through(stream)
         except OSError as problem:
@@ -110,18 +110,25 @@ class McapFile:
         :raises RecordingError: the file is damaged.
         """
         names: dict[int, str] = {}
+        found = 0
         with self._path.open('rb') as stream:
             for record in self._records(stream):
                 if isinstance(record, Channel):
                     names[record.id] = record.topic
                 elif isinstance(record, Message):
-                    topic = names[record.channel_id]
+                    found += 1
+                    topic = self._known(names, record)
                     if topics is None or topic in topics:
                         yield RecordedMessage(
                             topic, record.sequence, record.log_time, record.publish_time,
                             record.data)
+        if found != sum(self.counts.values()):
+            raise RecordingError(
+                f'{self._path} is damaged: {found} messages can be read, and its summary says '
+                f'{sum(self.counts.values())}')
 
     def _check_beginning(self, stream: IO[bytes]) -> None:
+        stream.seek(0)
         beginning = stream.read(len(MAGIC))
         if not beginning:
             raise RecordingError(f'{self._path} is empty')
@@ -163,7 +170,15 @@ class McapFile:
                 names[record.id] = record.topic
                 self._add(record, schemas.get(record.schema_id))
             elif isinstance(record, Message):
-                self.counts[names[record.channel_id]] += 1
+                self.counts[self._known(names, record)] += 1
+
+    def _known(self, names: dict[int, str], message: Message) -> str:
+        topic = names.get(message.channel_id)
+        if topic is None or topic not in self.counts:
+            raise RecordingError(
+                f'{self._path} is damaged: a message is of channel {message.channel_id}, '
+                f'topic {topic}, which is not declared')
+        return topic
 
     def _add(self, channel: Channel, schema: Schema | None) -> None:
         if schema is None:
@@ -172,7 +187,7 @@ class McapFile:
         if channel.topic not in self.counts:
             self.counts[channel.topic] = 0
             self.channels.append(RecordedChannel(
-                channel.topic, schema.name, schema.data.decode(), schema.encoding,
+                channel.topic, schema.name, schema.data.decode(errors='replace'), schema.encoding,
                 dict(channel.metadata)))
 
     def _records(self, stream: IO[bytes]) -> Iterator[Any]:

@@ -133,15 +133,15 @@ class RingWriter:
         if total > self._free and not self._reclaim(total):
             return False
         if total != need:
-            if position < self._capacity:
-                _LENGTH.pack_into(self._memory, position, _WRAP)
+            _LENGTH.pack_into(self._memory, position, _WRAP)
             position = 0
         _HEADER.pack_into(
             self._memory, position, size, channel, sequence & 0xFFFFFFFF, 0,
             log_time_ns, publish_time_ns)
         start = position + _HEADER.size
         self._memory[start:start + size] = data
-        self._position = position + need
+        position += need
+        self._position = position if position < self._capacity else 0
         self._free -= total
         self._pending += total
         return True
@@ -216,8 +216,6 @@ class RingReader:
         """
         taken = 0
         while self._available and taken < limit:
-            if self._capacity == self._position:
-                self._position = 0
             size, channel, sequence, log_time_ns, publish_time_ns = self._header()
             if size == _WRAP:
                 skipped = self._capacity - self._position
@@ -232,7 +230,7 @@ class RingReader:
             start = self._position + _HEADER.size
             with self._view[start:start + size] as data:
                 yield RingRecord(channel, sequence, log_time_ns, publish_time_ns, data)
-            self._position += need
+            self._position = (self._position + need) % self._capacity
             self._take(need)
             taken += need
 
