@@ -52,6 +52,8 @@ def parser() -> Parser:
         '--out', type=pathlib.Path, default=pathlib.Path('runs'), metavar='DIR',
         help='folder for recordings, each in a folder of its own (runs)')
     found.add_argument(
+        '--bundle', type=pathlib.Path, metavar='DIR', help='drive with this policy bundle instead')
+    found.add_argument(
         '--seconds', type=positive, metavar='S', help='end after so long, task done or not')
     found.add_argument(
         '--seed', type=whole_number(1), metavar='N', help='of the episode: another room, another '
@@ -70,8 +72,11 @@ def main(arguments: Sequence[str]) -> int:
     """
     options = parser().parse(arguments)
     with _terminable():
-        return _demo(options.robot, options.out, options.seed, options.seconds,
-                     options.steps_before)
+        wiring = load_wiring(example_wiring(options.robot), options.bundle)
+        _environment(options.out)
+        _require_ros()
+        return _demo(
+            wiring, options.out, options.seed, options.seconds, options.steps_before)
 
 
 @contextlib.contextmanager
@@ -89,12 +94,9 @@ def _terminable() -> Iterator[None]:
 
 
 def _demo(
-    robot: str, out: pathlib.Path, seed: int | None, seconds: float | None, steps: int
+    wiring: Wiring, out: pathlib.Path, seed: int | None, seconds: float | None, steps: int
 ) -> int:
-    wiring = load_wiring(example_wiring(robot))
-    _environment(out)
-    _require_ros()
-    task = TASKS[robot]
+    task = TASKS[wiring.robot]
     seed = seed or task.seed
     total = steps + 2
     with tempfile.TemporaryDirectory(prefix='.demo-', dir=out) as logs:
@@ -105,7 +107,7 @@ def _demo(
 
     status = replay(bag, {}, f'[{total}/{total}] ')
     print(f'Bag       {bag}   (open it in Foxglove; fournex inspect {bag})')
-    _draw(bag, robot, seed, task.goals)
+    _draw(bag, wiring.robot, seed, task.goals)
     if not done:
         print('The task was not finished. Another seed: --seed N; more time: --seconds S')
         return FAILED
@@ -142,18 +144,19 @@ def _drive(
     from .demo_watch import Watch
 
     session = wiring.sessions[0]
-    contract = wiring.bundles[session.name].contract
+    bundle = wiring.bundles[session.name]
+    contract = bundle.contract
     children = [
         Child('simulator', 'fournex_runtime.sim.node', _parameters(
             robot=wiring.robot, seed=seed, goals=task.goals, exit_with_parent='true'),
             logs / 'sim.log'),
         Child('runtime', 'fournex_runtime.ros.runtime', _parameters(
-            wiring=wiring.file.absolute(), record=out.absolute(), graph_timeout=_READY_S,
+            wiring=wiring.file.absolute(), bundle=bundle.folder.absolute(), record=out.absolute(), graph_timeout=_READY_S,
             exit_with_parent='true'), logs / 'runtime.log'),
     ]
     bag: pathlib.Path | None = None
     try:
-        with Watch(session.name, lambda: _check(children)) as watch:
+        with Watch(session, lambda: _check(children)) as watch:
             watch.until('simulator and runtime up', _READY_S, lambda: bool(
                 watch.status and watch.simulation and watch.status.recording))
             bag = _shown(pathlib.Path(watch.status.recording), out)

@@ -15,8 +15,10 @@ from rclpy.signals import SignalHandlerOptions
 from fournex_msgs.msg import SessionStatus, SimulationStatus
 from fournex_msgs.srv import ResetEpisode
 
+from ..configuration import FOREVER_NS
 from ..errors import FournexError, GraphError
 from ..session.tick import Mode
+from ..session.wiring import SessionWiring
 from .demo_tasks import Task
 
 _SPIN_S = 0.05
@@ -27,12 +29,15 @@ class Watch:
     """
     The demo's own node; a context manager.
 
-    :param session: name of the session to watch.
+    :param session: the session to watch.
     :param alive: raises an error when a process of the demo is gone.
     """
 
-    def __init__(self, session: str, alive: Callable[[], None]) -> None:
-        self._session = session
+    def __init__(self, session: SessionWiring, alive: Callable[[], None]) -> None:
+        self._session = session.name
+        self._budgeted = {
+            session.sources[port.source].topic for port in session.ports
+            if port.budget_ns < FOREVER_NS}
         self._alive = alive
         self.status: Any = None
         """The newest ``fournex_msgs/SessionStatus``; None before the first."""
@@ -127,7 +132,7 @@ class Watch:
         status = self.status
         ages = '   '.join(
             f'{name.rsplit("/", 1)[-1]} {age * 1e3:.0f} ms'
-            for name, age in zip(status.inputs, status.input_ages) if 0.0 <= age < 1.0)
+            for name, age in zip(status.inputs, status.input_ages) if name in self._budgeted)
         return (
             f'tick {status.ticks:5d}   {status.rate:6.2f} Hz   '
             f'late p99 {status.lateness_p99 * 1e3:.1f} ms   age {ages}   '

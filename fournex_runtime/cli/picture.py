@@ -220,6 +220,8 @@ def _times(axes: Any, session: RecordedSession) -> None:
         axes.axhline(value, color='#2a5d84', linestyle=style, linewidth=0.9,
                      label=f'lateness p{percent} {value:.2g} ms')
     axes.set_yscale('log')
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, 20.0 * high)  # room for the legend
     axes.set_ylabel('ms', fontsize=8)
     axes.legend(fontsize=7, loc='upper right', ncols=4)
 

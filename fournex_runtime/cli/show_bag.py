@@ -117,7 +117,9 @@ def _episodes(session: RecordedSession) -> str:
     grouped = itertools.groupby(session.ticks, lambda tick: (tick.episode, tick.episode_seed))
     for (name, seed), group in grouped:
         ticks = list(group)
-        faults = sum(tick.mode in (Mode.FALLBACK, Mode.STOPPED) for tick in ticks)
+        faults = sum(
+            tick.mode in (Mode.FALLBACK, Mode.STOPPED) and not tick.stop_requested
+            for tick in ticks)
         rows.append((
             name, str(seed), str(len(ticks)), number(float(ticks[-1].episode_return)),
             str(faults), Mode(ticks[-1].mode).name.lower()))
