@@ -69,7 +69,7 @@ class Workspace:
         command += ['--base-paths', self.root, self.root / 'fournex_msgs']
         command += ['--build-base', self.folder / 'build']
         command += ['--install-base', self.folder / 'install']
-        command += ['--cmake-args', '-DCMAKE_BUILD_TYPE=Release', '-DBUILD_TESTING=OFF']
+        command += ['--cmake-args', '-DCMAKE_BUILD_TYPE=Release']
         command += ['-DPython3_EXECUTABLE=%s' % self.venv.python]
         progress.Job(command, log / 'build.log', environment, self.root).wait(step)
         for package in PACKAGES:

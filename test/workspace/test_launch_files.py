@@ -19,7 +19,8 @@ import json, rclpy
 from fournex_runtime.{module} import {node}
 rclpy.init()
 node = {node}()
-print(json.dumps(node.list_parameters([], 0).result.names))
+{more}
+print(json.dumps(node.list_parameters([], 0).names))
 node.destroy_node()
 rclpy.shutdown()
 """
@@ -117,18 +118,20 @@ def test_the_demo_offers_robots_whose_wiring_is_installed(robot, checkout):
 
 
 @pytest.mark.parametrize(
-    ('file', 'executable', 'module', 'node'),
+    ('file', 'executable', 'module', 'node', 'more'),
     [
-        ('runtime.launch.py', 'runtime', 'ros.node', 'RuntimeNode'),
-        ('demo.launch.py', 'sim', 'sim.node', 'SimNode'),
+        ('runtime.launch.py', 'runtime', 'ros.node', 'RuntimeNode', ''),
+        ('demo.launch.py', 'sim', 'sim.node', 'SimulatorNode', 'node.read_settings()'),
     ],
 )
-def test_parameters_are_ones_that_the_node_declares(file, executable, module, node, checkout):
+def test_parameters_are_ones_that_the_node_declares(
+    file, executable, module, node, more, checkout
+):
     (given,) = [
         names for name, names in Source(checkout / 'launch' / file).nodes() if name == executable
     ]
     answer = subprocess.run(
-        [sys.executable, '-c', _LIST_PARAMETERS.format(module=module, node=node)],
+        [sys.executable, '-c', _LIST_PARAMETERS.format(module=module, node=node, more=more)],
         capture_output=True,
         text=True,
         timeout=40,

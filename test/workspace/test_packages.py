@@ -81,7 +81,7 @@ def test_both_packages_were_built_and_are_in_the_index(package):
 def test_both_packages_build_from_a_workspace_that_holds_a_clone(clone):
     """As the README says it, into a workspace of its own, copied instead of linked."""
     paths = [clone / 'src', clone / 'src' / 'fournex' / 'fournex_msgs']
-    colcon('build', '--base-paths', *paths, '--cmake-args', '-DBUILD_TESTING=OFF', folder=clone)
+    colcon('build', '--base-paths', *paths, folder=clone)
     install = clone / 'install'
     assert {path.name for path in install.iterdir() if path.is_dir()} == set(PACKAGES)
     runtime = install / 'fournex_runtime'
