@@ -46,21 +46,39 @@ def parser() -> Parser:
         ),
     )
     found.add_argument(
-        'robot', nargs='?', default='rover', choices=ROBOTS, metavar='ROBOT',
-        help=f'{", ".join(ROBOTS)} (rover)')
+        'robot',
+        nargs='?',
+        default='rover',
+        choices=ROBOTS,
+        metavar='ROBOT',
+        help=f'{", ".join(ROBOTS)} (rover)',
+    )
     found.add_argument(
-        '--out', type=pathlib.Path, default=pathlib.Path('runs'), metavar='DIR',
-        help='folder for recordings, each in a folder of its own (runs)')
+        '--out',
+        type=pathlib.Path,
+        default=pathlib.Path('runs'),
+        metavar='DIR',
+        help='folder for recordings, each in a folder of its own (runs)',
+    )
     found.add_argument(
-        '--bundle', type=pathlib.Path, metavar='DIR', help='drive with this policy bundle instead')
+        '--bundle', type=pathlib.Path, metavar='DIR', help='drive with this policy bundle instead'
+    )
     found.add_argument(
-        '--seconds', type=positive, metavar='S', help='end after so long, task done or not')
+        '--seconds', type=positive, metavar='S', help='end after so long, task done or not'
+    )
     found.add_argument(
-        '--seed', type=whole_number(1), metavar='N', help='of the episode: another room, another '
-        'start')
+        '--seed',
+        type=whole_number(1),
+        metavar='N',
+        help='of the episode: another room, another start',
+    )
     found.add_argument(
-        '--steps-before', type=whole_number(0), default=0, metavar='N',
-        help='count the steps shown from here on (for a Makefile that made some before)')
+        '--steps-before',
+        type=whole_number(0),
+        default=0,
+        metavar='N',
+        help='count the steps shown from here on (for a Makefile that made some before)',
+    )
     return found
 
 
@@ -75,8 +93,7 @@ def main(arguments: Sequence[str]) -> int:
         wiring = load_wiring(example_wiring(options.robot), options.bundle)
         _environment(options.out)
         _require_ros()
-        return _demo(
-            wiring, options.out, options.seed, options.seconds, options.steps_before)
+        return _demo(wiring, options.out, options.seed, options.seconds, options.steps_before)
 
 
 @contextlib.contextmanager
@@ -101,8 +118,14 @@ def _demo(
     total = steps + 2
     with tempfile.TemporaryDirectory(prefix='.demo-', dir=out) as logs:
         bag, done = _drive(
-            wiring, task, out, seed, seconds or task.limit_s, pathlib.Path(logs),
-            f'[{steps + 1}/{total}]')
+            wiring,
+            task,
+            out,
+            seed,
+            seconds or task.limit_s,
+            pathlib.Path(logs),
+            f'[{steps + 1}/{total}]',
+        )
     from .replay import replay
 
     status = replay(bag, {}, f'[{total}/{total}] ')
@@ -128,17 +151,25 @@ def _environment(out: pathlib.Path) -> None:
 def _require_ros() -> None:
     try:
         import rclpy  # noqa: F401
+
         from fournex_msgs.msg import SessionStatus  # noqa: F401
     except ImportError as problem:
         raise MissingDependencyError(
-            str(problem.name), 'the demo',
+            str(problem.name),
+            'the demo',
             'run make demo in the checkout, or source ROS 2 and the workspace '
-            '(. install/setup.bash)') from problem
+            '(. install/setup.bash)',
+        ) from problem
 
 
 def _drive(
-    wiring: Wiring, task: Task, out: pathlib.Path, seed: int, seconds: float,
-    logs: pathlib.Path, step: str,
+    wiring: Wiring,
+    task: Task,
+    out: pathlib.Path,
+    seed: int,
+    seconds: float,
+    logs: pathlib.Path,
+    step: str,
 ) -> tuple[pathlib.Path, bool]:
     """Run both processes until the task is over; returns the bag and whether it was done."""
     from .demo_watch import Watch
@@ -146,22 +177,34 @@ def _drive(
     session = wiring.sessions[0]
     bundle = wiring.bundles[session.name]
     contract = bundle.contract
+    simulator = _parameters(
+        robot=wiring.robot, seed=seed, goals=task.goals, exit_with_parent='true'
+    )
+    runtime = _parameters(
+        wiring=wiring.file.absolute(),
+        bundle=bundle.folder.absolute(),
+        record=out.absolute(),
+        graph_timeout=_READY_S,
+        exit_with_parent='true',
+    )
     children = [
-        Child('simulator', 'fournex_runtime.sim.node', _parameters(
-            robot=wiring.robot, seed=seed, goals=task.goals, exit_with_parent='true'),
-            logs / 'sim.log'),
-        Child('runtime', 'fournex_runtime.ros.runtime', _parameters(
-            wiring=wiring.file.absolute(), bundle=bundle.folder.absolute(), record=out.absolute(), graph_timeout=_READY_S,
-            exit_with_parent='true'), logs / 'runtime.log'),
+        Child('simulator', 'fournex_runtime.sim.node', simulator, logs / 'sim.log'),
+        Child('runtime', 'fournex_runtime.ros.runtime', runtime, logs / 'runtime.log'),
     ]
     bag: pathlib.Path | None = None
     try:
         with Watch(session, lambda: _check(children)) as watch:
-            watch.until('simulator and runtime up', _READY_S, lambda: bool(
-                watch.status and watch.simulation and watch.status.recording))
+            watch.until(
+                'simulator and runtime up',
+                _READY_S,
+                lambda: bool(watch.status and watch.simulation and watch.status.recording),
+            )
             bag = _shown(pathlib.Path(watch.status.recording), out)
-            print(f'{step} {wiring.robot}: simulator and runtime up, session "{session.name}" '
-                  f'active ({contract.reference}, {1e9 / contract.period_ns:g} Hz)', flush=True)
+            print(
+                f'{step} {wiring.robot}: simulator and runtime up, session "{session.name}" '
+                f'active ({contract.reference}, {1e9 / contract.period_ns:g} Hz)',
+                flush=True,
+            )
             watch.begin_episode('demo', seed)
             _follow(watch, task, seconds)
             done = bool(watch.simulation.done and watch.simulation.success)
@@ -212,7 +255,7 @@ def _show(line: str, live: bool) -> None:
         print(f'      {line}', flush=True)
         return
     width = shutil.get_terminal_size().columns
-    print(f'\r\033[K      {line}'[:width + 4], end='', flush=True)
+    print(f'\r\033[K      {line}'[: width + 4], end='', flush=True)
 
 
 def _draw(bag: pathlib.Path, robot: str, seed: int, goals: int) -> None:

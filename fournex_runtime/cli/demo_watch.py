@@ -36,8 +36,10 @@ class Watch:
     def __init__(self, session: SessionWiring, alive: Callable[[], None]) -> None:
         self._session = session.name
         self._budgeted = {
-            session.sources[port.source].topic for port in session.ports
-            if port.budget_ns < FOREVER_NS}
+            session.sources[port.source].topic
+            for port in session.ports
+            if port.budget_ns < FOREVER_NS
+        }
         self._alive = alive
         self.status: Any = None
         """The newest ``fournex_msgs/SessionStatus``; None before the first."""
@@ -52,9 +54,11 @@ class Watch:
         self._executor.add_node(self._node)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._node.create_subscription(
-            SessionStatus, f'/fournex/{self._session}/status', self._take_status, 5)
+            SessionStatus, f'/fournex/{self._session}/status', self._take_status, 5
+        )
         self._node.create_subscription(
-            SimulationStatus, '/sim/status', self._take_simulation, latched)
+            SimulationStatus, '/sim/status', self._take_simulation, latched
+        )
         self._resets = {
             'simulator': self._node.create_client(ResetEpisode, '/sim/reset'),
             'runtime': self._node.create_client(ResetEpisode, '/fournex/reset_episode'),
@@ -92,8 +96,10 @@ class Watch:
             self.spin()
             if time.monotonic() > end:
                 cause = getattr(self.status, 'cause', '')
-                raise GraphError(f'{what} did not come about within {timeout_s:g} s'
-                                 + (f'; the session says: {cause}' if cause else ''))
+                raise GraphError(
+                    f'{what} did not come about within {timeout_s:g} s'
+                    + (f'; the session says: {cause}' if cause else '')
+                )
 
     def spin(self) -> None:
         """
@@ -113,31 +119,34 @@ class Watch:
         :raises GraphError: a service is not there or refuses.
         """
         for name, client in self._resets.items():
-            self.until(f'the {name}\'s reset service', _SERVICE_TIMEOUT_S,
-                       client.service_is_ready)
+            self.until(f"the {name}'s reset service", _SERVICE_TIMEOUT_S, client.service_is_ready)
         before = self.simulation.episode
         request = ResetEpisode.Request(session='', episode=episode, seed=seed)
         answers = {name: client.call_async(request) for name, client in self._resets.items()}
         for name, answer in answers.items():
-            self.until(f'an answer of the {name}\'s reset service', _SERVICE_TIMEOUT_S,
-                       answer.done)
+            self.until(f"an answer of the {name}'s reset service", _SERVICE_TIMEOUT_S, answer.done)
             if not answer.result().success:
-                raise GraphError(f'the {name} did not begin an episode: '
-                                 f'{answer.result().message}')
-        self.until('the new episode', _SERVICE_TIMEOUT_S, lambda: bool(
-            self.simulation.episode > before and self.status.episode == episode))
+                raise GraphError(f'the {name} did not begin an episode: {answer.result().message}')
+        self.until(
+            'the new episode',
+            _SERVICE_TIMEOUT_S,
+            lambda: bool(self.simulation.episode > before and self.status.episode == episode),
+        )
 
     def line(self, task: Task) -> str:
         """Return the state of the run in one line."""
         status = self.status
         ages = '   '.join(
             f'{name.rsplit("/", 1)[-1]} {age * 1e3:.0f} ms'
-            for name, age in zip(status.inputs, status.input_ages) if name in self._budgeted)
+            for name, age in zip(status.inputs, status.input_ages)
+            if name in self._budgeted
+        )
         return (
             f'tick {status.ticks:5d}   {status.rate:6.2f} Hz   '
             f'late p99 {status.lateness_p99 * 1e3:.1f} ms   age {ages}   '
             f'mode {Mode(status.mode).name.lower()}   {task.label} '
-            f'{self.progress(task):g}/{task.most:g}   return {status.episode_return:.1f}')
+            f'{self.progress(task):g}/{task.most:g}   return {status.episode_return:.1f}'
+        )
 
     def progress(self, task: Task) -> float:
         """Return how far the task is."""

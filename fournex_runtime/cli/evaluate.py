@@ -33,7 +33,7 @@ def parser() -> Parser:
     """Return the parser of this verb."""
     found = Parser(
         'evaluate',
-        'Count how often a policy succeeds at a simulated robot\'s task: seeded episodes, in this '
+        "Count how often a policy succeeds at a simulated robot's task: seeded episodes, in this "
         'process,\nthrough the same ticks as on the robot. Needs no ROS.',
         (
             ('fournex evaluate rover', '100 random rooms'),
@@ -43,28 +43,50 @@ def parser() -> Parser:
         ),
     )
     found.add_argument(
-        'robot', metavar='ROBOT|WIRING', help=f'{", ".join(ROBOTS)}, or a wiring file for one')
+        'robot', metavar='ROBOT|WIRING', help=f'{", ".join(ROBOTS)}, or a wiring file for one'
+    )
     found.add_argument(
-        '--bundle', type=pathlib.Path, metavar='DIR', help='judge this policy bundle instead')
+        '--bundle', type=pathlib.Path, metavar='DIR', help='judge this policy bundle instead'
+    )
     found.add_argument(
-        '--session', metavar='NAME', help='which session of a wiring that has several')
+        '--session', metavar='NAME', help='which session of a wiring that has several'
+    )
     found.add_argument(
-        '--episodes', type=whole_number(1), default=100, metavar='N', help='how many (100)')
+        '--episodes', type=whole_number(1), default=100, metavar='N', help='how many (100)'
+    )
     found.add_argument(
-        '--seed', type=whole_number(0), default=10_000, metavar='N',
-        help='of the first episode; the next have the next (10000)')
+        '--seed',
+        type=whole_number(0),
+        default=10_000,
+        metavar='N',
+        help='of the first episode; the next have the next (10000)',
+    )
     found.add_argument(
-        '--goals', type=whole_number(0), default=0, metavar='N',
-        help='goals or targets an episode, for robots that have them (the robot\'s own)')
+        '--goals',
+        type=whole_number(0),
+        default=0,
+        metavar='N',
+        help="goals or targets an episode, for robots that have them (the robot's own)",
+    )
     found.add_argument(
-        '--delay', type=whole_number(0), default=0, metavar='N',
-        help='control periods until a command reaches the robot (0)')
+        '--delay',
+        type=whole_number(0),
+        default=0,
+        metavar='N',
+        help='control periods until a command reaches the robot (0)',
+    )
     found.add_argument(
-        '--require', type=share, metavar='SHARE', help='least success rate; below it the exit '
-        'status is 1')
+        '--require',
+        type=share,
+        metavar='SHARE',
+        help='least success rate; below it the exit status is 1',
+    )
     found.add_argument(
-        '--record', type=pathlib.Path, metavar='DIR',
-        help='record every tick into this new bag, for fournex replay')
+        '--record',
+        type=pathlib.Path,
+        metavar='DIR',
+        help='record every tick into this new bag, for fournex replay',
+    )
     found.add_argument('--json', action='store_true', help='print the figures as JSON')
     return found
 
@@ -76,7 +98,7 @@ def main(arguments: Sequence[str]) -> int:
     :param arguments: what follows it on the command line.
     """
     options = parser().parse(arguments)
-    file = example_wiring(options.robot) if options.robot in ROBOTS else _wiring_file(options.robot)
+    file = _wiring_file(options.robot)
     wiring = load_wiring(file, options.bundle)
     session = _session(wiring, options.session)
     bundle = wiring.bundles[session.name]
@@ -89,7 +111,8 @@ def main(arguments: Sequence[str]) -> int:
         on_tick: TickObserver | None = None
         if options.record is not None:
             recording = EvaluationRecording(
-                options.record, wiring, engine, backend.description, messages())
+                options.record, wiring, engine, backend.description, messages()
+            )
             recording.start()
             resources.callback(recording.close)
             on_tick = recording.on_tick
@@ -121,11 +144,14 @@ def _run(evaluation: Evaluation, seed: int, episodes: int, robot: str) -> Scores
 
 
 def _wiring_file(argument: str) -> pathlib.Path:
+    if argument in ROBOTS:
+        return example_wiring(argument)
     file = pathlib.Path(argument)
     if not file.exists() and file.suffix not in ('.yaml', '.yml'):
         raise ConfigurationError(
             f'{argument!r} is neither an example robot nor a wiring file.'
-            + nearest(argument, ROBOTS))
+            + nearest(argument, ROBOTS)
+        )
     return file
 
 
@@ -135,11 +161,13 @@ def _session(wiring: Wiring, name: str | None) -> SessionWiring:
         if len(by_name) > 1:
             raise ConfigurationError(
                 f'{wiring.file} has {len(by_name)} sessions; choose one: --session '
-                f'{" or ".join(by_name)}')
+                f'{" or ".join(by_name)}'
+            )
         return wiring.sessions[0]
     if name not in by_name:
         raise ConfigurationError(
-            f'{wiring.file}: has no session {name!r}.{nearest(name, list(by_name))}')
+            f'{wiring.file}: has no session {name!r}.{nearest(name, list(by_name))}'
+        )
     return by_name[name]
 
 
@@ -152,23 +180,38 @@ def _report(
     failed = ', '.join(map(str, scores.failed[:_SHOWN_SEEDS]))
     if len(scores.failed) > _SHOWN_SEEDS:
         failed += f' and {len(scores.failed) - _SHOWN_SEEDS} more'
-    lines = facts((
-        ('policy', f'{contract.reference}  {bundle.sha256[:12]}  {contract.description}'),
-        ('robot', f'{wiring.robot} (simulated), {1e9 / contract.period_ns:g} Hz'
-                  + (f', commands {delay} control periods late' if delay else '')),
-        ('episodes', f'{scores.episodes}, seeds {seed} to {last}'),
-        ('success', f'{scores.successes} of {scores.episodes} = {scores.success_rate:.1%}   '
-                    f'(95 % interval {low:.1%} to {high:.1%}, Wilson)'),
-        ('failed', f'seeds {failed}' if failed else ''),
-        ('faults', f'{scores.faults} of {scores.ticks} ticks'
-                   + (f'; first: {scores.first_fault}' if scores.first_fault else '')),
-        ('speed', f'{scores.simulated_s:.0f} s simulated in {wall_s:.1f} s: '
-                  f'{scores.simulated_s / wall_s:.0f} times real time'),
-    ))
+    lines = facts(
+        (
+            ('policy', f'{contract.reference}  {bundle.sha256[:12]}  {contract.description}'),
+            (
+                'robot',
+                f'{wiring.robot} (simulated), {1e9 / contract.period_ns:g} Hz'
+                + (f', commands {delay} control periods late' if delay else ''),
+            ),
+            ('episodes', f'{scores.episodes}, seeds {seed} to {last}'),
+            (
+                'success',
+                f'{scores.successes} of {scores.episodes} = {scores.success_rate:.1%}   '
+                f'(95 % interval {low:.1%} to {high:.1%}, Wilson)',
+            ),
+            ('failed', f'seeds {failed}' if failed else ''),
+            (
+                'faults',
+                f'{scores.faults} of {scores.ticks} ticks'
+                + (f'; first: {scores.first_fault}' if scores.first_fault else ''),
+            ),
+            (
+                'speed',
+                f'{scores.simulated_s:.0f} s simulated in {wall_s:.1f} s: '
+                f'{scores.simulated_s / wall_s:.0f} times real time',
+            ),
+        )
+    )
     figures = {'return': scores.total, **scores.detail}
     rows = [
         (name, number(spread.mean), number(spread.p5), number(spread.p95))
-        for name, spread in figures.items()]
+        for name, spread in figures.items()
+    ]
     return f'{lines}\n\n' + table(('per episode', 'mean', 'p5', 'p95'), rows, '')
 
 

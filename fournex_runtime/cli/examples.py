@@ -23,7 +23,9 @@ def example_wiring(robot: str) -> pathlib.Path:
     prefixes = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
     shares = [
         pathlib.Path(prefix, 'share', 'fournex_runtime', 'examples')
-        for prefix in prefixes if prefix]
+        for prefix in prefixes
+        if prefix
+    ]
     places = [pathlib.Path(__file__).resolve().parents[2] / 'examples', *shares]
     for place in places:
         file = place / robot / 'wiring.yaml'
@@ -31,7 +33,8 @@ def example_wiring(robot: str) -> pathlib.Path:
             return _near(file)
     raise ConfigurationError(
         f'the example {robot} is not installed: no {robot}/wiring.yaml in '
-        f'{" or ".join(map(str, places))}')
+        f'{" or ".join(map(str, places))}'
+    )
 
 
 def _near(file: pathlib.Path) -> pathlib.Path:

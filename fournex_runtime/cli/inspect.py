@@ -19,17 +19,23 @@ def parser() -> Parser:
         'Show what is in a policy bundle, a wiring file or a recording. What is shown has passed '
         'every check\nthat can be made without a robot.',
         (
-            ('fournex inspect my_policy/', 'the contract: each value\'s place, unit, scale'),
+            ('fournex inspect my_policy/', "the contract: each value's place, unit, scale"),
             ('fournex inspect wiring.yaml', 'topics, budgets, limits, reactions'),
             ('fournex inspect runs/today', 'topics, ticks, modes, episodes, lateness, ages'),
         ),
     )
     found.add_argument(
-        'path', metavar='PATH', type=pathlib.Path,
-        help='a bundle, a wiring file, a bag, or the name of an example robot')
+        'path',
+        metavar='PATH',
+        type=pathlib.Path,
+        help='a bundle, a wiring file, a bag, or the name of an example robot',
+    )
     found.add_argument(
-        '--bundle', type=pathlib.Path, metavar='DIR',
-        help='check a wiring file against this policy bundle instead')
+        '--bundle',
+        type=pathlib.Path,
+        metavar='DIR',
+        help='check a wiring file against this policy bundle instead',
+    )
     return found
 
 
@@ -65,7 +71,8 @@ def _shown(path: pathlib.Path, bundle: pathlib.Path | None) -> str:
         hint = f' Did you mean {" or ".join(inside)}?' if inside else ''
         raise FournexError(
             f'{path}: neither a policy bundle (it has no {CONTRACT_FILE}) nor a recording (it has '
-            f'no metadata.yaml and no .mcap file).{hint}')
+            f'no metadata.yaml and no .mcap file).{hint}'
+        )
     if path.suffix == '.mcap':
         return _bag(path)
     if path.suffix in ('.yaml', '.yml'):
@@ -75,7 +82,8 @@ def _shown(path: pathlib.Path, bundle: pathlib.Path | None) -> str:
         return show_wiring(load_wiring(path, bundle))
     raise FournexError(
         f'{path}: not something to inspect: expected a policy bundle or a bag (folders), a wiring '
-        'file (.yaml) or a recording (.mcap)')
+        'file (.yaml) or a recording (.mcap)'
+    )
 
 
 def _bag(path: pathlib.Path) -> str:

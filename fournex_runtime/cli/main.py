@@ -19,11 +19,11 @@ REFUSED = 2
 INTERRUPTED = 130
 
 VERBS = {
-    'demo': 'drive a simulated robot with its trained policy over real ROS 2, and check the record',
+    'demo': 'drive a simulated robot with its trained policy over real ROS 2, and verify it',
     'run': 'drive your robot: host the sessions of a wiring file',
     'replay': 'run a recording again and compare it with what happened, bit for bit',
     'inspect': 'show what is in a policy bundle, a wiring file or a recording',
-    'evaluate': 'count how often a policy succeeds at a simulated robot\'s task',
+    'evaluate': "count how often a policy succeeds at a simulated robot's task",
 }
 _GROUPS = {
     'Drive a robot': ('demo', 'run'),
@@ -32,9 +32,9 @@ _GROUPS = {
 }
 _EXAMPLES = {
     'fournex demo': 'a rover drives to three goals, in about 20 s',
-    'fournex run wiring.yaml --record runs/today': 'drive, and record every tick',
-    'fournex replay runs/today': 'the same ticks again, from the recorded messages',
-    'fournex inspect my_policy/': 'the policy\'s contract, to check by eye',
+    'fournex run wiring.yaml --record runs': 'drive, and record every tick',
+    'fournex replay runs/rover-0001': 'the same ticks again, from the recorded messages',
+    'fournex inspect my_policy/': "the policy's contract, to check by eye",
     'fournex evaluate rover --episodes 20': 'twenty rooms, no ROS needed',
 }
 
@@ -55,7 +55,7 @@ def usage() -> str:
     lines += [
         '',
         'fournex VERB --help explains one of them.',
-        'Exit status: 0 all is well; 1 a comparison or an evaluation failed; 2 bad input, refused.',
+        'Exit status: 0 all is well; 1 a comparison or evaluation failed; 2 bad input, refused.',
     ]
     return '\n'.join(lines)
 
@@ -93,7 +93,9 @@ def _dispatch(words: list[str]) -> int:
     if words[0] not in VERBS:
         print(
             f'fournex: {words[0]!r} is not a verb.{nearest(words[0], list(VERBS))}\n'
-            'See: fournex --help', file=sys.stderr)
+            'See: fournex --help',
+            file=sys.stderr,
+        )
         return REFUSED
     verb = importlib.import_module(f'fournex_runtime.cli.{words[0]}')
     return int(verb.main(words[1:]))

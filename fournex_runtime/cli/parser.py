@@ -73,7 +73,8 @@ def whole_number(least: int) -> Callable[[str], int]:
             value = least - 1
         if value < least:
             raise argparse.ArgumentTypeError(
-                f'expected a whole number of at least {least}, found {text!r}')
+                f'expected a whole number of at least {least}, found {text!r}'
+            )
         return value
 
     return convert

@@ -54,8 +54,7 @@ def picture(bag: pathlib.Path, out: pathlib.Path, robot: str, seed: int, goals: 
     traces = SCENES[robot](left.subplots(), body, _near(run, session))
     panels = [*traces, *_actions(session)]
     heights = [0.18, *(1.0 for _ in panels), 1.0, 1.0]
-    axes = right.subplots(
-        len(heights), 1, sharex=True, gridspec_kw={'height_ratios': heights})
+    axes = right.subplots(len(heights), 1, sharex=True, gridspec_kw={'height_ratios': heights})
     _modes(axes[0], session)
     for panel, trace in zip(axes[1:], panels):
         _trace(panel, trace)
@@ -83,7 +82,8 @@ def _matplotlib() -> Any:
         from matplotlib.figure import Figure
     except ImportError as problem:
         raise MissingDependencyError(
-            'matplotlib', 'drawing a run', 'pip install matplotlib') from problem
+            'matplotlib', 'drawing a run', 'pip install matplotlib'
+        ) from problem
     return Figure
 
 
@@ -91,11 +91,14 @@ def _episode(run: RecordedRun, seed: int) -> RecordedSession:
     """Return the first session that has ticks: those of the seed, or all if none carries it."""
     for session in run.sessions:
         if session.ticks:
-            chosen = [index for index, tick in enumerate(session.ticks)
-                      if tick.episode_seed == seed] or range(len(session.ticks))
+            chosen = [
+                index for index, tick in enumerate(session.ticks) if tick.episode_seed == seed
+            ] or range(len(session.ticks))
             return RecordedSession(
-                session.manifest, [session.ticks[index] for index in chosen],
-                [session.log_ns[index] for index in chosen])
+                session.manifest,
+                [session.ticks[index] for index in chosen],
+                [session.log_ns[index] for index in chosen],
+            )
     raise RecordingError(f'{run.path}: has no ticks to draw')
 
 
@@ -112,7 +115,8 @@ def _near(run: RecordedRun, session: RecordedSession) -> dict[str, Timed]:
         if during and during[0][0] - begun < 1_000_000:
             before = []
         found.setdefault(run.topics[topic].type, []).extend(
-            (max((log_ns - begun) * 1e-9, 0.0), message) for log_ns, message in before + during)
+            (max((log_ns - begun) * 1e-9, 0.0), message) for log_ns, message in before + during
+        )
     return dict(found)
 
 
@@ -130,7 +134,7 @@ def _actions(session: RecordedSession) -> list[Trace]:
             for array in tick.safe_action:
                 if array.name == term.name:
                     commanded[row] = array.float64_data
-        raw = values.command(asked[:, start:start + term.size])
+        raw = values.command(asked[:, start : start + term.size])
         start += term.size
         curves = {}
         for column, label in enumerate(term.labels):
@@ -140,9 +144,14 @@ def _actions(session: RecordedSession) -> list[Trace]:
         if term.size <= _MOST_CURVES_APART:
             names = list(curves)
             for column, label in enumerate(term.labels):
-                pair = names[2 * column:2 * column + 2]
-                traces.append(Trace(f'{label} ({each[column]})', times, {
-                    name.removeprefix(f'{label} '): curves[name] for name in pair}))
+                pair = names[2 * column : 2 * column + 2]
+                traces.append(
+                    Trace(
+                        f'{label} ({each[column]})',
+                        times,
+                        {name.removeprefix(f'{label} '): curves[name] for name in pair},
+                    )
+                )
         else:
             traces.append(Trace(f'{term.name} ({each[0]})', times, curves))
     return traces
@@ -160,11 +169,22 @@ def _asked(session: RecordedSession, size: int) -> Any:
 def _trace(axes: Any, trace: Trace) -> None:
     for index, (name, values) in enumerate(trace.curves.items()):
         if name.endswith('asked'):
-            axes.plot(trace.times, values, ':', color=f'C{index // 2}', linewidth=1.1,
-                      label='asked (raw)' if index == 0 else None)
+            axes.plot(
+                trace.times,
+                values,
+                ':',
+                color=f'C{index // 2}',
+                linewidth=1.1,
+                label='asked (raw)' if index == 0 else None,
+            )
         elif name.endswith('commanded'):
-            axes.plot(trace.times, values, color=f'C{index // 2}', linewidth=1.1,
-                      label='commanded (safe)' if index == 1 else None)
+            axes.plot(
+                trace.times,
+                values,
+                color=f'C{index // 2}',
+                linewidth=1.1,
+                label='commanded (safe)' if index == 1 else None,
+            )
         else:
             axes.plot(trace.times, values, color=f'C{index}', linewidth=1.1, label=name or None)
     for bound in trace.bounds:
@@ -180,10 +200,18 @@ def _modes(axes: Any, session: RecordedSession) -> None:
     for begin, end, mode in _runs(session):
         axes.axvspan(seconds[begin], seconds[end], color=MODE_COLOURS[mode], linewidth=0)
     seen = list(dict.fromkeys(Mode(tick.mode) for tick in session.ticks))
-    handles = [axes.axvspan(0, 0, color=MODE_COLOURS[mode], label=mode.name.lower())
-               for mode in seen]
-    axes.legend(handles=handles, fontsize=7, loc='lower left', bbox_to_anchor=(0.0, 1.0),
-                ncols=4, frameon=False, title_fontsize=7)
+    handles = [
+        axes.axvspan(0, 0, color=MODE_COLOURS[mode], label=mode.name.lower()) for mode in seen
+    ]
+    axes.legend(
+        handles=handles,
+        fontsize=7,
+        loc='lower left',
+        bbox_to_anchor=(0.0, 1.0),
+        ncols=4,
+        frameon=False,
+        title_fontsize=7,
+    )
     axes.set_yticks([])
     axes.set_ylabel('mode', fontsize=8, rotation=0, ha='right', va='center')
 
@@ -203,22 +231,34 @@ def _shade(axes: Any, session: RecordedSession) -> None:
     seconds = session.seconds()
     for begin, end, mode in _runs(session):
         if mode is not Mode.POLICY:
-            axes.axvspan(seconds[begin], seconds[end], color=MODE_COLOURS[mode], alpha=0.15,
-                         linewidth=0)
+            axes.axvspan(
+                seconds[begin], seconds[end], color=MODE_COLOURS[mode], alpha=0.15, linewidth=0
+            )
 
 
 def _times(axes: Any, session: RecordedSession) -> None:
     """Draw release lateness and inference time of each tick."""
     seconds = session.seconds()
-    lateness_ms = np.maximum(session.column('timing', 'lateness_ns') * 1e-6, 1e-3)
-    axes.plot(seconds, lateness_ms, '.', markersize=2.5, color='#2a5d84', label='lateness')
-    infer_ms = session.column('timing', 'infer_ns') * 1e-6
-    axes.plot(seconds[infer_ms > 0], infer_ms[infer_ms > 0], '.', markersize=2.5,
-              color='#c98a00', label='inference')
-    for percent, style in ((50, '-'), (99, '--')):
-        value = float(np.percentile(lateness_ms, percent))
-        axes.axhline(value, color='#2a5d84', linestyle=style, linewidth=0.9,
-                     label=f'lateness p{percent} {value:.2g} ms')
+    for name, label, colour in (
+        ('lateness_ns', 'lateness', '#2a5d84'),
+        ('infer_ns', 'inference', '#c98a00'),
+    ):
+        values_ms = session.column('timing', name) * 1e-6
+        known = values_ms > 0.0  # a tick that did not ask the policy, or was not released by time
+        if known.any():
+            axes.plot(
+                seconds[known], values_ms[known], '.', markersize=2.5, color=colour, label=label
+            )
+        if known.any() and name == 'lateness_ns':
+            for percent, style in ((50, '-'), (99, '--')):
+                value_ms = float(np.percentile(values_ms[known], percent))
+                axes.axhline(
+                    value_ms,
+                    color=colour,
+                    linestyle=style,
+                    linewidth=0.9,
+                    label=f'lateness p{percent} {value_ms:.2g} ms',
+                )
     axes.set_yscale('log')
     low, high = axes.get_ylim()
     axes.set_ylim(low, 20.0 * high)  # room for the legend
@@ -233,14 +273,19 @@ def _ages(axes: Any, run: RecordedRun, session: RecordedSession) -> None:
     shown = 0
     for source, topic in enumerate(session.manifest.input_topics):
         budget_ns = next(
-            (ns for name, ns in budgets.items() if topic.endswith('/' + name.lstrip('/'))), None)
+            (ns for name, ns in budgets.items() if topic.endswith('/' + name.lstrip('/'))), None
+        )
         if budget_ns is None or budget_ns >= FOREVER_NS:
             continue
-        ages_ms = np.where(
-            session.ages_ns(source) < 0, np.nan, session.ages_ns(source) * 1e-6)
+        ages_ms = np.where(session.ages_ns(source) < 0, np.nan, session.ages_ns(source) * 1e-6)
         axes.plot(seconds, ages_ms, color=f'C{shown}', linewidth=0.9, label=f'age of {topic}')
-        axes.axhline(budget_ns * 1e-6, color=f'C{shown}', linestyle='--', linewidth=0.8,
-                     label=f'budget {duration(budget_ns)}')
+        axes.axhline(
+            budget_ns * 1e-6,
+            color=f'C{shown}',
+            linestyle='--',
+            linewidth=0.8,
+            label=f'budget {duration(budget_ns)}',
+        )
         shown += 1
     axes.set_ylabel('ms', fontsize=8)
     axes.set_ylim(0.0, 1.35 * axes.get_ylim()[1])  # room for the legend
@@ -256,8 +301,9 @@ def _budgets(run: RecordedRun, session: RecordedSession) -> dict[str, int]:
     found: dict[str, int] = {}
     for term in inputs.keys():
         section = inputs.section(term)
-        ports = [section] if 'topic' in section else [
-            section.section(port) for port in section.keys()]
+        ports = (
+            [section] if 'topic' in section else [section.section(port) for port in section.keys()]
+        )
         for port in ports:
             topic, budget_ns = port.text('topic'), port.duration_ns('budget')
             found[topic] = min(budget_ns, found.get(topic, FOREVER_NS))
@@ -269,6 +315,8 @@ def _title(session: RecordedSession) -> str:
     rate = f' at {(len(session.ticks) - 1) / seconds:.2f} Hz' if seconds > 0 else ''
     late_ns = round(float(np.percentile(session.column('timing', 'lateness_ns'), 99)))
     last = session.ticks[-1]
-    return (f'{session.manifest.policy}   {len(session.ticks)} ticks{rate}   '
-            f'lateness p99 {duration(late_ns)}   return {last.episode_return:.1f}   '
-            f'{last.episode}')
+    return (
+        f'{session.manifest.policy}   {len(session.ticks)} ticks{rate}   '
+        f'lateness p99 {duration(late_ns)}   return {last.episode_return:.1f}   '
+        f'{last.episode}'
+    )

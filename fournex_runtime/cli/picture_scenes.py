@@ -58,24 +58,33 @@ def rover_scene(axes: Any, robot: Robot, messages: dict[str, Timed]) -> list[Tra
         patch.set(facecolor='0.72', edgecolor='0.45', transform=place + axes.transData)
         axes.add_patch(patch)
     for number, goal in enumerate(room['goals'], 1):
-        axes.add_patch(Circle(
-            goal, room['goal_radius_m'], facecolor='#f6c34455', edgecolor='#c98a00', zorder=3))
+        axes.add_patch(
+            Circle(
+                goal, room['goal_radius_m'], facecolor='#f6c34455', edgecolor='#c98a00', zorder=3
+            )
+        )
         axes.annotate(str(number), goal, ha='center', va='center', color='#7a5200', zorder=6)
     odometry = messages.get(ODOMETRY, [])
     positions = np.array(
-        [(m.pose.pose.position.x, m.pose.pose.position.y) for _, m in odometry]).reshape(-1, 2)
+        [(m.pose.pose.position.x, m.pose.pose.position.y) for _, m in odometry]
+    ).reshape(-1, 2)
     times = np.array([time for time, _ in odometry])
     _path(axes, positions, times)
     x, y, yaw = room['start']
-    axes.add_patch(Circle(
-        (x, y), room['rover_radius_m'], fill=False, edgecolor='#333', linestyle=':', zorder=4))
+    axes.add_patch(
+        Circle(
+            (x, y), room['rover_radius_m'], fill=False, edgecolor='#333', linestyle=':', zorder=4
+        )
+    )
     axes.annotate('start', (x, y), xytext=(6, -12), textcoords='offset points', fontsize=8)
     if len(positions):
-        axes.add_patch(Circle(
-            positions[-1], room['rover_radius_m'], fill=False, edgecolor='#333', zorder=5))
+        axes.add_patch(
+            Circle(positions[-1], room['rover_radius_m'], fill=False, edgecolor='#333', zorder=5)
+        )
     reach = max(abs(value) for corner in room['walls'] for value in corner) + 0.15
-    axes.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel='x in odom (m)',
-             ylabel='y in odom (m)')
+    axes.set(
+        xlim=(-reach, reach), ylim=(-reach, reach), xlabel='x in odom (m)', ylabel='y in odom (m)'
+    )
     axes.set_aspect('equal')
     return []
 
@@ -97,10 +106,17 @@ def arm_scene(axes: Any, robot: Any, messages: dict[str, Timed]) -> list[Trace]:
     targets = [(time, m.pose.position) for time, m in messages.get(POSE, [])]
     radius = robot.picture()['target_radius_m']
     for number, (_, at) in enumerate(targets, 1):
-        axes.add_patch(Circle(
-            (at.x, at.y), radius, facecolor='#f6c34455', edgecolor='#c98a00', zorder=3))
-        axes.annotate(f'{number}', (at.x, at.y), xytext=(7, 5), textcoords='offset points',
-                      color='#7a5200', zorder=6)
+        axes.add_patch(
+            Circle((at.x, at.y), radius, facecolor='#f6c34455', edgecolor='#c98a00', zorder=3)
+        )
+        axes.annotate(
+            f'{number}',
+            (at.x, at.y),
+            xytext=(7, 5),
+            textcoords='offset points',
+            color='#7a5200',
+            zorder=6,
+        )
     _path(axes, tips[:, :2], times)
     axes.plot(0, 0, 's', color='0.3', markersize=9)
     axes.annotate('base', (0, 0), xytext=(8, -10), textcoords='offset points', fontsize=8)
@@ -109,8 +125,11 @@ def arm_scene(axes: Any, robot: Any, messages: dict[str, Timed]) -> list[Trace]:
     axes.margins(0.15)
     traces = [Trace('tip to target (m)', times, {'': _distances(times, tips, targets)}, (radius,))]
     joints = np.array([np.asarray(m.position) for _, m in states]).reshape(-1, len(names))
-    traces.append(Trace('joints (rad)', times, {
-        name: joints[:, column] for column, name in enumerate(names)}))
+    traces.append(
+        Trace(
+            'joints (rad)', times, {name: joints[:, column] for column, name in enumerate(names)}
+        )
+    )
     return traces
 
 
@@ -121,7 +140,8 @@ def pendulum_scene(axes: Any, robot: Robot, messages: dict[str, Timed]) -> list[
     times = np.array([time for time, _ in states])
     cart, pole = (
         np.array([m.position[list(m.name).index(joint)] for _, m in states])
-        for joint in ('cart', 'pole'))
+        for joint in ('cart', 'pole')
+    )
     tip = cart + scene['pole_length_m'] * np.sin(pole)
     axes.fill_betweenx(times, cart, tip, color='#c98a00', alpha=0.25, linewidth=0)
     axes.plot(tip, times, color='#c98a00', linewidth=1, label='tip of the pole')

@@ -37,8 +37,12 @@ class Progress:
         left = (now - self._begun) * (total - done) / max(done, 1)
         bar = '█' * filled + '·' * (_WIDTH - filled)
         end = f'{left:4.0f} s left' if done < total else f'{now - self._begun:4.0f} s'
-        print(f'\r\033[K{self._label} {bar} {done}/{total} {end}  {text}',
-              end='', file=sys.stderr, flush=True)
+        print(
+            f'\r\033[K{self._label} {bar} {done}/{total} {end}  {text}',
+            end='',
+            file=sys.stderr,
+            flush=True,
+        )
 
     def clear(self) -> None:
         """Take the bar away."""

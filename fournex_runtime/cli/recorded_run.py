@@ -83,8 +83,12 @@ class RecordedSession:
     def ages_ns(self, source: int) -> Nanoseconds:
         """Return the age of one input at every tick; -1 before its first message."""
         return np.array(
-            [tick.inputs[source].age_ns if source < len(tick.inputs) else -1
-             for tick in self.ticks], np.int64)
+            [
+                tick.inputs[source].age_ns if source < len(tick.inputs) else -1
+                for tick in self.ticks
+            ],
+            np.int64,
+        )
 
     @property
     def missing(self) -> int:
@@ -139,7 +143,8 @@ def read_run(path: pathlib.Path, keep: Sequence[str] = ()) -> RecordedRun:
         manifest: Manifest | None = None
         wanted = {*keep, TICK_TYPE}
         kept: dict[str, list[tuple[int, Any]]] = {
-            name: [] for name, topic in topics.items() if topic.type in wanted}
+            name: [] for name, topic in topics.items() if topic.type in wanted
+        }
         for message in reader.messages():
             topic = topics[message.topic]
             topic.add(message.log_time_ns, message.sequence)
@@ -148,14 +153,17 @@ def read_run(path: pathlib.Path, keep: Sequence[str] = ()) -> RecordedRun:
                     manifest = manifest or decode_manifest(types.decode(message.data, topic.type))
                 elif message.topic in kept:
                     kept[message.topic].append(
-                        (message.log_time_ns, types.decode(message.data, topic.type)))
+                        (message.log_time_ns, types.decode(message.data, topic.type))
+                    )
             except (MessageError, AttributeError, TypeError) as problem:
                 raise RecordingError(f'{path}: {message.topic}: {problem}') from problem
-        sessions = [] if manifest is None else [
-            _session(one, kept.get(one.tick_topic, [])) for one in manifest.sessions]
+        sessions = (
+            []
+            if manifest is None
+            else [_session(one, kept.get(one.tick_topic, [])) for one in manifest.sessions]
+        )
         return RecordedRun(path, manifest, topics, sessions, kept, reader.truncated)
 
 
 def _session(manifest: SessionManifest, ticks: Sequence[tuple[int, Any]]) -> RecordedSession:
-    return RecordedSession(
-        manifest, [tick for _, tick in ticks], [log_ns for log_ns, _ in ticks])
+    return RecordedSession(manifest, [tick for _, tick in ticks], [log_ns for log_ns, _ in ticks])

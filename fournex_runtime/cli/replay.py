@@ -28,10 +28,15 @@ def parser() -> Parser:
     )
     found.add_argument('bag', metavar='BAG', type=pathlib.Path, help='the recording')
     found.add_argument(
-        '--verify', action='store_true', help='compare; what replay does in any case, for now')
+        '--verify', action='store_true', help='compare; what replay does in any case, for now'
+    )
     found.add_argument(
-        '--bundle', metavar='[SESSION=]DIR', action='append', default=[],
-        help='take the policy bundle from here, not from where it was on the recording machine')
+        '--bundle',
+        metavar='[SESSION=]DIR',
+        action='append',
+        default=[],
+        help='take the policy bundle from here, not from where it was on the recording machine',
+    )
     return found
 
 
@@ -106,5 +111,6 @@ def _only_session(bag: pathlib.Path) -> str:
     if len(names) != 1:
         raise ConfigurationError(
             f'{bag} has {len(names)} sessions: say whose bundle it is: --bundle '
-            f'{names[0] if names else "SESSION"}=DIR')
+            f'{names[0] if names else "SESSION"}=DIR'
+        )
     return names[0]

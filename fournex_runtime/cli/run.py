@@ -28,16 +28,25 @@ def parser() -> Parser:
     )
     found.add_argument('wiring', metavar='WIRING', type=pathlib.Path, help='the wiring file')
     found.add_argument(
-        '--bundle', type=pathlib.Path, metavar='DIR',
-        help='this policy bundle instead of the one that the wiring names')
+        '--bundle',
+        type=pathlib.Path,
+        metavar='DIR',
+        help='this policy bundle instead of the one that the wiring names',
+    )
     found.add_argument(
-        '--record', type=pathlib.Path, metavar='DIR',
-        help='record into this folder, a new bag for each run')
+        '--record',
+        type=pathlib.Path,
+        metavar='DIR',
+        help='record into this folder, a new bag for each run',
+    )
     found.add_argument(
-        '--namespace', metavar='NS', help='namespace of the node and of relative topics')
+        '--namespace', metavar='NS', help='namespace of the node and of relative topics'
+    )
     found.add_argument(
-        '--ros-args', action='store_true',
-        help='what follows goes to ROS as it is: parameters, remappings, log levels')
+        '--ros-args',
+        action='store_true',
+        help='what follows goes to ROS as it is: parameters, remappings, log levels',
+    )
     return found
 
 
@@ -60,9 +69,10 @@ def ros_arguments(arguments: Sequence[str]) -> list[str]:
         if not _NAMESPACE.fullmatch(options.namespace):
             raise ConfigurationError(
                 f'--namespace {options.namespace!r}: expected names of letters, digits and _ '
-                'between slashes, such as r1 or /site/r1')
+                'between slashes, such as r1 or /site/r1'
+            )
         found += ['-r', f'__ns:=/{options.namespace.lstrip("/")}']
-    return found + words[split + 1:]
+    return found + words[split + 1 :]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -79,9 +89,11 @@ def main(arguments: Sequence[str]) -> int:
             if (problem.name or '').split('.')[0] == 'fournex_runtime':
                 raise
             raise MissingDependencyError(
-                str(problem.name), 'driving a robot',
+                str(problem.name),
+                'driving a robot',
                 'source a ROS 2 environment and the workspace with fournex_msgs '
-                '(. install/setup.bash)') from problem
+                '(. install/setup.bash)',
+            ) from problem
         return runtime(words)
     except FournexError as problem:
         print(f'{problem}\nNothing was started.', file=sys.stderr)
@@ -98,5 +110,6 @@ def _absolute(path: pathlib.Path) -> str:
     if any(mark in text for mark in '\n\'"#{}[]'):
         raise ConfigurationError(
             f'{text}: a path with quotes, brackets, # or line ends cannot be given to ROS as a '
-            'parameter; move it')
+            'parameter; move it'
+        )
     return text

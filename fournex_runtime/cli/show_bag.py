@@ -24,8 +24,9 @@ def show_bag(run: RecordedRun) -> str:
     for session in run.sessions:
         parts.append(_session(session))
     if run.manifest is not None:
-        parts.append('written with\n' + table(
-            ('what', 'which'), sorted(run.manifest.environment.items())))
+        parts.append(
+            'written with\n' + table(('what', 'which'), sorted(run.manifest.environment.items()))
+        )
     else:
         parts.append('No manifest: Fournex did not write this bag, so it has no ticks to replay.')
     return '\n\n'.join(parts)
@@ -36,23 +37,40 @@ def _head(run: RecordedRun) -> str:
     count = sum(topic.count for topic in run.topics.values())
     missing = sum(topic.missing for topic in run.topics.values())
     manifest = run.manifest
-    return facts((
-        ('bag', f'{run.path}' + ('  CUT OFF: it ends where its writer was killed'
-                                 if run.truncated else '')),
-        ('begun', utc(run.first_ns) if count else ''),
-        ('duration', f'{span_ns * 1e-9:.1f} s, {count} messages'),
-        ('dropped', f'{missing} messages' if missing else 'nothing: every number is there'
-         if manifest is not None else ''),
-        ('runtime', manifest.runtime if manifest is not None else ''),
-        ('wiring', manifest.wiring_file if manifest is not None else ''),
-    ))
+    return facts(
+        (
+            (
+                'bag',
+                f'{run.path}'
+                + ('  CUT OFF: it ends where its writer was killed' if run.truncated else ''),
+            ),
+            ('begun', utc(run.first_ns) if count else ''),
+            ('duration', f'{span_ns * 1e-9:.1f} s, {count} messages'),
+            (
+                'dropped',
+                f'{missing} messages'
+                if missing
+                else 'nothing: every number is there'
+                if manifest is not None
+                else '',
+            ),
+            ('runtime', manifest.runtime if manifest is not None else ''),
+            ('wiring', manifest.wiring_file if manifest is not None else ''),
+        )
+    )
 
 
 def _topics(run: RecordedRun) -> str:
     rows = [
-        (name, topic.type, str(topic.count), f'{topic.rate:.1f}' if topic.rate else '—',
-         str(topic.missing) if topic.missing else '—')
-        for name, topic in sorted(run.topics.items())]
+        (
+            name,
+            topic.type,
+            str(topic.count),
+            f'{topic.rate:.1f}' if topic.rate else '—',
+            str(topic.missing) if topic.missing else '—',
+        )
+        for name, topic in sorted(run.topics.items())
+    ]
     return table(('topic', 'type', 'messages', 'Hz', 'missing'), rows, '')
 
 
@@ -63,7 +81,8 @@ def _session(session: RecordedSession) -> str:
         return f'{head}\n  no ticks'
     parts = [head, _figures(session), _times(session), _episodes(session)]
     causes = Counter(
-        tick.cause for tick in session.ticks if tick.cause and tick.mode != Mode.STANDBY)
+        tick.cause for tick in session.ticks if tick.cause and tick.mode != Mode.STANDBY
+    )
     if causes:
         rows = [(str(count), cause) for cause, count in causes.most_common(_CAUSES_SHOWN)]
         parts.append(table(('ticks', 'cause'), rows))
@@ -78,13 +97,18 @@ def _figures(session: RecordedSession) -> str:
     limited = sum(bool(tick.limited) for tick in ticks)
     rate = f'{(len(ticks) - 1) / span_s:.2f} Hz' if span_s > 0 else ''
     skipped = int(session.column('timing', 'skipped').sum())
-    return facts((
-        ('  ticks', f'{len(ticks)} ({ticks[0].tick} to {ticks[-1].tick})'
-         + (f', {session.missing} missing' if session.missing else '')),
-        ('  rate', f'{rate}, {skipped} releases skipped' if rate else ''),
-        ('  modes', ', '.join(f'{mode} {count}' for mode, count in modes.most_common())),
-        ('  limited', f'{limited} ticks had a command cut to its limits' if limited else ''),
-    ))
+    return facts(
+        (
+            (
+                '  ticks',
+                f'{len(ticks)} ({ticks[0].tick} to {ticks[-1].tick})'
+                + (f', {session.missing} missing' if session.missing else ''),
+            ),
+            ('  rate', f'{rate}, {skipped} releases skipped' if rate else ''),
+            ('  modes', ', '.join(f'{mode} {count}' for mode, count in modes.most_common())),
+            ('  limited', f'{limited} ticks had a command cut to its limits' if limited else ''),
+        )
+    )
 
 
 def _times(session: RecordedSession) -> str:
@@ -119,11 +143,20 @@ def _episodes(session: RecordedSession) -> str:
         ticks = list(group)
         faults = sum(
             tick.mode in (Mode.FALLBACK, Mode.STOPPED) and not tick.stop_requested
-            for tick in ticks)
-        rows.append((
-            name, str(seed), str(len(ticks)), number(float(ticks[-1].episode_return)),
-            str(faults), Mode(ticks[-1].mode).name.lower()))
+            for tick in ticks
+        )
+        rows.append(
+            (
+                name,
+                str(seed),
+                str(len(ticks)),
+                number(float(ticks[-1].episode_return)),
+                str(faults),
+                Mode(ticks[-1].mode).name.lower(),
+            )
+        )
     more = len(rows) - _EPISODES_SHOWN
     shown = table(
-        ('episode', 'seed', 'ticks', 'return', 'faults', 'ended in'), rows[:_EPISODES_SHOWN])
+        ('episode', 'seed', 'ticks', 'return', 'faults', 'ended in'), rows[:_EPISODES_SHOWN]
+    )
     return shown + (f'\n  and {more} more episodes' if more > 0 else '')

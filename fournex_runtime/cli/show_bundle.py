@@ -32,46 +32,69 @@ def show_bundle(bundle: Bundle) -> str:
         rows = [(joint, number(value)) for joint, value in contract.default_pose.items()]
         parts.append('default_pose\n' + table(('joint', 'rad or m'), rows))
     if contract.facts:
-        parts.append('where the facts came from\n' + table(
-            ('fact', 'source'), list(contract.facts.items())))
+        parts.append(
+            'where the facts came from\n' + table(('fact', 'source'), list(contract.facts.items()))
+        )
     return '\n\n'.join(parts)
 
 
 def _head(bundle: Bundle) -> str:
     contract = bundle.contract
     artifact = contract.artifact
-    return facts((
-        ('policy', contract.reference),
-        ('', contract.description),
-        ('bundle', f'{bundle.folder}  sha256 {bundle.sha256}'),
-        ('artifact', f'{artifact.file}  {bytes_text(len(bundle.artifact))}, {artifact.backend}, '
-                     f'sha256 {artifact.sha256[:12]}… checked'),
-        ('rate', f'{hertz(contract.period_ns)} (period {contract.period_ns / 1e6:g} ms)'),
-        ('normalises', _normalisation(contract)),
-    ))
+    return facts(
+        (
+            ('policy', contract.reference),
+            ('', contract.description),
+            ('bundle', f'{bundle.folder}  sha256 {bundle.sha256}'),
+            (
+                'artifact',
+                f'{artifact.file}  {bytes_text(len(bundle.artifact))}, {artifact.backend}, '
+                f'sha256 {artifact.sha256[:12]}… checked',
+            ),
+            ('rate', f'{hertz(contract.period_ns)} (period {contract.period_ns / 1e6:g} ms)'),
+            ('normalises', _normalisation(contract)),
+        )
+    )
 
 
 def _normalisation(contract: Contract) -> str:
     settings = contract.normalisation
     if settings is None:
         return ''
-    return (f'{settings.input} by {settings.file}: clip((x - mean) / sqrt(var + '
-            f'{settings.epsilon:g}), ±{settings.clip:g})')
+    return (
+        f'{settings.input} by {settings.file}: clip((x - mean) / sqrt(var + '
+        f'{settings.epsilon:g}), ±{settings.clip:g})'
+    )
 
 
 def _input(bundle: Bundle, name: str) -> str:
     contract = bundle.contract
     normalised = contract.normalisation is not None and contract.normalisation.input == name
-    columns = {'at': 0, 'term': 1, 'label': 2, 'unit': 3, 'frame': 4, 'relative to': 5, 'clip': 6,
-               'scale': 7, 'history': 8, 'mean': 9, 'std': 10}
+    columns = {
+        'at': 0,
+        'term': 1,
+        'label': 2,
+        'unit': 3,
+        'frame': 4,
+        'relative to': 5,
+        'clip': 6,
+        'scale': 7,
+        'history': 8,
+        'mean': 9,
+        'std': 10,
+    }
     rows: list[Cells] = []
     at = 0
     for term in contract.inputs[name]:
-        rows.extend(_merged([
-            _input_row(bundle, term, index, at, normalised) for index in range(term.size)]))
+        rows.extend(
+            _merged(
+                [_input_row(bundle, term, index, at, normalised) for index in range(term.size)]
+            )
+        )
         at += term.size * term.history
     order = 'value - relative to → clip → × scale → history' + (
-        ' → normalised' if normalised else '')
+        ' → normalised' if normalised else ''
+    )
     note = ''
     if normalised and any(term.history > 1 for term in contract.inputs[name]):
         note = '\n  mean and std are those of the newest value of a history'
@@ -89,27 +112,57 @@ def _input_row(bundle: Bundle, term: Term, index: int, at: int, normalised: bool
     if term.history > 1:
         history = f'{term.history}, {"newest" if term.newest_first else "oldest"} first'
     return (
-        _positions(positions), _term(term), term.labels[index],
-        units(term.unit, term.labels)[index], term.frame,
-        _unless(term.offset[index], 0.0), _clip(term, index), _unless(term.scale[index], 1.0),
-        history, mean, std)
+        _positions(positions),
+        _term(term),
+        term.labels[index],
+        units(term.unit, term.labels)[index],
+        term.frame,
+        _unless(term.offset[index], 0.0),
+        _clip(term, index),
+        _unless(term.scale[index], 1.0),
+        history,
+        mean,
+        std,
+    )
 
 
 def _output(name: str, terms: tuple[Term, ...]) -> str:
-    columns = {'at': 0, 'term': 1, 'label': 2, 'unit': 3, 'frame': 4, 'clip': 5, 'scale': 6,
-               'offset': 7, 'commands': 8}
+    columns = {
+        'at': 0,
+        'term': 1,
+        'label': 2,
+        'unit': 3,
+        'frame': 4,
+        'clip': 5,
+        'scale': 6,
+        'offset': 7,
+        'commands': 8,
+    }
     rows: list[Cells] = []
     at = 0
     for term in terms:
-        rows.extend(_merged([
-            (str(at + index), _term(term), term.labels[index],
-             units(term.unit, term.labels)[index], term.frame,
-             _clip(term, index), _unless(term.scale[index], 1.0),
-             _unless(term.offset[index], 0.0), _commands(term, index))
-            for index in range(term.size)]))
+        rows.extend(
+            _merged(
+                [
+                    (
+                        str(at + index),
+                        _term(term),
+                        term.labels[index],
+                        units(term.unit, term.labels)[index],
+                        term.frame,
+                        _clip(term, index),
+                        _unless(term.scale[index], 1.0),
+                        _unless(term.offset[index], 0.0),
+                        _commands(term, index),
+                    )
+                    for index in range(term.size)
+                ]
+            )
+        )
         at += term.size
-    return (f'output {name}: float32 [1, {at}];  value → clip → × scale → + offset\n'
-            + _shown(columns, rows))
+    return f'output {name}: float32 [1, {at}];  value → clip → × scale → + offset\n' + _shown(
+        columns, rows
+    )
 
 
 def _term(term: Term) -> str:
@@ -166,6 +219,12 @@ def _shown(columns: dict[str, int], rows: list[Cells]) -> str:
 
 def _state(state: tuple[RecurrentState, ...]) -> str:
     rows = [
-        (one.name, f'float32 {list(one.shape)}', f'{one.input} → {one.output}',
-         'zeros at each episode\'s start') for one in state]
+        (
+            one.name,
+            f'float32 {list(one.shape)}',
+            f'{one.input} → {one.output}',
+            "zeros at each episode's start",
+        )
+        for one in state
+    ]
     return 'recurrent state\n' + table(('name', 'array', 'artifact', 'begins with'), rows)

@@ -19,66 +19,108 @@ def show_wiring(wiring: Wiring) -> str:
 def _session(wiring: Wiring, session: SessionWiring) -> str:
     bundle = wiring.bundles[session.name]
     contract = bundle.contract
-    head = (f'session {session.name}: {contract.reference} at {hertz(contract.period_ns)}, from '
-            f'{bundle.folder} ({bundle.sha256[:12]}…)')
-    return '\n\n'.join((
-        head,
-        _inputs(session),
-        _outputs(session),
-        _limits(wiring, session),
-        _reactions(session),
-    ))
+    head = (
+        f'session {session.name}: {contract.reference} at {hertz(contract.period_ns)}, from '
+        f'{bundle.folder} ({bundle.sha256[:12]}…)'
+    )
+    return '\n\n'.join(
+        (
+            head,
+            _inputs(session),
+            _outputs(session),
+            _limits(wiring, session),
+            _reactions(session),
+        )
+    )
 
 
 def _inputs(session: SessionWiring) -> str:
     rows = []
     for index, source in enumerate(session.sources):
         ports = [port for port in session.ports if port.source == index]
-        qos = ', '.join(filter(None, (
-            source.qos.reliability, source.qos.durability,
-            f'depth {source.qos.depth}' if source.qos.depth else ''))) or 'as offered'
+        qos = (
+            ', '.join(
+                filter(
+                    None,
+                    (
+                        source.qos.reliability,
+                        source.qos.durability,
+                        f'depth {source.qos.depth}' if source.qos.depth else '',
+                    ),
+                )
+            )
+            or 'as offered'
+        )
         for first, port in enumerate(ports):
             where = port.field + (f' [{", ".join(port.joints)}]' if port.joints else '')
-            rows.append((
-                '' if first else source.topic, '' if first else source.type,
-                '' if first else qos, port.label, where or 'by its kind',
-                duration(port.budget_ns)))
+            rows.append(
+                (
+                    '' if first else source.topic,
+                    '' if first else source.type,
+                    '' if first else qos,
+                    port.label,
+                    where or 'by its kind',
+                    duration(port.budget_ns),
+                )
+            )
         if session.reward is not None and session.reward[0] == index:
             rows.append((source.topic, source.type, qos, 'reward', session.reward[1], '—'))
     return '  reads\n' + table(
-        ('topic', 'type', 'QoS', 'for', 'field', 'greatest age'), rows, '    ')
+        ('topic', 'type', 'QoS', 'for', 'field', 'greatest age'), rows, '    '
+    )
 
 
 def _outputs(session: SessionWiring) -> str:
     rows = []
     for target, stop, limits in zip(session.targets, session.stops, session.limits):
-        values = 'the last command again' if stop.values is None else ', '.join(
-            f'{label} {number(value)}' for label, value in zip(limits.labels, stop.values))
-        detail = ', '.join(filter(None, (
-            f'[{", ".join(target.joints)}]' if target.joints else '',
-            f'frame {target.frame}' if target.frame else '',
-            f'within {duration(target.time_from_start_ns)}' if target.time_from_start_ns else '')))
+        values = (
+            'the last command again'
+            if stop.values is None
+            else ', '.join(
+                f'{label} {number(value)}' for label, value in zip(limits.labels, stop.values)
+            )
+        )
+        detail = ', '.join(
+            filter(
+                None,
+                (
+                    f'[{", ".join(target.joints)}]' if target.joints else '',
+                    f'frame {target.frame}' if target.frame else '',
+                    f'within {duration(target.time_from_start_ns)}'
+                    if target.time_from_start_ns
+                    else '',
+                ),
+            )
+        )
         rows.append((target.topic, target.type, target.term, detail, values))
-    return '  commands\n' + table(
-        ('topic', 'type', 'from', 'as', 'when stopped'), rows, '    ')
+    return '  commands\n' + table(('topic', 'type', 'from', 'as', 'when stopped'), rows, '    ')
 
 
 def _limits(wiring: Wiring, session: SessionWiring) -> str:
     by_term = {
         term.name: units(term.unit, term.labels)
-        for term in wiring.bundles[session.name].contract.action_terms}
+        for term in wiring.bundles[session.name].contract.action_terms
+    }
     rows = [
-        (limits.term if first == 0 else '', label, number(low), number(high),
-         'unlimited' if math.isinf(rate) else number(rate), by_term[limits.term][first])
+        (
+            limits.term if first == 0 else '',
+            label,
+            number(low),
+            number(high),
+            'unlimited' if math.isinf(rate) else number(rate),
+            by_term[limits.term][first],
+        )
         for limits in session.limits
         for first, (label, low, high, rate) in enumerate(
-            zip(limits.labels, limits.low, limits.high, limits.rate))]
-    return '  limits\n' + table(('term', 'value', 'min', 'max', 'per second', 'unit'), rows, '    ')
+            zip(limits.labels, limits.low, limits.high, limits.rate)
+        )
+    ]
+    header = ('term', 'value', 'min', 'max', 'per second', 'unit')
+    return '  limits\n' + table(header, rows, '    ')
 
 
 def _reactions(session: SessionWiring) -> str:
-    rows = [
-        (fault.value, _FAULTS[fault], _reaction(session.reactions[fault])) for fault in Fault]
+    rows = [(fault.value, _FAULTS[fault], _reaction(session.reactions[fault])) for fault in Fault]
     return '  reactions\n' + table(('fault', 'when', 'then'), rows, '    ')
 
 

@@ -23,7 +23,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], indent: str = ' 
     def line(cells: Sequence[str]) -> str:
         padded = (
             cell.rjust(width) if to_right else cell.ljust(width)
-            for cell, width, to_right in zip(cells, widths, right))
+            for cell, width, to_right in zip(cells, widths, right)
+        )
         return (indent + '  '.join(padded)).rstrip()
 
     return '\n'.join(line(cells) for cells in (header, *rows))

@@ -14,7 +14,8 @@ def duration(ns: int) -> str:
         return 'forever'
     for unit, size in (('s', 1_000_000_000), ('ms', 1_000_000), ('µs', 1_000)):
         if abs(ns) >= size:
-            return f'{ns / size:.3g} {unit}' if abs(ns) < 1000 * size else f'{ns / size:.0f} {unit}'
+            digits = '.3g' if abs(ns) < 1000 * size else '.0f'
+            return f'{ns / size:{digits}} {unit}'
     return f'{ns} ns'
 
 

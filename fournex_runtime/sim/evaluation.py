@@ -196,7 +196,8 @@ def _steps_per_tick(robot: Robot, engine: Engine) -> int:
     if period_ns % robot.step_ns:
         raise WiringError(
             f'{engine.contract.reference}: its period of {period_ns / 1e6:g} ms is not a multiple '
-            f'of the simulated {robot.name}\'s step of {robot.step_ns / 1e6:g} ms')
+            f"of the simulated {robot.name}'s step of {robot.step_ns / 1e6:g} ms"
+        )
     return period_ns // robot.step_ns
 
 
@@ -210,11 +211,13 @@ def _sensors(robot: Robot, engine: Engine) -> list[Sensor]:
             raise WiringError(
                 f'sessions.{engine.wiring.name}: reads {source.topic}, which the simulated '
                 f'{robot.name} does not publish; it publishes {", ".join(there)}.'
-                + nearest(topic, list(there)))
+                + nearest(topic, list(there))
+            )
         if there[topic].type != source.type:
             raise WiringError(
                 f'sessions.{engine.wiring.name}: reads {source.topic} as {source.type}; the '
-                f'simulated {robot.name} publishes {there[topic].type}')
+                f'simulated {robot.name} publishes {there[topic].type}'
+            )
         found.append(there[topic])
     return found
 
@@ -229,10 +232,12 @@ def _commands(robot: Robot, engine: Engine) -> list[tuple[str, Any]]:
             raise WiringError(
                 f'sessions.{engine.wiring.name}: commands {target.topic}, which the simulated '
                 f'{robot.name} does not obey; it obeys {", ".join(there)}.'
-                + nearest(topic, list(there)))
+                + nearest(topic, list(there))
+            )
         if there[topic] != target.type:
             raise WiringError(
                 f'sessions.{engine.wiring.name}: commands {target.topic} as {target.type}; the '
-                f'simulated {robot.name} takes {there[topic]}')
+                f'simulated {robot.name} takes {there[topic]}'
+            )
         found.append((topic, target.type))
     return found

@@ -62,10 +62,14 @@ class EvaluationRecording:
             [
                 Channel(f'{NODE}/manifest', MANIFEST_TYPE, _LATCHED, latched=True),
                 Channel(tick_topic, TICK_TYPE),
-                *(Channel(topic, source.type)
-                  for topic, source in zip(self._inputs, session.sources)),
-                *(Channel(topic, target.type)
-                  for topic, target in zip(self._commands, session.targets)),
+                *(
+                    Channel(topic, source.type)
+                    for topic, source in zip(self._inputs, session.sources)
+                ),
+                *(
+                    Channel(topic, target.type)
+                    for topic, target in zip(self._commands, session.targets)
+                ),
             ],
             messages=messages,
         )
@@ -74,19 +78,21 @@ class EvaluationRecording:
             runtime=NODE,
             wiring_file=str(wiring.file.resolve()),
             wiring=wiring.text,
-            sessions=(SessionManifest(
-                name=session.name,
-                policy=engine.contract.reference,
-                bundle=str(engine.bundle.folder.resolve()),
-                bundle_sha256=engine.bundle.sha256,
-                frame_prefix='',
-                contract=engine.contract.text,
-                input_topics=tuple(self._inputs),
-                input_types=tuple(source.type for source in session.sources),
-                command_topics=tuple(self._commands),
-                command_types=tuple(target.type for target in session.targets),
-                tick_topic=tick_topic,
-            ),),
+            sessions=(
+                SessionManifest(
+                    name=session.name,
+                    policy=engine.contract.reference,
+                    bundle=str(engine.bundle.folder.resolve()),
+                    bundle_sha256=engine.bundle.sha256,
+                    frame_prefix='',
+                    contract=engine.contract.text,
+                    input_topics=tuple(self._inputs),
+                    input_types=tuple(source.type for source in session.sources),
+                    command_topics=tuple(self._commands),
+                    command_types=tuple(target.type for target in session.targets),
+                    tick_topic=tick_topic,
+                ),
+            ),
             environment={**environment([backend]), 'time': 'simulated, from 0'},
         )
 
@@ -125,20 +131,22 @@ class EvaluationRecording:
         if summary.problem or lost:
             raise RecordingError(
                 f'{summary.folder}: {lost} messages are not in the bag'
-                + (f': {summary.problem}' if summary.problem else ''))
+                + (f': {summary.problem}' if summary.problem else '')
+            )
 
     def _write(self, channel: int, data: Any, time_ns: int, sequence: int) -> None:
         for _ in range(_TRIES):
             if self._recording.write(
-                    channel, data, log_time_ns=time_ns, publish_time_ns=time_ns,
-                    sequence=sequence):
+                channel, data, log_time_ns=time_ns, publish_time_ns=time_ns, sequence=sequence
+            ):
                 return
             if self._recording.problem is not None:
                 break
             self._recording.commit()
             time.sleep(_WAIT_S)
         raise RecordingError(
-            f'{self._recording.folder}: {self._recording.problem or "the recorder is stuck"}')
+            f'{self._recording.folder}: {self._recording.problem or "the recorder is stuck"}'
+        )
 
 
 def _absolute(topic: str) -> str:

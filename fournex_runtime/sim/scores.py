@@ -68,9 +68,13 @@ def score(results: Sequence[EpisodeResult]) -> Scores:
         interval=wilson_interval(successes, len(results)),
         total=_spread([result.total for result in results]),
         detail={
-            name: _spread([
-                result.outcome.detail[name] for result in results
-                if name in result.outcome.detail])
+            name: _spread(
+                [
+                    result.outcome.detail[name]
+                    for result in results
+                    if name in result.outcome.detail
+                ]
+            )
             for name in names
         },
         failed=tuple(result.seed for result in results if not result.outcome.success),
@@ -81,8 +85,9 @@ def score(results: Sequence[EpisodeResult]) -> Scores:
     )
 
 
-def wilson_interval(successes: int, trials: int, z: float = 1.959963984540054) -> tuple[
-        float, float]:
+def wilson_interval(
+    successes: int, trials: int, z: float = 1.959963984540054
+) -> tuple[float, float]:
     """
     Return the Wilson score interval of a proportion.
 
