@@ -140,12 +140,12 @@ class EvaluationRecording:
                 channel, data, log_time_ns=time_ns, publish_time_ns=time_ns, sequence=sequence
             ):
                 return
-            if self._recording.problem is not None:
+            if self._recording.problem() is not None:
                 break
             self._recording.commit()
             time.sleep(_WAIT_S)
         raise RecordingError(
-            f'{self._recording.folder}: {self._recording.problem or "the recorder is stuck"}'
+            f'{self._recording.folder}: {self._recording.problem() or "the recorder is stuck"}'
         )
 
 
