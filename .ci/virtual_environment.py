@@ -27,7 +27,7 @@ _INCLUDES = (
 )
 _INSTALLED = (
     'import importlib.metadata as m, json;'
-    'print(json.dumps({d.metadata["Name"]: d.version for d in m.distributions()}))'
+    'print(json.dumps([[d.metadata["Name"], d.version] for d in m.distributions()]))'
 )
 
 
@@ -146,11 +146,9 @@ class VirtualEnvironment:
         """Return pip's arguments: the pins, less what a sourced ROS 2 brings itself."""
         if self.ros is None:
             return ['-r', self.pins]
-        present = {
-            _normal(name): version
-            for name, version in self.ask(_INSTALLED, environment).items()
-            if name
-        }
+        # Found in the order of sys.path; of two with one name, the first is what is imported.
+        found = reversed(self.ask(_INSTALLED, environment))
+        present = {_normal(name): version for name, version in found if name}
         wanted = [line for line in read_pins(self.pins) if _name(line) not in present]
         if 'colcon-core' not in present:
             build = self.pins.parent / 'build.txt'
