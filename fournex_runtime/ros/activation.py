@@ -121,9 +121,23 @@ class Activation:
             for session in self._sessions
             for source in session.engine.wiring.sources
         }
+        needed = {
+            session.engine.wiring.sources[port.source].topic
+            for session in self._sessions
+            for port in session.engine.wiring.ports
+        }
         wait_for_publishers(
-            self._node, list(sources.values()), self._settings.graph_timeout_s, self._interrupted
+            self._node,
+            [source for topic, source in sources.items() if topic in needed],
+            self._settings.graph_timeout_s,
+            self._interrupted,
         )
+        for topic, source in sources.items():
+            if not self._node.get_publishers_info_by_topic(topic):
+                self._node.get_logger().warning(
+                    f'nobody publishes {self._node.resolve_topic_name(topic)} ({source.type}) '
+                    'yet; the policy does not need it'
+                )
         qos = {topic: input_qos(self._node, source) for topic, source in sources.items()}
         for session in self._sessions:
             for target in session.engine.wiring.targets:

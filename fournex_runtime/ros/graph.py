@@ -85,7 +85,8 @@ def input_qos(node: Node, source: Source) -> QoSProfile:
     """
     Return the QoS to subscribe to a source with: what is offered, unless the wiring fixes it.
 
-    Reliable only where every publisher offers it, transient local likewise.
+    Reliable only where every publisher offers it, transient local likewise; without a publisher
+    what matches every offer.
 
     :raises GraphError: a publisher has another type, or offers less than the wiring asks for.
     """
@@ -124,8 +125,10 @@ def _mismatch(offered: QoSProfile, requested: QoSProfile) -> str:
 
 
 def _wanted(fixed: Qos, offered: Sequence[QoSProfile]) -> QoSProfile:
-    reliable = all(one.reliability == ReliabilityPolicy.RELIABLE for one in offered)
-    latched = all(one.durability == DurabilityPolicy.TRANSIENT_LOCAL for one in offered)
+    reliable, latched = bool(offered), bool(offered)
+    for one in offered:
+        reliable &= one.reliability == ReliabilityPolicy.RELIABLE
+        latched &= one.durability == DurabilityPolicy.TRANSIENT_LOCAL
     if fixed.reliability:
         reliable = fixed.reliability == 'reliable'
     if fixed.durability:

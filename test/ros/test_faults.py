@@ -1,0 +1,133 @@
+"""Stale, unusable and non-finite inputs: hold, then stop, and back by the wiring's rules."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from robot_side import joint_state
+
+from fournex_msgs.srv import ResetEpisode, StopSession
+from fournex_runtime.record.replay import verify
+
+PERIOD_S = 0.02
+
+
+def leaning() -> bytes:
+    return joint_state((0.0, 0.05))
+
+
+def test_a_stale_input_is_held_over_and_then_stops_the_robot(
+    robot, runtime, wiring_file, tmp_path
+):
+    side = robot()
+    side.state = leaning
+    file = wiring_file(('stale: hold 60 ms then stop', 'stale: hold 200 ms then stop'))
+    process = runtime(file, record=tmp_path / 'runs')
+    side.wait_for_commands(20)
+    side.state = lambda: None
+    process.wait_for('stopped: stale: joint_position: joint_states is')
+    gone_ns = time.monotonic_ns()
+    # Until the budget of 50 ms is over the policy acts on the last message; then one command is
+    # held for 200 ms; then the stop command comes.
+    before = [one for one in side.commands if one.steady_ns < gone_ns - 500_000_000]
+    assert before[-1].values != (0.0,)
+    side.wait_for_commands(5)
+    assert {one.values for one in side.commands[-5:]} == {(0.0,)}
+    nonzero = [one for one in side.commands if one.values != (0.0,)]
+    held = [one for one in nonzero if one.values == nonzero[-1].values]
+    held_s = (held[-1].steady_ns - held[0].steady_ns) * 1e-9
+    assert 0.15 <= held_s <= 0.30, held_s
+    # Fresh messages do not end a protective stop; a new episode does.
+    side.state = leaning
+    side.wait_for_commands(10)
+    assert side.commands[-1].values == (0.0,)
+    answer = side.call(ResetEpisode, '/fournex/reset_episode', ResetEpisode.Request(seed=5))
+    assert answer.success and answer.episode == 'episode-0002'
+    side.wait(lambda: side.commands[-1].values != (0.0,), what='the policy acts again')
+    process.signal(2)
+    assert process.wait(10) == 0
+    (verification,) = verify(next((tmp_path / 'runs').iterdir()))
+    assert verification.all_equal, verification
+
+
+def test_a_short_gap_is_bridged_and_the_policy_goes_on(robot, runtime, wiring_file):
+    side = robot()
+    side.state = leaning
+    file = wiring_file(('stale: hold 60 ms then stop', 'stale: hold 2 s then stop'))
+    process = runtime(file)
+    side.wait_for_commands(20)
+    side.state = lambda: None
+    process.wait_for('fallback: stale')
+    side.state = leaning
+    side.wait_for_commands(30)
+    modes = [line for line in process.text().splitlines() if 'pendulum: ' in line]
+    assert modes[-1].endswith('pendulum: policy'), modes
+
+
+def test_a_non_finite_input_stops_the_robot_and_reaches_no_command(robot, runtime):
+    side = robot()
+    process = runtime()
+    side.wait_for_commands(10)
+    side.state = lambda: joint_state((0.0, math.nan))
+    process.wait_for('stopped: non_finite: joint_position: not finite at pole')
+    side.wait_for_commands(5)
+    assert all(math.isfinite(value) for one in side.commands for value in one.values)
+    assert side.commands[-1].values == (0.0,)
+
+
+def test_renamed_joints_stop_the_robot(robot, runtime):
+    side = robot()
+    process = runtime()
+    side.wait_for_commands(10)
+    side.state = lambda: joint_state((0.0, 0.0), names=('cart', 'mast'))
+    process.wait_for("stopped: invalid: joint_position: the message has no joint 'pole'")
+
+
+def test_joints_in_another_order_are_read_by_name(robot, runtime, tmp_path):
+    side = robot()
+    side.state = lambda: joint_state((0.05, 0.0), names=('pole', 'cart'))
+    process = runtime(record=tmp_path / 'runs')
+    side.wait_for_commands(10)
+    process.signal(2)
+    process.wait(10)
+    swapped = side.commands[0].values
+    other = robot(namespace='other')
+    other.state = lambda: joint_state((0.0, 0.05), names=('cart', 'pole'))
+    runtime(name='other', remap=['__ns:=/other'])
+    other.wait_for_commands(1)
+    assert other.commands[0].values == swapped
+
+
+def test_a_stamp_from_the_future_stops_the_robot(robot, runtime):
+    side = robot()
+    process = runtime()
+    side.wait_for_commands(10)
+    side.state = lambda: joint_state((0.0, 0.0), stamp_ns=time.time_ns() + 5_000_000_000)
+    process.wait_for('in the future; the clocks of publisher and runtime differ')
+
+
+def test_an_old_stamp_is_stale_though_messages_keep_coming(robot, runtime):
+    side = robot()
+    process = runtime()
+    side.wait_for_commands(10)
+    side.state = lambda: joint_state((0.0, 0.0), stamp_ns=time.time_ns() - 200_000_000)
+    process.wait_for('stopped: stale: joint_position: joint_states is 2')
+
+
+def test_a_stop_by_service_needs_an_explicit_reset(robot, runtime):
+    side = robot()
+    side.state = leaning
+    process = runtime()
+    side.wait_for_commands(10)
+    answer = side.call(StopSession, '/fournex/stop_session', StopSession.Request(cause='a person'))
+    assert answer.success
+    process.wait_for('stopped: a person')
+    side.wait_for_commands(10)
+    assert {one.values for one in side.commands[-5:]} == {(0.0,)}
+    refused = side.call(
+        ResetEpisode, '/fournex/reset_episode', ResetEpisode.Request(session='pendlum')
+    )
+    assert not refused.success and 'sessions here: pendulum' in refused.message
+    side.call(ResetEpisode, '/fournex/reset_episode', ResetEpisode.Request(episode='mine'))
+    side.wait(lambda: side.commands[-1].values != (0.0,), what='the policy acts again')

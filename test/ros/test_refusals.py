@@ -1,0 +1,136 @@
+"""What does not fit is refused before anything is published: exit status 2 and one message."""
+
+from __future__ import annotations
+
+import shutil
+import time
+
+import pytest
+from robot_side import joint_state
+
+
+def refused(process, *words: str) -> str:
+    """Wait for a refusal and check what it says."""
+    assert process.wait(30) == 2
+    text = process.text()
+    for word in words:
+        assert word in text, text
+    assert 'Nothing was started.' in text
+    assert 'Traceback' not in text, text
+    return text
+
+
+def test_a_topic_that_nobody_publishes_is_named_with_its_type(robot, runtime):
+    side = robot(namespace='elsewhere')
+    process = runtime(graph_timeout=4.0)
+    refused(
+        process,
+        '/joint_states (sensor_msgs/msg/JointState)',
+        '/elsewhere/joint_states',
+    )
+    assert side.commands == []
+
+
+def test_a_silent_topic_is_named(robot, runtime):
+    side = robot()
+    side.state = lambda: None
+    refused(runtime(graph_timeout=4.0), 'no message on /joint_states')
+
+
+def test_another_message_type_is_named(robot, runtime, wiring_file):
+    robot()
+    file = wiring_file(
+        (
+            'topic: joint_states, type: sensor_msgs/msg/JointState',
+            'topic: joint_states, type: std_msgs/msg/Float64MultiArray, joints: [cart, pole]',
+        )
+    )
+    refused(
+        runtime(file),
+        '/joint_states is published as sensor_msgs/msg/JointState',
+        'wired as std_msgs/msg/Float64MultiArray',
+    )
+
+
+def test_a_qos_that_is_not_offered_is_named(robot, runtime, wiring_file):
+    robot(best_effort=True)
+    file = wiring_file(('budget: 50 ms}', 'budget: 50 ms, qos: {reliability: reliable}}'))
+    refused(runtime(file), '/joint_states', 'reliable delivery, not best effort', 'Leave qos: out')
+
+
+def test_best_effort_is_taken_where_it_is_what_is_offered(robot, runtime):
+    side = robot(best_effort=True)
+    runtime()
+    side.wait_for_commands(5)
+
+
+def test_a_second_commander_is_refused(robot, runtime):
+    side = robot()
+    first = runtime()
+    side.wait_for_commands(5)
+    second = runtime(name='second', remap=['__node:=second'])
+    refused(second, '/effort_controller/commands is commanded by fournex already')
+    side.wait_for_commands(5)
+    assert first.process.poll() is None
+
+
+def test_joint_names_that_the_robot_does_not_have_are_refused(robot, runtime):
+    side = robot()
+    side.state = lambda: joint_state((0.0, 0.0), names=('cart', 'pol'))
+    text = refused(runtime(), "no joint 'pole'", 'Did you mean pol?')
+    assert 'joint_position' in text
+    assert side.commands == []
+
+
+@pytest.mark.parametrize(
+    ('old', 'new', 'words'),
+    [
+        (
+            'joint_position: {',
+            'joint_positon: {',
+            ('wiring.yaml:7', 'Did you mean joint_position'),
+        ),
+        ('budget: 50 ms', 'budgt: 50 ms', ('wiring.yaml:7', 'budget is missing')),
+        ('max: 10.0', 'max: -20.0', ('wiring.yaml:', 'min -10.0 is not below max -20.0')),
+        ('stop: zero', 'stop: {cart: 99.0}', ('outside its limits -10.0 to 10.0',)),
+    ],
+)
+def test_a_wiring_that_is_not_valid_is_refused(runtime, wiring_file, old, new, words):
+    refused(runtime(wiring_file((old, new))), *words)
+
+
+def test_an_altered_bundle_is_refused(checkout, runtime, tmp_path):
+    bundle = tmp_path / 'bundle'
+    shutil.copytree(checkout / 'examples/pendulum/bundle', bundle)
+    with (bundle / 'policy.onnx').open('ab') as file:
+        file.write(b'\0')
+    refused(runtime(bundle=bundle), 'policy.onnx: altered')
+
+
+def test_a_rate_of_zero_is_refused(checkout, runtime, tmp_path):
+    bundle = tmp_path / 'bundle'
+    shutil.copytree(checkout / 'examples/pendulum/bundle', bundle)
+    contract = bundle / 'policy.yaml'
+    contract.write_text(contract.read_text().replace('period: 20 ms', 'period: 0 ms'))
+    refused(runtime(bundle=bundle), 'policy.yaml:5: period', 'not a duration greater than zero')
+
+
+def test_a_contract_that_does_not_fit_its_artifact_is_refused(checkout, runtime, tmp_path):
+    bundle = tmp_path / 'bundle'
+    shutil.copytree(checkout / 'examples/pendulum/bundle', bundle)
+    contract = bundle / 'policy.yaml'
+    contract.write_text(
+        contract.read_text()
+        .replace('[cart, pole]', '[cart, pole, tail]')
+        .replace('scale: [2.0, 10.0]', 'scale: 1.0')
+    )
+    refused(runtime(bundle=bundle), 'input obs is float32 [1, 2] in the artifact', '[1, 3]')
+
+
+def test_a_refused_runtime_leaves_no_bag_behind(robot, runtime, tmp_path):
+    side = robot()
+    side.state = lambda: None
+    refused(runtime(graph_timeout=0.5, record=tmp_path / 'runs'))
+    assert not (tmp_path / 'runs').exists() or not list((tmp_path / 'runs').iterdir())
+    time.sleep(0.1)
+    assert side.commands == []
