@@ -57,7 +57,7 @@ def traces_of_actions(session: RecordedSession) -> list[Trace]:
                     )
                 )
         else:
-            traces.append(Trace(f'{term.name} ({each[0]})', times, curves))
+            traces.append(Trace(f'{term.name}\n({each[0]})', times, curves))
     return traces
 
 

@@ -1,0 +1,152 @@
+"""``fournex inspect``, on the bundles, wirings and recordings that the rest makes."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+
+def rows(text: str) -> list[list[str]]:
+    """Return the words of each line."""
+    return [line.split() for line in text.splitlines()]
+
+
+def test_a_bundle_shows_every_value_of_its_contract(fournex):
+    done = fournex('inspect', 'examples/rover/bundle')
+    assert done.status == 0, done.err
+    assert 'rover-nav@' in done.out
+    assert '20 Hz (period 50 ms)' in done.out
+    assert 'input obs: float32 [1, 43]' in done.out
+    found = rows(done.out)
+    assert ['0-35', 'range_scan', 'sector_0', '…', 'sector_35', 'm', '[0,', '5]', '0.2'] in found
+    assert ['36', 'goal_relative', 'distance', 'm', '[0,', '5]', '0.2'] in found
+    assert ['37', 'cos_bearing', '1', '[-1,', '1]'] in found
+    assert ['41', 'last_action,', 'clipped', 'linear_x', '1'] in found
+    # an action of -1 to 1 becomes 0.35 ± 0.35 m/s
+    assert [
+        '0', 'twist', 'linear_x', 'm/s', '[-1,', '1]', '0.35', '0.35', '0', 'to', '0.7'
+    ] in found  # fmt: skip
+
+
+def test_a_recurrent_bundle_shows_its_state(fournex):
+    done = fournex('inspect', 'examples/pendulum/bundle/policy.yaml')
+    assert done.status == 0, done.err
+    assert 'h_in → h_out' in done.out
+    assert "zeros at each episode's start" in done.out
+
+
+CONTRACT = """
+name: two-joints
+version: 4
+period: 10 ms
+default_pose: {left: 0.5, right: -0.25}
+inputs:
+  obs:
+    - {term: joint_position, joints: [left, right], relative_to: default_pose, history: 3,
+       order: oldest_first}
+    - {term: projected_gravity}
+normalisation: {kind: mean_std, file: stats.safetensors, sha256: STATS, clip: 10.0, epsilon: 1e-8}
+outputs:
+  action:
+    - {term: joint_position_target, joints: same, offset: default_pose, scale: 0.5, clip: [-1, 1]}
+artifact: {file: policy.onnx, sha256: ARTIFACT, backend: onnx}
+"""
+
+
+def test_history_and_normalisation_are_shown_at_their_places(fournex, tmp_path):
+    import hashlib
+
+    import numpy as np
+    from safetensors.numpy import save
+
+    mean = np.arange(9, dtype=np.float64)
+    stats = save({'mean': mean, 'var': np.full(9, 4.0)})
+    (tmp_path / 'stats.safetensors').write_bytes(stats)
+    (tmp_path / 'policy.onnx').write_bytes(b'not looked into')
+    text = CONTRACT.replace('STATS', hashlib.sha256(stats).hexdigest())
+    text = text.replace('ARTIFACT', hashlib.sha256(b'not looked into').hexdigest())
+    (tmp_path / 'policy.yaml').write_text(text)
+    done = fournex('inspect', tmp_path)
+    assert done.status == 0, done.err
+    found = rows(done.out)
+    # oldest first: left is at 0, 2, 4, its newest value at 4, where the mean is 4
+    assert [
+        '0,2,4',
+        'joint_position',
+        'left',
+        'rad',
+        '0.5',
+        '3,',
+        'oldest',
+        'first',
+        '4',
+        '2',
+    ] in (found)
+    assert ['8', 'z', '1', '8', '2'] in found
+    assert ['1', 'right', 'rad', '[-1,', '1]', '0.5', '-0.25', '-0.75', 'to', '0.25'] in found
+    assert 'clip((x - mean) / sqrt(var + 1e-08), ±10)' in done.out
+
+
+def test_a_wiring_shows_topics_budgets_limits_and_reactions(fournex):
+    done = fournex('inspect', 'rover')
+    assert done.status == 0, done.err
+    found = rows(done.out)
+    assert [
+        'scan', 'sensor_msgs/msg/LaserScan', 'as', 'offered', 'range_scan', 'by', 'its', 'kind',
+        '200', 'ms',
+    ] in found  # fmt: skip
+    assert ['twist', 'linear_x', '-0.2', '0.7', 'unlimited', 'm/s'] in found
+    assert 'hold the last command 200 ms, then stop' in done.out
+    assert 'linear_x 0, angular_z 0' in done.out  # the stop command
+
+
+def test_a_recording_shows_topics_ticks_and_episodes(fournex, bag):
+    done = fournex('inspect', bag)
+    assert done.status == 0, done.err
+    assert 'nothing: every number is there' in done.out
+    found = rows(done.out)
+    assert ['/fournex/pendulum/tick', 'fournex_msgs/msg/Tick', '2002', '50.0', '—'] in found
+    assert ['ticks', '2002', '(0', 'to', '2001)'] in found
+    assert ['modes', 'policy', '2002'] in found
+    assert ['seed-10000', '10000', '1001'] == next(
+        row for row in found if row[:1] == ['seed-10000']
+    )[:3]
+    assert '/effort_controller/commands' in done.out
+
+
+def test_a_recording_that_was_cut_off_says_so(fournex, bag, tmp_path):
+    whole = next(bag.glob('*.mcap')).read_bytes()
+    cut = tmp_path / 'cut.mcap'
+    cut.write_bytes(whole[: len(whole) // 2])
+    done = fournex('inspect', cut)
+    assert done.status == 0, done.err
+    assert 'CUT OFF' in done.out
+    assert 'modes' in done.out
+
+
+@pytest.mark.parametrize(
+    ('path', 'words'),
+    [
+        ('examples/rovr', 'Did you mean rover?'),
+        ('/nowhere/at/all', 'does not exist either'),
+        ('examples/rover', 'Did you mean examples/rover/wiring.yaml'),
+        ('examples/rover/train.py', 'not something to inspect'),
+        ('config', 'neither a policy bundle'),
+    ],
+)
+def test_what_cannot_be_inspected_is_named(fournex, path, words):
+    done = fournex('inspect', path)
+    assert (done.status, done.out) == (2, '')
+    assert words in done.err
+
+
+def test_a_contract_with_a_misspelt_key_names_line_and_key(fournex, checkout, tmp_path):
+    bundle = tmp_path / 'bundle'
+    shutil.copytree(checkout / 'examples' / 'rover' / 'bundle', bundle)
+    text = (bundle / 'policy.yaml').read_text()
+    (bundle / 'policy.yaml').write_text(text.replace('range_max:', 'range_mx:'))
+    done = fournex('inspect', bundle)
+    assert (done.status, done.out) == (2, '')
+    assert 'policy.yaml:' in done.err
+    assert 'range_m' in done.err

@@ -1,0 +1,56 @@
+"""``fournex run``: what it hands to the runtime node, and what it refuses."""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+
+import pytest
+
+from fournex_runtime.cli.run import ros_arguments
+from fournex_runtime.errors import ConfigurationError
+
+
+def test_options_become_ros_arguments():
+    here = pathlib.Path.cwd()
+    assert ros_arguments(
+        ['w.yaml', '--record', 'runs', '--namespace', 'r1', '--bundle', '/b',
+         '--ros-args', '-p', 'use_sim_time:=true', '--log-level', 'debug']
+    ) == [
+        'runtime', '--ros-args', '-p', f'wiring:={here / "w.yaml"}', '-p', 'bundle:=/b',
+        '-p', f'record:={here / "runs"}', '-r', '__ns:=/r1',
+        '-p', 'use_sim_time:=true', '--log-level', 'debug',
+    ]  # fmt: skip
+
+
+def test_a_namespace_that_is_none_is_refused():
+    for wrong in ('r 1', '1r', 'a//b', 'r1/', ''):
+        with pytest.raises(ConfigurationError, match='--namespace'):
+            ros_arguments(['w.yaml', '--namespace', wrong])
+
+
+def test_a_wiring_that_does_not_fit_starts_nothing(fournex, wiring):
+    done = fournex('run', wiring(('joint_position: {', 'joint_positon: {')))
+    assert done.status == 2
+    assert 'Did you mean joint_position?' in done.err + done.out
+    assert done.err.splitlines()[-1] == 'Nothing was started.'
+
+
+def test_it_drives_until_it_is_told_to_end(start, checkout, tmp_path):
+    simulator = start(
+        'sim',
+        [sys.executable, '-m', 'fournex_runtime.sim.node', '--ros-args', '-p', 'robot:=pendulum'],
+        timeout_s=50,
+    )
+    runtime = start(
+        'run',
+        [sys.executable, '-m', 'fournex_runtime.cli.main', 'run',
+         checkout / 'examples/pendulum/wiring.yaml', '--record', tmp_path / 'runs',
+         '--ros-args', '-p', 'graph_timeout:=20.0'],
+        timeout_s=50,
+    )  # fmt: skip
+    runtime.wait_for('policy', timeout_s=30)
+    runtime.signal(2)
+    assert runtime.wait(10) == 0
+    assert (tmp_path / 'runs' / 'pendulum-0001' / 'metadata.yaml').is_file()
+    assert simulator.process.poll() is None
