@@ -31,6 +31,8 @@ from .simulation import Simulation
 
 CATCH_UP_NS = 100_000_000
 """Most simulated time that one release makes up for."""
+WORTH_SAYING_NS = 100_000_000
+"""A person is not told of less lost time."""
 STATUS_PERIOD_NS = 200_000_000
 """Wall time between two statuses while nothing happens."""
 WAIT_SLICE_NS = 20_000_000
@@ -186,7 +188,7 @@ class RealTime(Pacing):
             return steps
         self.lost_ns += (steps - self._most_steps) * self._simulation.robot.step_ns
         now_ns = time.monotonic_ns()
-        if now_ns - self._said_ns >= _SAY_AGAIN_NS:
+        if self.lost_ns >= WORTH_SAYING_NS and now_ns - self._said_ns >= _SAY_AGAIN_NS:
             self._said_ns = now_ns
             self._link.say(
                 f'this machine is too slow: the robot is {self.lost_ns / 1e9:.2f} s behind'
@@ -231,8 +233,7 @@ class Lockstep(Pacing):
             request = self._resets.next()
             if request is not None:
                 self._begin_episode(request)
-                if self._answered:
-                    simulation.time_ns += simulation.robot.control_ns
+                simulation.time_ns += simulation.robot.control_ns
             elif answered:
                 simulation.step(simulation.control_steps)
 
@@ -260,9 +261,8 @@ class Lockstep(Pacing):
         return False
 
     def _may_reset(self, request: ResetRequest, now_ns: int) -> bool:
-        if not self._answered or not self._link.commanders():
-            return True
-        return now_ns - request.since_ns >= self._grace_ns
+        waited_ns = now_ns - request.since_ns
+        return waited_ns >= self._grace_ns or not self._link.commanders()
 
     def _take_answer(self) -> bool:
         """Obey the commands that came, if they are for now; return whether one was."""

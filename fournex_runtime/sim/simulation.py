@@ -30,7 +30,8 @@ class Simulation:
         self.episode = 0
         """Number of episodes begun."""
         self._prefix = frame_prefix
-        self._types = {item.topic: item.type for item in (*robot.sensors, *robot.commands)}
+        self._types = {sensor.topic: sensor.type for sensor in robot.sensors}
+        self._types.update((command.topic, command.type) for command in robot.commands)
         self._headed = {
             topic for topic, kind in self._types.items() if messages().has_header(kind)
         }
