@@ -191,7 +191,8 @@ class HostedSession:
         """
         Run one tick and publish its commands.
 
-        :param due_ns: scheduled release, on the clock that paces the session.
+        :param due_ns: scheduled release, on the clock that paces the session; in lockstep the
+            stamp of the synchronised inputs, which then is the time of everything in the tick.
         :param lateness_ns: how late the tick begins.
         :param skipped: releases skipped before this one.
         :param ros_now_ns: reads the ROS clock.
@@ -205,7 +206,11 @@ class HostedSession:
         sampled_ns = time.monotonic_ns()
         episode, self._episode = self._episode, None
         stop, self._stop = self._stop, ''
-        inputs = TickInputs(messages, due_ns, sampled_ns, ros_now_ns(), episode, stop)
+        if self.trigger is None:
+            inputs = TickInputs(messages, due_ns, sampled_ns, ros_now_ns(), episode, stop)
+        else:
+            messages = tuple(_arrived_at(due_ns, taken) for taken in messages)
+            inputs = TickInputs(messages, due_ns, due_ns, due_ns, episode, stop)
         request = self.engine.observe(inputs, self.state)
         observed_ns = time.monotonic_ns()
         answer = self._ask(request)
@@ -257,3 +262,8 @@ class HostedSession:
         if record.mode is not self._last_mode:
             outlets.event('mode_changed', record, ())
             self._last_mode = record.mode
+
+
+def _arrived_at(stamp_ns: int, taken: Sequence[Received]) -> tuple[Received, ...]:
+    """Return messages as if they had come at a stamp: in lockstep wall time means nothing."""
+    return tuple(Received(one.index, stamp_ns, one.data) for one in taken)

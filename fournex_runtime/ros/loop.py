@@ -61,6 +61,11 @@ class _Paced:
         self.stamp_ns = -1
         self.waiting_since_ns = time.monotonic_ns()
 
+    @property
+    def last_due_ns(self) -> int:
+        """Return the latest release: of the last tick in lockstep, else the one to come."""
+        return self.release.due_ns if self.session.trigger is None else max(0, self.stamp_ns)
+
 
 class Loop:
     """
@@ -135,7 +140,7 @@ class Loop:
         paced, self._paced = self._paced, []
         for one in paced:
             one.session.request_stop(cause)
-            self._tick(one, one.release.due_ns, 0, 0)
+            self._tick(one, one.last_due_ns, 0, 0)
 
     def run(self) -> None:
         """Tick and serve until told to quit."""
@@ -200,7 +205,7 @@ class Loop:
                 continue
             one.stamp_ns = stamp_ns
             one.waiting_since_ns = time.monotonic_ns()
-            one.session.tick(stamp_ns, 0, 0, lambda stamp_ns=stamp_ns: stamp_ns)
+            one.session.tick(stamp_ns, 0, 0, self._clock.ros_now_ns)
             self.after_tick()
             ticked = True
         if ticked:
@@ -247,7 +252,7 @@ class Loop:
         for one in paced:
             one.session.request_stop(f'internal error: {problem}')
             with contextlib.suppress(Exception):  # the one that raised may raise again
-                self._tick(one, one.release.due_ns, 0, 0)
+                self._tick(one, one.last_due_ns, 0, 0)
         self.failed(problem)
 
     def close(self) -> None:

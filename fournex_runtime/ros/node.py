@@ -69,9 +69,18 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
                 floating_point_range=[FloatingPointRange(from_value=0.0, to_value=3600.0)],
             ),
         )
+        self.declare_parameter(
+            'lockstep_timeout',
+            10.0,
+            ParameterDescriptor(
+                description='lockstep ends with an error when no inputs came for so long, seconds',
+                floating_point_range=[FloatingPointRange(from_value=0.1, to_value=3600.0)],
+            ),
+        )
         self.loop = Loop(
             Clock(self._ros_now_ns, bool(self.get_parameter('use_sim_time').value)),
             self.context.handle,
+            round(float(self.get_parameter('lockstep_timeout').value) * 1e9),
         )
         self.loop.failed = self._loop_failed
         self.problem = ''

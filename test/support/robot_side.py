@@ -55,9 +55,9 @@ class RobotSide:
     Publishes ``joint_states`` at a rate and collects the efforts it is commanded.
 
     :param namespace: namespace of its topics.
-    :param rate_hz: of the joint states; 0: only what ``publish`` is called with.
+    :param rate_hz: of the joint states; 0: it only listens.
     :param best_effort: offer best effort instead of reliable.
-    :param type: message type to publish as; the bytes stay those of a JointState.
+    :param command_topic: topic of the efforts.
     """
 
     def __init__(
@@ -70,20 +70,24 @@ class RobotSide:
         self.context = rclpy.Context()
         rclpy.init(context=self.context, signal_handler_options=SignalHandlerOptions.NO)
         self.node = rclpy.create_node('robot', namespace=namespace, context=self.context)
-        reliability = ReliabilityPolicy.BEST_EFFORT if best_effort else ReliabilityPolicy.RELIABLE
-        self.publisher = self.node.create_publisher(
-            message_class(JOINT_STATE),
-            'joint_states',
-            QoSProfile(depth=10, reliability=reliability, durability=DurabilityPolicy.VOLATILE),
-        )
+        if rate_hz > 0:
+            reliability = (
+                ReliabilityPolicy.BEST_EFFORT if best_effort else ReliabilityPolicy.RELIABLE
+            )
+            self.publisher = self.node.create_publisher(
+                message_class(JOINT_STATE),
+                'joint_states',
+                QoSProfile(
+                    depth=10, reliability=reliability, durability=DurabilityPolicy.VOLATILE
+                ),
+            )
+            self.node.create_timer(1.0 / rate_hz, self._publish)
         self.commands: list[Command] = []
         self.node.create_subscription(Float64MultiArray, command_topic, self._listen, 100)
         self.state: Callable[[], bytes | None] = lambda: joint_state((0.0, 0.01))
         """Gives the next joint state; None publishes nothing."""
         self._executor = rclpy.executors.SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
-        if rate_hz > 0:
-            self.node.create_timer(1.0 / rate_hz, self._publish)
         self._thread = threading.Thread(target=self._executor.spin)
         self._thread.start()
 

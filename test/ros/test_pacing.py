@@ -1,0 +1,85 @@
+"""Simulated time and lockstep, against the real simulator."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from fournex_runtime.record.bag_reader import BagReader
+from fournex_runtime.record.replay import verify
+
+
+@pytest.fixture
+def simulator(start):
+    """Return a function that starts the cart-pole's simulator with parameters."""
+
+    def run(**parameters):
+        command = [sys.executable, '-m', 'fournex_runtime.sim.node', '--ros-args']
+        for key, value in {'robot': 'pendulum', 'seed': 3, **parameters}.items():
+            command += ['-p', f'{key}:={str(value).lower() if value in (True, False) else value}']
+        return start('simulator', command)
+
+    return run
+
+
+def ticks(bag) -> list[str]:
+    """Return every tick record of a bag, measured durations left out."""
+    with BagReader(bag) as reader:
+        types, found = reader.types(), []
+        for message in reader.messages(['/fournex/pendulum/tick']):
+            record = types.decode(message.data, 'fournex_msgs/msg/Tick')
+            record.timing = None
+            found.append(repr(record))
+    return found
+
+
+def test_two_lockstep_runs_are_the_same_to_the_bit(
+    robot, runtime, simulator, wiring_file, tmp_path
+):
+    file = wiring_file(
+        ('    inputs:\n', '    pacing: {lockstep: joint_states}\n    inputs:\n'),
+        ('    reward: {topic: reward, type: std_msgs/msg/Float64}\n', ''),
+    )
+    runs = []
+    for name in ('first', 'second'):
+        simulation = simulator(pacing='lockstep')
+        process = runtime(file, name=name, use_sim_time=True, record=tmp_path / name)
+        listener = robot(rate_hz=0)
+        listener.wait_for_commands(400, 30)
+        process.signal(2)
+        assert process.wait(10) == 0, process.text()
+        simulation.signal(2)
+        simulation.wait(10)
+        (bag,) = (tmp_path / name).iterdir()
+        (verification,) = verify(bag)
+        assert verification.all_equal, verification
+        runs.append(ticks(bag)[:400])
+    assert len(runs[0]) == 400
+    assert runs[0] == runs[1]
+
+
+def test_lockstep_without_a_trigger_ends_with_an_error(robot, runtime, wiring_file):
+    side = robot()
+    file = wiring_file(('    inputs:\n', '    pacing: {lockstep: joint_states}\n    inputs:\n'))
+    process = runtime(file, lockstep_timeout=1.0)
+    side.wait_for_commands(20)
+    side.state = lambda: None
+    assert process.wait(15) == 1
+    assert 'lockstep: no complete set of inputs for 1 s' in process.text()
+    assert side.commands[-1].values == (0.0,)
+
+
+def test_simulated_time_paces_the_ticks(robot, runtime, simulator, tmp_path):
+    simulator(clock=True, speed=2.0)
+    process = runtime(use_sim_time=True, record=tmp_path / 'runs')
+    listener = robot(rate_hz=0)
+    listener.wait_for_commands(200)
+    process.signal(2)
+    assert process.wait(10) == 0, process.text()
+    first, last = listener.commands[-150], listener.commands[-2]
+    rate_hz = 148 / ((last.steady_ns - first.steady_ns) * 1e-9)
+    assert 80 < rate_hz < 120, 'fifty ticks a simulated second, at twice real time'
+    (bag,) = (tmp_path / 'runs').iterdir()
+    (verification,) = verify(bag)
+    assert verification.all_equal, verification
