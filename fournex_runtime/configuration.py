@@ -25,6 +25,22 @@ FOREVER_NS = 2**62
 """A duration that never ends, as an integer that still adds up without overflow in 64 bits."""
 
 _UNITS_NS = {'ns': 1, 'us': 1_000, 'ms': 1_000_000, 's': 1_000_000_000, 'min': 60_000_000_000}
+_PLAIN_TAGS = frozenset(
+    f'tag:yaml.org,2002:{kind}'
+    for kind in (
+        'null',
+        'bool',
+        'int',
+        'float',
+        'str',
+        'timestamp',
+        'seq',
+        'map',
+        'merge',
+        'value',
+    )
+)
+_NULL = 'tag:yaml.org,2002:null'
 _QUANTITY = re.compile(r'([0-9.]+(?:[eE][-+]?[0-9]+)?)\s*([a-zA-Z]+)')
 
 
@@ -45,15 +61,22 @@ def parse_duration_ns(text: str) -> int:
         raise ValueError(f'{text!r} is not a duration: write it like 30 ms') from problem
     if duration <= 0:
         raise ValueError(f'{text!r} is not a duration greater than zero')
+    if duration >= FOREVER_NS:
+        raise ValueError(f'{text!r} is longer than 146 years; write forever where that is meant')
     return duration
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
     """Return `` Did you mean …?`` for the closest known name, or the list of what there is."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    close = _closest(name, known)
     if close:
-        return f' Did you mean {close[0]}?'
+        return f' Did you mean {close}?'
     return f' Known here: {", ".join(sorted(known))}.' if known else ''
+
+
+def _closest(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return close[0] if close else ''
 
 
 class Section:
@@ -81,17 +104,31 @@ class Section:
         self._lines: dict[str, int] = {}
         self._asked: set[str] = set()
         for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise error(f'{file}:{line}: {_kind(key_node)} cannot be a key')
             key = str(key_node.value)
-            self._lines.setdefault(key, key_node.start_mark.line + 1)
             if key in self._values:
-                raise self.problem(key, 'is given twice')
+                first = self._lines[key]
+                self._lines[key] = line
+                raise self.problem(key, f'is given twice; the first is in line {first}')
+            self._lines[key] = line
             self._values[key] = value_node
+
+    def place(self, key: str = '') -> str:
+        """Return ``FILE:LINE: PATH`` of a key of this section, or of the section itself."""
+        line = self._lines.get(key.split('[', 1)[0], self._line)
+        where = '.'.join(part for part in (self.path, key) if part)
+        return f'{self.file}:{line}: {where}' if where else f'{self.file}:{line}'
 
     def problem(self, key: str, message: str) -> ConfigurationError:
         """Return the error to raise about a key of this section (the section itself if empty)."""
-        line = self._lines.get(key, self._line)
-        where = '.'.join(part for part in (self.path, key) if part)
-        return self.error(f'{self.file}:{line}: {where}: {message}')
+        return self.error(f'{self.place(key)}: {message}')
+
+    def span(self, key: str) -> tuple[int, int]:
+        """Return where the value of a key begins and ends in the text, in characters."""
+        node = self._required(key, 'a value')
+        return node.start_mark.index, node.end_mark.index
 
     def __contains__(self, key: str) -> bool:
         """Return whether the key is given."""
@@ -116,11 +153,15 @@ class Section:
     def _required(self, key: str, expected: str) -> yaml.Node:
         node = self._node(key)
         if node is None:
-            raise self.problem('', f'{key} is missing: {expected}')
+            close = _closest(key, [given for given in self._values if given not in self._asked])
+            hint = (
+                f'; the nearest key given is {close}, line {self._lines[close]}' if close else ''
+            )
+            raise self.problem('', f'{key} is missing: expected {expected}{hint}')
         return node
 
     def _scalar(self, key: str, node: yaml.Node, expected: str) -> str:
-        if not isinstance(node, yaml.ScalarNode):
+        if not isinstance(node, yaml.ScalarNode) or node.tag == _NULL:
             raise self.problem(key, f'expected {expected}, found {_kind(node)}')
         return str(node.value)
 
@@ -136,14 +177,21 @@ class Section:
         """Return a text; ``default`` when the key is not given, an error when that is None."""
         if default is not None and self._node(key) is None:
             return default
-        return self._scalar(key, self._required(key, expected), expected)
+        value = self._scalar(key, self._required(key, expected), expected)
+        if default is None and not value.strip():
+            raise self.problem(key, f'expected {expected}, found an empty text')
+        return value
 
     def choice(self, key: str, choices: Sequence[str], default: str | None = None) -> str:
-        """Return one of some words."""
-        value = self.text(key, default, expected=f'one of {", ".join(choices)}')
+        """Return one of some words; ``default``, which need not be one, when none is given."""
+        if default is not None and self._node(key) is None:
+            return default
+        expected = f'one of {", ".join(choices)}' if len(choices) > 1 else choices[0]
+        value = self.text(key, expected=expected)
         if value not in choices:
-            found = f'expected one of {", ".join(choices)}, found {value!r}.'
-            raise self.problem(key, found + nearest(value, choices))
+            close = _closest(value, choices)
+            hint = f' Did you mean {close}?' if close else ''
+            raise self.problem(key, f'expected {expected}, found {value!r}.{hint}')
         return value
 
     def parsed(
@@ -186,8 +234,10 @@ class Section:
 
     def numbers(self, key: str) -> tuple[float, ...]:
         """Return one number or a list of numbers as a tuple."""
-        node = self._required(key, 'a number or a list of numbers')
-        texts = [node.value] if isinstance(node, yaml.ScalarNode) else self._items(key, 'numbers')
+        expected = 'a number or a list of numbers'
+        node = self._required(key, expected)
+        single = isinstance(node, yaml.ScalarNode)
+        texts = [self._scalar(key, node, expected)] if single else self._items(key, expected)
         try:
             return tuple(parse_number(text) for text in texts)
         except ValueError as problem:
@@ -197,7 +247,7 @@ class Section:
         node = self._required(key, expected)
         if not isinstance(node, yaml.SequenceNode):
             raise self.problem(key, f'expected {expected}, found {_kind(node)}')
-        return [self._scalar(key, item, expected) for item in node.value]
+        return [self._scalar(f'{key}[{i}]', item, 'a value') for i, item in enumerate(node.value)]
 
     def section(self, key: str, *, expected: str = 'a mapping') -> Section:
         """Return a nested mapping."""
@@ -232,7 +282,7 @@ def _kind(node: yaml.Node) -> str:
         return 'a mapping'
     if isinstance(node, yaml.SequenceNode):
         return 'a list'
-    return repr(node.value)
+    return 'nothing' if node.tag == _NULL else repr(node.value)
 
 
 def _parse_integer(text: str) -> int:
@@ -278,6 +328,8 @@ def parse(text: str, file: str, error: type[ConfigurationError]) -> Section:
         raise error(f'{file}:{line}: not valid YAML: {problem.problem}') from problem
     except yaml.YAMLError as problem:
         raise error(f'{file}: not valid YAML: {problem}') from problem
+    except RecursionError as problem:
+        raise error(f'{file}: is nested too deeply') from problem
     if not isinstance(node, yaml.MappingNode):
         found = 'nothing' if node is None else _kind(node)
         raise error(f'{file}:1: expected a mapping, found {found}')
@@ -286,30 +338,32 @@ def parse(text: str, file: str, error: type[ConfigurationError]) -> Section:
 
 
 def _refuse_tags(node: yaml.Node, file: str, error: type[ConfigurationError]) -> None:
-    """Refuse every explicit tag (``!!python/object`` and the like) in a tree of nodes."""
-    waiting = [node]
+    """Refuse every tag beyond the plain ones; aliases make the tree a graph, even a cyclic one."""
+    waiting, seen = [node], {id(node)}
     while waiting:
         node = waiting.pop()
-        if not str(node.tag).startswith('tag:yaml.org,2002:') or 'python' in str(node.tag):
+        if node.tag not in _PLAIN_TAGS:
             line = node.start_mark.line + 1
             raise error(f'{file}:{line}: the tag {node.tag} is not allowed; write plain values')
+        parts: list[yaml.Node] = []
         if isinstance(node, yaml.SequenceNode):
-            waiting.extend(node.value)
+            parts = node.value
         elif isinstance(node, yaml.MappingNode):
-            waiting.extend(part for pair in node.value for part in pair)
+            parts = [part for pair in node.value for part in pair]
+        waiting.extend(part for part in parts if id(part) not in seen)
+        seen.update(id(part) for part in parts)
 
 
-def load(file: pathlib.Path, error: type[ConfigurationError]) -> Section:
+def read_text(file: pathlib.Path, error: type[ConfigurationError]) -> str:
     """
-    Read a YAML file into its outermost section.
+    Return the text of a configuration file.
 
     :param file: the file.
-    :param error: the class of error to raise, also when it cannot be read.
+    :param error: the class of error to raise when it cannot be read.
     """
     try:
-        text = file.read_text(encoding='utf-8')
+        return file.read_text(encoding='utf-8')
     except OSError as problem:
         raise error(f'{file}: cannot be read: {problem.strerror}') from problem
     except UnicodeDecodeError as problem:
         raise error(f'{file}: is not UTF-8 text') from problem
-    return parse(text, str(file), error)

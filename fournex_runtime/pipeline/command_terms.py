@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import MessageError, WiringError
+from ..errors import WiringError
 from ..policy.contract import Term
 from .messages import Messages
 from .ports import Target
@@ -23,6 +23,7 @@ Vector = NDArray[np.float64]
 Encoder = Callable[[Vector, int], bytes]
 """Takes a term's values and the ROS time in nanoseconds; returns the message's bytes."""
 
+JOINT_TRAJECTORY = 'trajectory_msgs/msg/JointTrajectory'
 _JOINT_STATE_FIELDS = {
     'joint_position_target': 'position',
     'joint_velocity_target': 'velocity',
@@ -53,7 +54,8 @@ class ActionTerm:
 
     def command(self, clipped: Vector) -> Vector:
         """Return the commanded values, in the unit of the term."""
-        command: Vector = clipped * self._scale + self._offset
+        with np.errstate(over='ignore'):  # the gate refuses what is not finite
+            command: Vector = clipped * self._scale + self._offset
         return command
 
 
@@ -64,20 +66,25 @@ def _header(messages: Messages, frame: str, ros_ns: int) -> Any:
     return messages.type('std_msgs/msg/Header')(stamp=stamp, frame_id=frame)
 
 
+def _check_joints(term: Term, target: Target) -> None:
+    if sorted(target.joints) != sorted(term.joints):
+        raise WiringError(
+            f'joints: lists {", ".join(target.joints)}; the contract commands '
+            f'{", ".join(term.joints) or "no joints"}'
+        )
+
+
 def _array_encoder(term: Term, target: Target, messages: Messages) -> Encoder:
     if term.joints:
         if not target.joints:
             raise WiringError(
-                f'{term.name}: {target.type} names no joints: give joints: the names in the order '
-                'of the array'
+                f'{target.type} names no joints: give joints: the names in the order of the array'
             )
-        if sorted(target.joints) != sorted(term.joints):
-            raise WiringError(
-                f'{term.name}: joints: lists {", ".join(target.joints)}; the contract commands '
-                f'{", ".join(term.joints)}'
-            )
+        _check_joints(term, target)
         order = np.array([term.joints.index(joint) for joint in target.joints], np.intp)
     else:
+        if target.joints:
+            _check_joints(term, target)
         order = np.arange(term.size)
     dtype = np.float64 if '64' in target.type else np.float32
     make = messages.type(target.type)
@@ -127,8 +134,8 @@ def _joint_state_encoder(term: Term, target: Target, messages: Messages) -> Enco
 def _trajectory_encoder(term: Term, target: Target, messages: Messages) -> Encoder:
     if target.time_from_start_ns <= 0:
         raise WiringError(
-            f'{term.name}: a JointTrajectory needs time_from_start: how long the robot may take '
-            'to the point, for instance 60 ms'
+            'a JointTrajectory needs time_from_start: how long the robot may take to the point, '
+            'for instance 60 ms'
         )
     make, point = (
         messages.type(target.type),
@@ -160,7 +167,9 @@ def _trajectory_encoder(term: Term, target: Target, messages: Messages) -> Encod
 
 def _number_encoder(term: Term, target: Target, messages: Messages) -> Encoder:
     if term.size != 1:
-        raise WiringError(f'{term.name}: {target.type} takes one value, the term has {term.size}')
+        raise WiringError(f'{target.type} takes one value, the term has {term.size}')
+    if target.joints:
+        _check_joints(term, target)
     make = messages.type(target.type)
     return lambda values, ros_ns: messages.encode(make(data=float(values[0])), target.type)
 
@@ -174,8 +183,9 @@ _ENCODERS: dict[str, tuple[tuple[str, ...], Callable[[Term, Target, Messages], E
     'geometry_msgs/msg/Twist': (('twist',), _twist_encoder),
     'geometry_msgs/msg/TwistStamped': (('twist',), _twist_encoder),
     'sensor_msgs/msg/JointState': (_JOINT_KINDS, _joint_state_encoder),
-    'trajectory_msgs/msg/JointTrajectory': (_JOINT_KINDS, _trajectory_encoder),
+    JOINT_TRAJECTORY: (_JOINT_KINDS, _trajectory_encoder),
 }
+_NAMELESS = tuple(name for name in _ENCODERS if name.startswith('std_msgs/'))
 
 
 def build_encoder(term: Term, target: Target, messages: Messages) -> Encoder:
@@ -187,10 +197,17 @@ def build_encoder(term: Term, target: Target, messages: Messages) -> Encoder:
     known = [name for name, (kinds, _) in _ENCODERS.items() if term.kind in kinds]
     if target.type not in known:
         raise WiringError(
-            f'{term.name}: a {term.kind} cannot be sent as {target.type}; expected one of '
-            f'{", ".join(known)}'
+            f'a {term.kind} cannot be sent as {target.type}; expected one of {", ".join(known)}'
         )
-    try:
-        return _ENCODERS[target.type][1](term, target, messages)
-    except MessageError as problem:
-        raise WiringError(f'{term.name}: {problem}') from problem
+    _refuse_unused(target, messages)
+    return _ENCODERS[target.type][1](term, target, messages)
+
+
+def _refuse_unused(target: Target, messages: Messages) -> None:
+    """Refuse what the message type has no place for."""
+    if target.frame and not messages.has_header(target.type):
+        raise WiringError(f'frame: a {target.type} has no header to put it into')
+    if target.time_from_start_ns and target.type != JOINT_TRAJECTORY:
+        raise WiringError(f'time_from_start: is for {JOINT_TRAJECTORY} only')
+    if target.joints and target.type not in _NAMELESS:
+        raise WiringError(f'joints: is for nameless arrays; {target.type} is none')

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import MessageError, WiringError
 from ..policy.contract import Contract, Normalisation, Term
+from ..policy.term_kinds import OBSERVATION_KINDS
 from .messages import Messages
 from .observation_terms import Reader, build_reader
 from .ports import Port, Source
@@ -79,10 +80,11 @@ class _TermPlan:
         if not np.isfinite(values).all():
             labels = [term.labels[i] for i in np.flatnonzero(~np.isfinite(values))[:3]]
             raise NonFinite(f'{term.name}: not finite at {", ".join(labels)}')
-        values -= self.offset
-        if self.clips:
-            np.clip(values, self.low, self.high, out=values)
-        values *= self.scale
+        with np.errstate(over='ignore'):  # what overflows is found before the policy is asked
+            values -= self.offset
+            if self.clips:
+                np.clip(values, self.low, self.high, out=values)
+            values *= self.scale
         return values
 
 
@@ -116,13 +118,14 @@ class ObservationPipeline:
             self._inputs[name] = []
             for term in terms:
                 found = by_term.get(term.name, {})
-                reader = None
-                if term.kind != 'last_action':
-                    where = {key: (port, sources[port.source]) for key, port in found.items()}
-                    for port, source in where.values():
-                        _check_field(port, source, messages)
-                    reader = build_reader(term, where, frame_prefix)
-                indices = [port.source for port in found.values()]
+                names = OBSERVATION_KINDS[term.kind].ports
+                if set(found) != set(names):
+                    raise WiringError(f'{term.name}: is not wired')
+                where = {key: (found[key], sources[found[key].source]) for key in names}
+                for port, source in where.values():
+                    _check_type(port, source, messages)
+                reader = _reader(term, where, messages, frame_prefix) if names else None
+                indices = [port.source for port, _ in where.values()]
                 self._inputs[name].append(_TermPlan(term, reader, indices))
         self._normalisation = contract.normalisation
         self._statistics = statistics
@@ -181,10 +184,26 @@ def _to_float32(name: str, vector: Vector) -> NDArray[np.float32]:
     return array
 
 
-def _check_field(port: Port, source: Source, messages: Messages) -> None:
+def _check_type(port: Port, source: Source, messages: Messages) -> None:
     try:
         messages.ensure(source.type)
-        if port.field:
-            messages.check_field(source.type, port.field)
     except MessageError as problem:
-        raise WiringError(f'{port.label}: {problem}') from problem
+        raise WiringError(f'{port.where}: {problem}') from problem
+
+
+def _reader(
+    term: Term,
+    where: Mapping[str, tuple[Port, Source]],
+    messages: Messages,
+    frame_prefix: str,
+) -> Reader:
+    """Build a term's reader, and check the field that the wiring names for it."""
+    port, source = next(iter(where.values()))
+    try:
+        reader = build_reader(term, where, frame_prefix)
+        if port.field:
+            array = True if term.kind.startswith('joint_') else None
+            messages.check_field(source.type, port.field, array=array)
+    except (WiringError, MessageError) as problem:
+        raise WiringError(f'{port.where}: {problem}') from problem
+    return reader

@@ -8,6 +8,7 @@ float64 in the contract's unit, before offset, clip and scale. Readers are pure:
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -38,6 +39,24 @@ _POSE_FIELDS = {
 }
 IMU = 'sensor_msgs/msg/Imu'
 LASER_SCAN = 'sensor_msgs/msg/LaserScan'
+
+
+NAMED_BY_FIELD = ('joint_position', 'joint_velocity', 'joint_effort', 'value')
+"""The kinds for which the wiring may name a field; the others know theirs by the message type."""
+QUATERNION_TOLERANCE = 1e-2
+"""How far the squared norm of a quaternion may be from 1 before it is no rotation."""
+
+
+def check_rotation(label: str, q: Any) -> float:
+    """
+    Return the squared norm of a quaternion; of one that is not finite, for the finite check.
+
+    :raises MessageError: it is no rotation, for instance all zeros, which senders leave unset.
+    """
+    norm = float(q.x * q.x + q.y * q.y + q.z * q.z + q.w * q.w)
+    if np.isfinite(norm) and abs(norm - 1.0) >= QUATERNION_TOLERANCE:
+        raise MessageError(f'{label}: the quaternion has squared norm {norm:.3g}, expected 1')
+    return norm
 
 
 def field_getter(path: str) -> Callable[[Any], Any]:
@@ -120,15 +139,14 @@ class ArrayReader:
 class GravityReader:
     """The unit vector of gravity in the body frame, from the body's orientation in the world."""
 
-    def __init__(self, orientation: str) -> None:
+    def __init__(self, label: str, orientation: str) -> None:
+        self._label = label
         self._get = field_getter(orientation)
 
     def __call__(self, messages: Sequence[Any], out: Vector) -> None:
         """Write the third row of the rotation matrix, negated: R(q)^T · (0, 0, -1)."""
         q = self._get(messages[0])
-        norm = q.x * q.x + q.y * q.y + q.z * q.z + q.w * q.w
-        if not abs(norm - 1.0) < 1e-2:
-            raise MessageError(f'projected_gravity: the quaternion has squared norm {norm:.3g}')
+        norm = check_rotation(self._label, q)
         out[0] = -2.0 * (q.x * q.z - q.w * q.y) / norm
         out[1] = -2.0 * (q.y * q.z + q.w * q.x) / norm
         out[2] = -1.0 + 2.0 * (q.x * q.x + q.y * q.y) / norm
@@ -153,22 +171,26 @@ class GoalReader:
             )
         target, pose = self._goal(goal).position, self._base(base)
         q = pose.orientation
-        sin_yaw = 2.0 * (q.w * q.z + q.x * q.y)
-        cos_yaw = 1.0 - 2.0 * (q.y * q.y + q.z * q.z)
+        norm = check_rotation(f'{self._label}.base', q)
+        sin_yaw = 2.0 * (q.w * q.z + q.x * q.y) / norm
+        cos_yaw = 1.0 - 2.0 * (q.y * q.y + q.z * q.z) / norm
         dx, dy = target.x - pose.position.x, target.y - pose.position.y
         x = cos_yaw * dx + sin_yaw * dy
         y = -sin_yaw * dx + cos_yaw * dy
         if not self._polar:
             out[:] = (x, y)
             return
-        distance = float(np.sqrt(x * x + y * y))
-        out[:] = (distance, x / distance, y / distance) if distance > 0.0 else (0.0, 1.0, 0.0)
+        distance = math.sqrt(x * x + y * y)
+        at_goal = distance == 0.0  # not "no distance above 0": NaN must stay NaN
+        out[:] = (0.0, 1.0, 0.0) if at_goal else (distance, x / distance, y / distance)
 
 
 class PoseReader:
     """A pose in the frame that the contract names."""
 
-    def __init__(self, label: str, field: str, frame: str, prefix: str, with_rotation: bool):
+    def __init__(
+        self, label: str, field: str, frame: str, prefix: str, with_rotation: bool
+    ) -> None:
         self._label = label
         self._get = field_getter(field)
         self._frame = prefix + frame
@@ -186,6 +208,7 @@ class PoseReader:
         p, q = pose.position, pose.orientation
         out[:3] = (p.x, p.y, p.z)
         if self._with_rotation:
+            check_rotation(self._label, q)
             out[3:] = (q.x, q.y, q.z, q.w)
 
 
@@ -234,19 +257,17 @@ def _joint_reader(term: Term, ports: Mapping[str, tuple[Port, Source]], prefix: 
     if source.type == JOINT_STATE:
         if port.joints:
             raise WiringError(
-                f'{port.label}: joints: is for nameless arrays; a JointState names '
-                'its joints itself'
+                'joints: is for nameless arrays; a JointState names its joints itself'
             )
         return JointReader(term, port, port.field or term.kind.removeprefix('joint_'))
     if not port.joints:
         raise WiringError(
-            f'{port.label}: {source.type} names no joints: give joints: the names in the order '
-            'of the array'
+            f'{source.type} names no joints: give joints: the names in the order of the array'
         )
     try:
         return JointReader(term, port, _field(port, source))
     except MessageError as problem:
-        raise WiringError(str(problem)) from problem
+        raise WiringError(str(problem).removeprefix(f'{port.label}: ')) from problem
 
 
 def _field(port: Port, source: Source) -> str:
@@ -254,13 +275,11 @@ def _field(port: Port, source: Source) -> str:
         return port.field
     if source.type in ARRAYS:
         return 'data'
-    raise WiringError(f'{port.label}: say which field of {source.type}: field: …')
+    raise WiringError(f'say which field of {source.type}: field: …')
 
 
-def _unsupported(port: Port, source: Source, known: Sequence[str]) -> WiringError:
-    return WiringError(
-        f'{port.label}: cannot be read from {source.type}; expected one of {", ".join(known)}'
-    )
+def _unsupported(source: Source, known: Sequence[str]) -> WiringError:
+    return WiringError(f'cannot be read from {source.type}; expected one of {", ".join(known)}')
 
 
 def _twist_part(part: str) -> Callable[..., Reader]:
@@ -272,7 +291,7 @@ def _twist_part(part: str) -> Callable[..., Reader]:
             stem = f'{_TWIST_FIELDS[source.type]}{part}.'
         else:
             extra = [IMU] if part == 'angular' else []
-            raise _unsupported(port, source, [*_TWIST_FIELDS, *extra])
+            raise _unsupported(source, [*_TWIST_FIELDS, *extra])
         return FieldReader(port.label, [stem + axis for axis in term.labels])
 
     return build
@@ -281,7 +300,7 @@ def _twist_part(part: str) -> Callable[..., Reader]:
 def _velocity_command(term: Term, ports: Mapping[str, tuple[Port, Source]], prefix: str) -> Reader:
     port, source = ports['']
     if source.type not in _TWIST_FIELDS:
-        raise _unsupported(port, source, list(_TWIST_FIELDS))
+        raise _unsupported(source, list(_TWIST_FIELDS))
     stem = _TWIST_FIELDS[source.type]
     return FieldReader(port.label, [stem + label.replace('_', '.') for label in term.labels])
 
@@ -289,18 +308,18 @@ def _velocity_command(term: Term, ports: Mapping[str, tuple[Port, Source]], pref
 def _gravity(term: Term, ports: Mapping[str, tuple[Port, Source]], prefix: str) -> Reader:
     port, source = ports['']
     if source.type == IMU:
-        return GravityReader('orientation')
+        return GravityReader(port.label, 'orientation')
     if source.type not in _POSE_FIELDS:
-        raise _unsupported(port, source, [IMU, *_POSE_FIELDS])
-    return GravityReader(f'{_POSE_FIELDS[source.type]}.orientation')
+        raise _unsupported(source, [IMU, *_POSE_FIELDS])
+    return GravityReader(port.label, f'{_POSE_FIELDS[source.type]}.orientation')
 
 
 def _goal(term: Term, ports: Mapping[str, tuple[Port, Source]], prefix: str) -> Reader:
     fields = []
     for name in ('goal', 'base'):
-        port, source = ports[name]
+        _, source = ports[name]
         if source.type not in _POSE_FIELDS:
-            raise _unsupported(port, source, list(_POSE_FIELDS))
+            raise _unsupported(source, list(_POSE_FIELDS))
         fields.append(_POSE_FIELDS[source.type])
     return GoalReader(term.name, fields[0], fields[1], term.options['layout'] == 'polar')
 
@@ -308,9 +327,9 @@ def _goal(term: Term, ports: Mapping[str, tuple[Port, Source]], prefix: str) -> 
 def _target_pose(term: Term, ports: Mapping[str, tuple[Port, Source]], prefix: str) -> Reader:
     port, source = ports['']
     if source.type not in _POSE_FIELDS:
-        raise _unsupported(port, source, list(_POSE_FIELDS))
+        raise _unsupported(source, list(_POSE_FIELDS))
     if not term.frame:
-        raise WiringError(f'{term.name}: the contract names no frame for it; add frame: there')
+        raise WiringError('the contract names no frame for it; add frame: there')
     with_rotation = term.options['layout'] != 'position'
     return PoseReader(port.label, _POSE_FIELDS[source.type], term.frame, prefix, with_rotation)
 
@@ -318,7 +337,7 @@ def _target_pose(term: Term, ports: Mapping[str, tuple[Port, Source]], prefix: s
 def _scan(term: Term, ports: Mapping[str, tuple[Port, Source]], prefix: str) -> Reader:
     port, source = ports['']
     if source.type != LASER_SCAN:
-        raise _unsupported(port, source, [LASER_SCAN])
+        raise _unsupported(source, [LASER_SCAN])
     return ScanReader(term, port)
 
 
@@ -353,4 +372,9 @@ def build_reader(
     :param frame_prefix: put before the contract's frame names, for instance ``r1/``.
     :raises WiringError: the term cannot be read from that message type.
     """
+    for port, _ in ports.values():
+        if port.field and term.kind not in NAMED_BY_FIELD:
+            raise WiringError(f'field: is not for a {term.kind}; its message type says it all')
+        if port.joints and not term.joints:
+            raise WiringError(f'joints: is not for a {term.kind}, which has no joints')
     return _BUILDERS[term.kind](term, ports, frame_prefix)

@@ -46,6 +46,7 @@ class Port:
     :param field: path of the field in the message; empty for the kind's own.
     :param joints: joint names of a nameless array, in the array's order; empty otherwise.
     :param budget_ns: greatest age.
+    :param place: where the wiring says so, as ``FILE:LINE: PATH``; for messages.
     """
 
     term: str
@@ -54,11 +55,17 @@ class Port:
     field: str
     joints: tuple[str, ...]
     budget_ns: int
+    place: str = dataclasses.field(default='', compare=False)
 
     @property
     def label(self) -> str:
         """Return ``term`` or ``term.port``."""
         return f'{self.term}.{self.port}' if self.port else self.term
+
+    @property
+    def where(self) -> str:
+        """Return the place in the wiring, or the label of a port that is from no file."""
+        return self.place or self.label
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +79,7 @@ class Target:
     :param joints: joint names of a nameless array, in the array's order; empty otherwise.
     :param frame: ``header.frame_id`` of the command, where it has a header.
     :param time_from_start_ns: of the point of a ``JointTrajectory``; 0 for other types.
+    :param place: where the wiring says so, as ``FILE:LINE: PATH``; for messages.
     """
 
     term: str
@@ -80,3 +88,9 @@ class Target:
     joints: tuple[str, ...]
     frame: str
     time_from_start_ns: int
+    place: str = dataclasses.field(default='', compare=False)
+
+    @property
+    def where(self) -> str:
+        """Return the place in the wiring, or the term of a target that is from no file."""
+        return self.place or self.term

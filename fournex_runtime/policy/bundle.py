@@ -15,7 +15,8 @@ import pathlib
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import BundleError
+from ..configuration import parse
+from ..errors import BundleError, ContractError, MissingDependencyError
 from .contract import Contract, load_contract
 
 CONTRACT_FILE = 'policy.yaml'
@@ -73,22 +74,20 @@ def seal_bundle(folder: pathlib.Path) -> Bundle:
     :raises ContractError: ``policy.yaml`` is not valid.
     """
     contract = load_contract(folder / CONTRACT_FILE)
-    text = contract.text
-    named = [(contract.artifact.file, contract.artifact.sha256)]
+    section = parse(contract.text, str(folder / CONTRACT_FILE), ContractError)
+    named = [('artifact', contract.artifact.file)]
     if contract.normalisation is not None:
-        named.append((contract.normalisation.file, contract.normalisation.sha256))
-    for name, before in named:
+        named.append(('normalisation', contract.normalisation.file))
+    hashes: dict[tuple[int, int], str] = {}
+    for key, name in named:
         file = folder / name
         if not file.is_file():
             raise BundleError(f'{file}: no such file; {CONTRACT_FILE} names it')
         now = hashlib.sha256(file.read_bytes()).hexdigest()
-        lines = [
-            line.replace(before, now)
-            if name in line or line.strip() == f'sha256: {before}'
-            else line
-            for line in text.split('\n')
-        ]
-        text = '\n'.join(lines)
+        hashes[section.section(key).span('sha256')] = now
+    text = contract.text
+    for (begin, end), now in sorted(hashes.items(), reverse=True):
+        text = text[:begin] + now + text[end:]
     if text != contract.text:
         partial = folder / f'.{CONTRACT_FILE}.partial'
         partial.write_text(text, encoding='utf-8')
@@ -127,13 +126,17 @@ def _content_hash(contract: Contract) -> str:
 def _statistics(
     file: pathlib.Path, data: bytes, size: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    from safetensors import SafetensorError  # only bundles with statistics need the package
-    from safetensors.numpy import load
-
+    try:  # only bundles with statistics need the package
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+    except ImportError as problem:
+        raise MissingDependencyError(
+            'safetensors', 'reading normalisation statistics', 'pip install safetensors'
+        ) from problem
     try:
         tensors = load(data)
-    except (SafetensorError, ValueError) as problem:
-        raise BundleError(f'{file}: not a safetensors file: {problem}') from problem
+    except (SafetensorError, ValueError, KeyError, TypeError) as problem:
+        raise BundleError(f'{file}: not a readable safetensors file: {problem}') from problem
     arrays = []
     for name in ('mean', 'var'):
         if name not in tensors:

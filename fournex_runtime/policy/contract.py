@@ -17,7 +17,7 @@ import pathlib
 import re
 from collections.abc import Mapping
 
-from ..configuration import Section, load, parse
+from ..configuration import FOREVER_NS, Section, parse, read_text
 from ..errors import ContractError
 from .term_kinds import ACTION_KINDS, OBSERVATION_KINDS, Options, TermKind
 
@@ -157,8 +157,7 @@ def load_contract(file: pathlib.Path) -> Contract:
 
     :raises ContractError: it cannot be read or is not valid.
     """
-    section = load(file, ContractError)
-    return _Reader(section, file.read_text(encoding='utf-8')).contract()
+    return parse_contract(read_text(file, ContractError), str(file))
 
 
 def parse_contract(text: str, file: str = 'policy.yaml') -> Contract:
@@ -215,7 +214,7 @@ class _Reader:
             name=name,
             version=version,
             description=section.text('description', ''),
-            period_ns=section.duration_ns('period'),
+            period_ns=self._period_ns(),
             inputs=filled,
             outputs=outputs,
             normalisation=self._normalisation(filled),
@@ -225,8 +224,26 @@ class _Reader:
             facts=self._facts(),
             text=self._text,
         )
+        self._check_arrays(contract)
         section.finish()
         return contract
+
+    def _period_ns(self) -> int:
+        period_ns = self._section.duration_ns('period')
+        if period_ns == FOREVER_NS:
+            raise self._section.problem('period', 'expected a duration such as 20 ms')
+        return period_ns
+
+    def _check_arrays(self, contract: Contract) -> None:
+        """Refuse two arrays of one name on one side of the artifact."""
+        takes = [*contract.inputs, *(one.input for one in contract.state)]
+        gives = [*contract.outputs, *(one.output for one in contract.state)]
+        for side, names in (('input', takes), ('output', gives)):
+            for name in names:
+                if names.count(name) > 1:
+                    raise self._section.problem(
+                        'state', f'the artifact cannot have two {side}s called {name}'
+                    )
 
     def _check_names(self, side: str, groups: Mapping[str, tuple[Term, ...]]) -> None:
         if not groups or not all(groups.values()):
@@ -392,7 +409,8 @@ class _Reader:
 def _file_name(section: Section, key: str) -> str:
     """Return the name of a file in the bundle's own folder; a path elsewhere is refused."""
     name = section.text(key, expected='a file name')
-    if name != pathlib.PurePosixPath(name).name or name.startswith('.'):
+    single = name == pathlib.PurePosixPath(name).name and name.isprintable()
+    if not single or name.startswith('.'):
         raise section.problem(key, f'{name!r} is not the name of a file in the bundle')
     return name
 

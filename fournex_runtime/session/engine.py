@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..configuration import FOREVER_NS
 from ..errors import MessageError, WiringError
-from ..pipeline.command_terms import ActionTerm, build_encoder
+from ..pipeline.command_terms import ActionTerm, Encoder, build_encoder
 from ..pipeline.messages import Messages
 from ..pipeline.observation import LastAction, NonFinite, Observation, ObservationPipeline
 from ..pipeline.observation_terms import field_getter
@@ -70,21 +71,14 @@ class Engine:
         self._actions = [ActionTerm(term) for term in self.contract.action_terms]
         self._gates = [Gate(limits, self.contract.period_ns) for limits in wiring.limits]
         try:
-            self._has_header = [messages.has_header(source.type) for source in wiring.sources]
             if wiring.reward is not None:
                 source, field = wiring.reward
-                messages.check_field(wiring.sources[source].type, field)
+                messages.check_field(wiring.sources[source].type, field, array=False)
+            self._has_header = [messages.has_header(source.type) for source in wiring.sources]
         except MessageError as problem:
-            raise WiringError(f'{wiring.name}: {problem}') from problem
+            raise WiringError(f'sessions.{wiring.name}.reward: {problem}') from problem
         self._encoders = [
-            build_encoder(
-                term,
-                dataclasses.replace(
-                    target, frame=frame_prefix + target.frame if target.frame else ''
-                ),
-                messages,
-            )
-            for term, target in zip(self.contract.action_terms, wiring.targets)
+            self._encoder(index, frame_prefix) for index in range(len(wiring.targets))
         ]
         self._stops = [self._checked_stop(index) for index in range(len(wiring.stops))]
         self._required = sorted({port.source for port in wiring.ports})
@@ -95,6 +89,21 @@ class Engine:
                     'so it carries no stamp to wait for'
                 )
 
+    def _encoder(self, index: int, frame_prefix: str) -> Encoder:
+        target, term = self.wiring.targets[index], self.contract.action_terms[index]
+        frame = frame_prefix + target.frame if target.frame else ''
+        try:
+            encoder = build_encoder(term, dataclasses.replace(target, frame=frame), self._messages)
+        except (WiringError, MessageError) as problem:
+            raise WiringError(f'{target.where}: {problem}') from problem
+        limits = self.wiring.limits[index]
+        greatest = max(map(abs, (*limits.low, *limits.high)))
+        if 'Float32' in target.type and greatest > np.finfo(np.float32).max:
+            raise WiringError(
+                f'{target.where}: {target.type} cannot hold all values up to the limit {greatest}'
+            )
+        return encoder
+
     def _checked_stop(self, index: int) -> Vector | None:
         stop, limits = self.wiring.stops[index].values, self.wiring.limits[index]
         if stop is None:
@@ -102,10 +111,10 @@ class Engine:
         for label, value, low, high in zip(limits.labels, stop, limits.low, limits.high):
             if not low <= value <= high:
                 raise WiringError(
-                    f'sessions.{self.wiring.name}.outputs.{limits.term}.stop: {label} {value} is '
-                    f'outside its limits {low} to {high}'
+                    f'{self.wiring.targets[index].where}.stop: {label} {value} is outside its '
+                    f'limits {low} to {high}'
                 )
-        return np.array(stop)
+        return _frozen(np.array(stop))
 
     def initial_state(self) -> SessionState:
         """Return the state before the first tick."""
@@ -124,11 +133,11 @@ class Engine:
         )
 
     def _no_action(self) -> LastAction:
-        zeros = np.zeros(self.contract.action_size)
+        zeros = _frozen(np.zeros(self.contract.action_size))
         return LastAction(zeros, zeros)
 
     def _initial_recurrent(self) -> Arrays:
-        return {one.name: np.zeros(one.shape, np.float32) for one in self.contract.state}
+        return {one.name: _frozen(np.zeros(one.shape, np.float32)) for one in self.contract.state}
 
     # --- observe ---------------------------------------------------------------------------------
 
@@ -165,6 +174,7 @@ class Engine:
                 try:
                     newest = [None if one is None else one.message for one in latched]
                     observation = self._pipeline.build(newest, last_action, history)
+                    _freeze(observation.inputs, observation.history)
                 except NonFinite as problem:
                     fault = (Fault.NON_FINITE, str(problem))
                 except MessageError as problem:
@@ -260,6 +270,7 @@ class Engine:
         :param answer: what came of asking; ``NONE`` when the request has no observation.
         :param state: the state that ``observe`` was given.
         """
+        answer = self._own(answer)
         act = self._act(request, answer, state)
         inputs = request.inputs
         fault_since = state.fault_since_ns
@@ -287,7 +298,7 @@ class Engine:
             cause=act.cause,
             observation=request.observation.inputs if request.observation is not None else {},
             state=act.recurrent,
-            raw_action=answer.outputs if answer.kind is AnswerKind.RESULT else {},
+            raw_action=answer.outputs,
             safe_action={}
             if act.safe is None
             else {target.term: values for target, values in zip(self.wiring.targets, act.safe)},
@@ -319,8 +330,6 @@ class Engine:
         if state.mode is Mode.STOPPED and not request.started:
             return self._stop(kept, state.cause, state)
         if request.waiting:
-            if state.mode is Mode.STOPPED:
-                return self._stop(kept, state.cause, state)
             return dataclasses.replace(
                 kept, mode=Mode.STANDBY, cause=f'waiting for {request.waiting}'
             )
@@ -346,7 +355,7 @@ class Engine:
         )
         starts = np.cumsum([action.term.size for action in self._actions])[:-1]
         clipped = [action.clip(part) for action, part in zip(self._actions, np.split(raw, starts))]
-        return LastAction(raw, np.concatenate(clipped))
+        return LastAction(_frozen(raw), _frozen(np.concatenate(clipped)))
 
     def _policy_action(self, request: Request, answer: Answer, state: SessionState) -> _Act:
         observation = request.observation
@@ -355,7 +364,9 @@ class Engine:
             raise _Unusable(Fault.LATE, answer.problem)
         if answer.kind is not AnswerKind.RESULT:
             raise _Unusable(Fault.FAILED, answer.problem)
-        self._check_answer(answer)
+        for name, array in (*answer.outputs.items(), *answer.state.items()):
+            if not np.isfinite(array).all():
+                raise _Unusable(Fault.NON_FINITE, f'the policy gave {name} not finite')
         action = self.last_action(answer.outputs)
         safe: list[Vector] = []
         limited: list[str] = []
@@ -368,7 +379,7 @@ class Engine:
                 passed, touched = gate.check(term.command(values), last)
             except NonFiniteCommand as problem:
                 raise _Unusable(Fault.NON_FINITE, str(problem)) from problem
-            safe.append(passed)
+            safe.append(_frozen(passed))
             limited.extend(touched)
         return _Act(
             mode=Mode.POLICY,
@@ -380,17 +391,29 @@ class Engine:
             last_action=action,
         )
 
-    def _check_answer(self, answer: Answer) -> None:
-        """Check names, shapes and dtypes, then finiteness, of everything that came back."""
+    def _own(self, answer: Answer) -> Answer:
+        """
+        Return an answer whose arrays nobody else can change, and which the contract knows.
+
+        A result of another name, shape or dtype becomes ``FAILED``: it can be neither used nor
+        recorded.
+        """
+        if answer.kind is not AnswerKind.RESULT:
+            return Answer(answer.kind, problem=answer.problem)
+        own: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
         state = [ArraySpec(one.name, one.shape, 'float32') for one in self.contract.state]
-        for specs, arrays in ((self._signature.outputs, answer.outputs), (state, answer.state)):
+        sides = ((self._signature.outputs, answer.outputs), (state, answer.state))
+        for mine, (specs, arrays) in zip(own, sides):
             for spec in specs:
                 array: Any = arrays.get(spec.name)
-                problem = f'{spec.name} is missing' if array is None else spec.mismatch(array)
+                if not isinstance(array, np.ndarray):
+                    problem = f'{spec.name} is {"missing" if array is None else "no array"}'
+                else:
+                    problem = spec.mismatch(array)
                 if problem:
-                    raise _Unusable(Fault.FAILED, f'the policy gave {problem}')
-                if not np.isfinite(array).all():
-                    raise _Unusable(Fault.NON_FINITE, f'the policy gave {spec.name} not finite')
+                    return Answer(AnswerKind.FAILED, problem=f'the policy gave {problem}')
+                mine[spec.name] = _frozen(np.array(array, order='C'))
+        return Answer(AnswerKind.RESULT, *own)
 
     def _react(
         self, kept: _Act, request: Request, fault: tuple[Fault, str], state: SessionState
@@ -407,7 +430,7 @@ class Engine:
         return self._stop(kept, cause, state)
 
     def _stop(self, kept: _Act, cause: str, state: SessionState) -> _Act:
-        """Publish the stop command; a target that holds and has no command yet gets none."""
+        """Publish the stop command; nothing, if a target is to hold a command it never got."""
         safe: tuple[Vector, ...] | None = None
         if all(stop is not None for stop in self._stops) or state.last_safe is not None:
             before = state.last_safe or ()
@@ -444,6 +467,18 @@ class _Unusable(Exception):
     def __init__(self, kind: Fault, words: str) -> None:
         super().__init__(words)
         self.fault = (kind, words)
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the array made read-only: states and records share it."""
+    array.setflags(write=False)
+    return array
+
+
+def _freeze(*groups: Arrays) -> None:
+    for arrays in groups:
+        for array in arrays.values():
+            array.setflags(write=False)
 
 
 def _age_ns(latched: Latched | None, inputs: TickInputs) -> int:

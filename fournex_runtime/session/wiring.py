@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import re
 from collections.abc import Mapping
 
-from ..configuration import Section, load, nearest, parse, parse_number
+from ..configuration import Section, nearest, parse, parse_number, read_text
 from ..errors import WiringError
 from ..pipeline.ports import Port, Qos, Source, Target
 from ..policy.bundle import Bundle, load_bundle
@@ -20,6 +21,8 @@ from ..policy.contract import Contract, Term
 from ..policy.term_kinds import OBSERVATION_KINDS
 from ..safety.gate import Limits
 from ..safety.reactions import Fault, Reaction, parse_reaction
+
+_MOVES_WHEN_HELD = ('twist', 'joint_velocity_target')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,8 +93,8 @@ def load_wiring(file: pathlib.Path, bundle: pathlib.Path | None = None) -> Wirin
     :raises BundleError: a bundle is missing or altered.
     :raises ContractError: a bundle's contract is not valid.
     """
-    section = load(file, WiringError)
-    return _read(section, file, file.read_text(encoding='utf-8'), bundle)
+    text = read_text(file, WiringError)
+    return _read(parse(text, str(file), WiringError), file, text, bundle)
 
 
 def parse_wiring(text: str, file: pathlib.Path, bundles: Mapping[str, Bundle]) -> Wiring:
@@ -118,6 +121,10 @@ def _read(
     section.finish()
     sessions, bundles = [], {}
     for name in sessions_section.keys():
+        if not re.fullmatch(r'[A-Za-z][A-Za-z0-9_]*', name):
+            raise sessions_section.problem(
+                name, f'{name!r} cannot be part of a topic name; use letters, digits and _'
+            )
         one = sessions_section.section(name)
         policy = one.text('policy', expected='the folder of a policy bundle')
         if known is not None and name in known:
@@ -166,8 +173,8 @@ class _SessionReader:
         fixed = Qos()
         if qos is not None:
             fixed = Qos(
-                qos.choice('reliability', ('reliable', 'best_effort', ''), ''),
-                qos.choice('durability', ('transient_local', 'volatile', ''), ''),
+                qos.choice('reliability', ('reliable', 'best_effort'), ''),
+                qos.choice('durability', ('transient_local', 'volatile'), ''),
                 qos.integer('depth', 0),
             )
             qos.finish()
@@ -225,6 +232,7 @@ class _SessionReader:
             field=section.text('field', ''),
             joints=section.texts('joints', ()),
             budget_ns=section.duration_ns('budget'),
+            place=section.place(),
         )
         section.finish()
         return port
@@ -243,9 +251,8 @@ class _SessionReader:
                 type=one.text('type', expected='a message type'),
                 joints=one.texts('joints', ()),
                 frame=one.text('frame', ''),
-                time_from_start_ns=one.duration_ns('time_from_start', 1)
-                if ('time_from_start' in one)
-                else 0,
+                time_from_start_ns=self._time_from_start_ns(one),
+                place=one.place(),
             )
             if target.topic in (other.topic for other in targets):
                 raise one.problem('topic', f'{target.topic} is commanded by two action terms')
@@ -254,13 +261,28 @@ class _SessionReader:
             one.finish()
         return tuple(targets), tuple(stops)
 
+    def _time_from_start_ns(self, section: Section) -> int:
+        if 'time_from_start' not in section:
+            return 0
+        found = section.duration_ns('time_from_start')
+        if found >= 2**31 * 1_000_000_000:  # the seconds of builtin_interfaces/Duration are int32
+            raise section.problem('time_from_start', 'expected a duration such as 60 ms')
+        return found
+
     def _stop(self, section: Section, term: Term) -> StopCommand:
+        """Read the stop command; a word that would keep or set this robot moving is refused."""
         if section.is_mapping('stop'):
             values = section.section('stop')
             found = StopCommand(tuple(values.number(label) for label in term.labels))
             values.finish()
             return found
         word = section.choice('stop', ('zero', 'hold'))
+        if word == 'hold' and term.kind in _MOVES_WHEN_HELD:
+            message = f'hold would keep a {term.kind} moving; write zero, or a value for each'
+            raise section.problem('stop', message)
+        if word == 'zero' and term.kind == 'joint_position_target':
+            message = 'zero is a position to move to; write hold, or a position for each joint'
+            raise section.problem('stop', message)
         return StopCommand((0.0,) * term.size if word == 'zero' else None)
 
     def _limits(self) -> tuple[Limits, ...]:
