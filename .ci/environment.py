@@ -169,9 +169,10 @@ def main(arguments):
     parser.add_argument('verb', choices=('prepare', 'run'))
     parser.add_argument('--torch', action='store_true', help='with the environment for training')
     parser.add_argument('--steps', type=int, help='number of steps to count to', default=0)
-    parser.add_argument('command', nargs='*', help='after --: what to run')
-    options = parser.parse_args(arguments)
-    if (options.verb == 'run') != bool(options.command):
+    mark = arguments.index('--') if '--' in arguments else len(arguments)
+    options = parser.parse_args(arguments[:mark])
+    command = arguments[mark + 1 :]
+    if (options.verb == 'run') != bool(command):
         parser.error('run takes a command after --, prepare takes none')
     try:
         house = House(dict(os.environ))
@@ -185,7 +186,7 @@ def main(arguments):
         return 130
     if options.verb == 'run':
         sys.stdout.flush()
-        house.run(options.command, options.torch)
+        house.run(command, options.torch)
     return 0
 
 
