@@ -162,6 +162,7 @@ class Activation:
             )
         if self._settings.record is not None:
             self._start_recording(self._settings.record, qos)
+        self._await_listeners()
         for session in self._sessions:
             session.begin(self._outlets(session))
         for topic, received in newest.items():
@@ -210,6 +211,26 @@ class Activation:
                 )
             )
             self._commands[f'{session.name} event'] = [self._publishers[-1]]
+
+    def _await_listeners(self) -> None:
+        """
+        Wait until every command reaches those who are known to listen.
+
+        A command that is published before its publisher and a subscriber have found each other is
+        lost, and in lockstep nobody would ever ask for it again.
+        """
+        deadline = time.monotonic() + self._settings.graph_timeout_s
+        for session in self._sessions:
+            for publisher in self._commands[session.name]:
+                while publisher.get_subscription_count() < len(
+                    self._node.get_subscriptions_info_by_topic(publisher.topic_name)
+                ):
+                    if self._interrupted() or time.monotonic() >= deadline:
+                        raise GraphError(
+                            f'{publisher.topic_name}: not all of its subscribers could be '
+                            f'connected in {self._settings.graph_timeout_s:g} s'
+                        )
+                    time.sleep(0.005)
 
     def _command_topics(self, session: HostedSession) -> list[str]:
         return [publisher.topic_name for publisher in self._commands[session.name]]
