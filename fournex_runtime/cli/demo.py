@@ -199,6 +199,7 @@ def _drive(
                 _READY_S,
                 lambda: bool(watch.status and watch.simulation and watch.status.recording),
             )
+            watch.require_alone()
             bag = _shown(pathlib.Path(watch.status.recording), out)
             print(
                 f'{step} {wiring.robot}: simulator and runtime up, session "{session.name}" '

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -109,6 +110,20 @@ class Watch:
         """
         self._alive()
         self._executor.spin_once(timeout_sec=_SPIN_S)
+
+    def require_alone(self) -> None:
+        """
+        Check that no other simulator or runtime has the names of this demo's.
+
+        :raises GraphError: one has.
+        """
+        for topic in ('/sim/status', f'/fournex/{self._session}/status'):
+            if self._node.count_publishers(topic) > 1:
+                raise GraphError(
+                    f'another demo or runtime publishes {topic} in ROS domain '
+                    f'{os.environ.get("ROS_DOMAIN_ID", "0")}: end it, or choose another domain: '
+                    'ROS_DOMAIN_ID=42 fournex demo'
+                )
 
     def begin_episode(self, episode: str, seed: int) -> None:
         """

@@ -98,6 +98,18 @@ def test_when_the_demo_is_killed_its_processes_end_by_themselves(start, tmp_path
     assert (tmp_path / 'runs' / 'pendulum-0001' / 'metadata.yaml').is_file()
 
 
+def test_another_simulator_of_the_same_name_is_noticed(start, tmp_path):
+    other = start(
+        'other',
+        [sys.executable, '-m', 'fournex_runtime.sim.node', '--ros-args', '-p', 'robot:=arm'],
+        timeout_s=55,
+    )
+    demo = start('demo', [*COMMAND, '--out', tmp_path / 'runs'], timeout_s=50)
+    assert demo.wait() == 2, demo.text()
+    assert 'another demo or runtime publishes /sim/status' in demo.text()
+    assert other.process.poll() is None
+
+
 def test_what_is_refused_starts_nothing(fournex, tmp_path):
     done = fournex('demo', 'pendulum', '--out', tmp_path / 'runs', '--bundle', tmp_path / 'none')
     assert (done.status, done.out) == (2, '')
