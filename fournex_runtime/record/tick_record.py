@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import MessageError
 from ..pipeline.messages import Messages
 from ..session.tick import (
     AnswerKind,
@@ -122,7 +123,15 @@ def decode_tick(message: Any) -> TickRecord:
     Return the record that a decoded ``fournex_msgs/Tick`` holds, without the command bytes.
 
     :param message: the message object.
+    :raises MessageError: an array or an enumeration in it is not what the definition allows.
     """
+    try:
+        return _record(message)
+    except (ValueError, AttributeError) as problem:
+        raise MessageError(f'tick {message.tick}: cannot be read: {problem}') from problem
+
+
+def _record(message: Any) -> TickRecord:
     return TickRecord(
         tick=message.tick,
         due_ns=message.due_ns,

@@ -1,0 +1,268 @@
+"""
+One session of a recording, run again tick by tick and judged stage by stage.
+
+The three stages (observe, infer, conclude) are judged one by one and set back onto the record
+after each tick, so that one difference is counted once, where it arose:
+
+* the observation is built from the messages;
+* the policy is run on the *recorded* observation and recurrent state;
+* the command is concluded from the *recorded* raw action.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Iterator
+
+from ..errors import ArtifactError, ReplayError
+from ..pipeline.messages import Messages
+from ..pipeline.observation import Observation
+from ..policy.backend import Backend
+from ..session.engine import Engine
+from ..session.tick import (
+    Answer,
+    AnswerKind,
+    Arrays,
+    EpisodeStart,
+    Mode,
+    Received,
+    Request,
+    SessionState,
+    TickInputs,
+    TickRecord,
+)
+from .difference import array_difference, decision_difference
+from .manifest import SessionManifest
+from .tick_record import TICK_TYPE, decode_tick
+from .verification import Verification
+
+
+class SessionReplay:
+    """Re-runs one session, fed with the bag's messages in their order."""
+
+    def __init__(
+        self, manifest: SessionManifest, engine: Engine, backend: Backend, types: Messages
+    ) -> None:
+        self.result = Verification(manifest.name)
+        self.backend = backend
+        self._engine = engine
+        self._types = types
+        self._tick_topic = manifest.tick_topic
+        self._inputs: dict[str, collections.OrderedDict[int, bytes]] = {
+            topic: collections.OrderedDict() for topic in manifest.input_topics
+        }
+        self._input_topics = manifest.input_topics
+        self._command_topics = manifest.command_topics
+        self._commands: dict[str, collections.OrderedDict[int, bytes]] = {
+            topic: collections.OrderedDict() for topic in manifest.command_topics
+        }
+        self._state: SessionState = engine.initial_state()
+        self._known = [True] * len(manifest.input_topics)
+        self._complete = True
+        self._last_index = [0] * len(manifest.input_topics)
+        self._next_tick = 0
+        self._uncertain = 0
+        self._memory = max(term.history for term in engine.contract.observation_terms)
+
+    @property
+    def topics(self) -> Iterator[str]:
+        """Return every topic of the bag that the session needs."""
+        yield self._tick_topic
+        yield from self._inputs
+        yield from self._commands
+
+    def take(self, topic: str, sequence: int, data: bytes) -> None:
+        """Take one message of the bag; a tick is re-run with what came before it."""
+        if topic in self._inputs:
+            self._inputs[topic][sequence] = data
+        if topic in self._commands:
+            self._commands[topic][sequence] = data
+        if topic == self._tick_topic:
+            self._tick(decode_tick(self._types.decode(data, TICK_TYPE)))
+
+    def finish(self) -> None:
+        """Count the commands that no tick record accounts for."""
+        for topic, left in self._commands.items():
+            self.result.commands.unverifiable += len(left)
+            if left:
+                self._differs(f'{topic}: command {next(iter(left))} belongs to no tick record')
+
+    def _tick(self, record: TickRecord) -> None:
+        if len(record.inputs) != len(self._input_topics):
+            raise ReplayError(
+                f'tick {record.tick}: has {len(record.inputs)} inputs, the manifest names '
+                f'{len(self._input_topics)}'
+            )
+        missing = record.tick - self._next_tick
+        if missing != 0:
+            self._gap(missing, record)
+        self._next_tick = record.tick + 1
+        self.result.ticks += 1
+        messages = self._messages(record)
+        inputs = TickInputs(
+            messages=messages,
+            due_ns=record.due_ns,
+            steady_ns=record.steady_ns,
+            ros_ns=record.ros_ns,
+            episode=EpisodeStart(record.episode.id, record.episode.seed)
+            if record.episode_start
+            else None,
+            stop=record.cause if record.stop_requested else '',
+        )
+        request = self._engine.observe(inputs, self._state)
+        sure = self._uncertain == 0 and self._complete and all(self._known)
+        self._judge_observation(record, request, sure)
+        recurrent = self._judge_inference(record, request)
+        state = self._judge_conclusion(record, request, recurrent, sure)
+        self._state = self._anchor(state, record)
+        self._uncertain = max(0, self._uncertain - 1)
+
+    def _gap(self, missing: int, record: TickRecord) -> None:
+        """Count ticks that are not in the bag; what follows is uncertain for a while."""
+        if missing > 0:
+            self.result.ticks += missing
+            for count in self.result.stages.values():
+                count.unverifiable += missing
+            words = f'tick {self._next_tick}: {missing} tick records are not in the bag'
+        else:
+            words = f'tick {record.tick}: comes after tick {self._next_tick - 1}'
+        self._differs(words)
+        self._uncertain = self._memory
+
+    def _messages(self, record: TickRecord) -> tuple[tuple[Received, ...], ...]:
+        """Return for each source what the tick consumed; note what of it is missing."""
+        found = []
+        self._complete = True
+        for source, (topic, one) in enumerate(zip(self._input_topics, record.inputs)):
+            queue = self._inputs[topic]
+            taken = []
+            for index in range(self._last_index[source] + 1, one.last_index + 1):
+                data = queue.get(index & 0xFFFFFFFF)
+                if data is None:
+                    self._complete = False
+                    self._differs(f'tick {record.tick}: message {index} of {topic} is not there')
+                else:
+                    taken.append(Received(index, one.arrival_ns, data))
+            if one.last_index > self._last_index[source]:
+                self._known[source] = bool(taken) and taken[-1].index == one.last_index
+                self._last_index[source] = one.last_index
+                while queue and next(iter(queue)) < (one.last_index & 0xFFFFFFFF):
+                    queue.popitem(last=False)
+            found.append(tuple(taken))
+        return tuple(found)
+
+    def _judge_observation(self, record: TickRecord, request: Request, sure: bool) -> None:
+        made = request.observation.inputs if request.observation is not None else {}
+        words = array_difference('observation', record.observation, made)
+        verdict = (not words) if sure else None
+        self.result.observations.add(verdict)
+        if verdict is False:
+            self._differs(f'tick {record.tick}: {words}')
+
+    def _judge_inference(self, record: TickRecord, request: Request) -> Arrays:
+        """Run the policy on the recorded observation and state; return the state after it."""
+        following = record.state
+        words: str | None = ''
+        if record.answer is not AnswerKind.RESULT:
+            if record.raw_action:
+                words = f'raw action: recorded with the answer {record.answer.name.lower()}'
+        elif self._uncertain > 0 and self._engine.contract.state and not record.episode_start:
+            words = None
+        else:
+            try:
+                outputs, state = self.backend.run(record.observation, request.recurrent)
+            except ArtifactError as problem:
+                words = str(problem)
+            else:
+                words = array_difference('raw action', record.raw_action, outputs)
+                if record.mode is Mode.POLICY:
+                    words = words or array_difference('state', record.state, state)
+                else:
+                    following = state  # the record holds the one that was kept instead
+        self.result.raw_actions.add(None if words is None else not words)
+        if words:
+            self._differs(f'tick {record.tick}: {words}')
+        return following
+
+    def _judge_conclusion(
+        self, record: TickRecord, request: Request, recurrent: Arrays, sure: bool
+    ) -> SessionState:
+        """Conclude from the recorded answer; compare decision, values and command bytes."""
+        anchored = request
+        if record.observation:
+            history = (
+                request.observation.history
+                if request.observation is not None
+                else (self._state.history)
+            )
+            anchored = dataclasses.replace(
+                request,
+                observation=Observation(record.observation, history),
+                fault=None,
+                waiting='',
+            )
+        problem = record.cause.split(': ', 1)[-1]
+        answer = Answer(record.answer, problem=problem)
+        if record.answer is AnswerKind.RESULT:
+            answer = Answer(AnswerKind.RESULT, record.raw_action, recurrent)
+        made, state = self._engine.conclude(anchored, answer, self._state)
+        decided = sure or (bool(record.observation) and self._uncertain == 0)
+        words = decision_difference(record, made, sure)
+        self.result.safe_actions.add((not words) if decided else None)
+        if words and decided:
+            self._differs(f'tick {record.tick}: {words}')
+        self._judge_commands(record, made, decided)
+        return state
+
+    def _judge_commands(self, record: TickRecord, made: TickRecord, decided: bool) -> None:
+        recorded: list[bytes | None] = []
+        missing = ''
+        for topic, index in zip(self._command_topics, record.command_indices):
+            recorded.append(self._commands[topic].pop(index & 0xFFFFFFFF, None))
+            if recorded[-1] is None:
+                missing = f'tick {record.tick}: command {index} on {topic} is not there'
+        if missing or not decided:
+            self.result.commands.add(None)
+            if missing:
+                self._differs(missing)
+            return
+        equal = tuple(recorded) == made.commands
+        self.result.commands.add(equal)
+        if len(recorded) != len(made.commands):
+            self._differs(
+                f'tick {record.tick}: commands recorded {len(recorded)}, re-run '
+                f'{len(made.commands)}'
+            )
+        for topic, data, other in zip(self._command_topics, recorded, made.commands):
+            if data != other:
+                self._differs(f'tick {record.tick}: the command on {topic} has other bytes')
+
+    def _anchor(self, state: SessionState, record: TickRecord) -> SessionState:
+        """Set the state back onto the record, so that a difference does not spread."""
+        last_action, last_safe = state.last_action, state.last_safe
+        if record.safe_action:
+            last_safe = tuple(record.safe_action.values())
+        if record.mode is Mode.POLICY:
+            last_action = self._engine.last_action(record.raw_action)
+        commands = state.commands
+        if record.command_indices:
+            commands = record.command_indices
+        return dataclasses.replace(
+            state,
+            tick=record.tick + 1,
+            mode=record.mode,
+            cause=record.cause,
+            episode=dataclasses.replace(record.episode, tick=record.episode.tick + 1),
+            recurrent=record.state,
+            last_action=last_action,
+            last_safe=last_safe,
+            fault_since_ns=(
+                None if record.mode in (Mode.STANDBY, Mode.POLICY) else state.fault_since_ns
+            ),
+            commands=commands,
+        )
+
+    def _differs(self, words: str) -> None:
+        if not self.result.first_difference:
+            self.result.first_difference = words
