@@ -63,7 +63,7 @@ def test_a_missing_input_is_unverifiable_not_equal(fournex, bag, rewrite, tmp_pa
     done = fournex('replay', rewrite(bag, tmp_path / 'altered', alter))
     assert done.status == 1
     assert 'observations 2001 equal and 1 unverifiable' in done.out
-    assert 'not in the bag' in done.out
+    assert 'tick 250: message 501 of /joint_states is not there' in done.out
 
 
 def test_a_bundle_elsewhere_is_taken_and_another_one_refused(fournex, bag, checkout, tmp_path):
