@@ -30,7 +30,14 @@ def runtime(start, checkout):
     Keyword arguments are ROS parameters; ``remap`` is a list of remappings.
     """
 
-    def run(wiring='examples/pendulum/wiring.yaml', *, name='runtime', remap=(), **parameters):
+    def run(
+        wiring='examples/pendulum/wiring.yaml',
+        *,
+        name='runtime',
+        remap=(),
+        timeout_s=50.0,
+        **parameters,
+    ):
         path = checkout / wiring
         command = [sys.executable, '-m', 'fournex_runtime.ros.runtime', '--ros-args']
         for key, value in {'wiring': path, **parameters}.items():
@@ -38,7 +45,7 @@ def runtime(start, checkout):
             command += ['-p', f'{key}:={word}']
         for rule in remap:
             command += ['-r', rule]
-        return start(name, command)
+        return start(name, command, timeout_s=timeout_s)
 
     return run
 
