@@ -23,11 +23,15 @@ START_MARGIN_M = 0.2
 OBSTACLE_GAP_M = 0.1
 FEWEST_OBSTACLES = 6
 MOST_OBSTACLES = 10
-_CELL_M = 0.1
+CELL_M = 0.1
 _PLACE_TRIES = 1000
 _GOAL_TRIES = 200
 
 Array = NDArray[np.float64]
+
+AXIS: Array = np.round(np.arange(-HALF_SIDE_M + CELL_M, HALF_SIDE_M - CELL_M / 2, CELL_M), 6)
+"""The coordinates, in x and in y, of the cells of the grid (m)."""
+_GRID_X, _GRID_Y = np.meshgrid(AXIS, AXIS, indexing='ij')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,8 +114,7 @@ def draw_room(
     random = np.random.default_rng(seed)
     while True:
         obstacles = _place(shapes, random)
-        clearance = _clearance(obstacles, _GRID_X, _GRID_Y)
-        room = _task(obstacles, clearance, random, goals, goal_distance_m)
+        room = _task(obstacles, random, goals, goal_distance_m)
         if room is not None:
             return room
 
@@ -121,10 +124,11 @@ def wall_distance(x: Array, y: Array) -> Array:
     return np.asarray(HALF_SIDE_M - np.maximum(np.abs(x), np.abs(y)))
 
 
-def _clearance(obstacles: Sequence[Obstacle], x: Array, y: Array) -> Array:
-    nearest = wall_distance(x, y)
+def clearance(obstacles: Sequence[Obstacle]) -> Array:
+    """Return the distance of each point of the grid from the nearest obstacle or wall (m)."""
+    nearest = wall_distance(_GRID_X, _GRID_Y)
     for obstacle in obstacles:
-        np.minimum(nearest, obstacle.distance(x, y), out=nearest)
+        np.minimum(nearest, obstacle.distance(_GRID_X, _GRID_Y), out=nearest)
     return nearest
 
 
@@ -147,10 +151,6 @@ def _place(shapes: Sequence[Shape], random: np.random.Generator) -> tuple[Obstac
     return tuple(placed)
 
 
-_AXIS = np.round(np.arange(-HALF_SIDE_M + _CELL_M, HALF_SIDE_M - _CELL_M / 2, _CELL_M), 6)
-_GRID_X, _GRID_Y = np.meshgrid(_AXIS, _AXIS, indexing='ij')
-
-
 def _flood(free: NDArray[np.bool_], start: tuple[int, int]) -> NDArray[np.bool_]:
     """Return the free cells that side-to-side steps over free cells lead to from the start."""
     reached = np.zeros_like(free)
@@ -170,26 +170,26 @@ def _flood(free: NDArray[np.bool_], start: tuple[int, int]) -> NDArray[np.bool_]
 
 def _task(
     obstacles: tuple[Obstacle, ...],
-    clearance: Array,
     random: np.random.Generator,
     goals: int,
     goal_distance_m: tuple[float, float],
 ) -> Room | None:
     """Return the room with a start and goals, or None where it has no place for them."""
-    starts = np.argwhere(clearance > ROVER_RADIUS_M + START_MARGIN_M)
+    space = clearance(obstacles)
+    starts = np.argwhere(space > ROVER_RADIUS_M + START_MARGIN_M)
     if len(starts) == 0:
         return None
     start = tuple(starts[int(random.integers(len(starts)))].tolist())
-    reached = _flood(clearance > ROVER_RADIUS_M + PATH_MARGIN_M, (start[0], start[1]))
+    reached = _flood(space > ROVER_RADIUS_M + PATH_MARGIN_M, (start[0], start[1]))
     places = np.argwhere(reached)
-    x, y = float(_AXIS[start[0]]), float(_AXIS[start[1]])
+    x, y = float(AXIS[start[0]]), float(AXIS[start[1]])
     yaw = float(random.uniform(-math.pi, math.pi))
     found: list[tuple[float, float]] = []
     near, far = goal_distance_m
     last = (x, y)
     for _ in range(_GOAL_TRIES):
         cell = places[int(random.integers(len(places)))]
-        goal = (float(_AXIS[cell[0]]), float(_AXIS[cell[1]]))
+        goal = (float(AXIS[cell[0]]), float(AXIS[cell[1]]))
         if near <= math.hypot(goal[0] - last[0], goal[1] - last[1]) <= far:
             found.append(goal)
             last = goal
