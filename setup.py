@@ -58,6 +58,7 @@ setup(
     license='Apache-2.0',
     entry_points={
         'console_scripts': [
+            'fournex = fournex_runtime.cli.main:main',
             'runtime = fournex_runtime.ros.runtime:main',
             'sim = fournex_runtime.sim.node:main',
         ],
