@@ -27,7 +27,7 @@ class Task:
 
 
 TASKS = {
-    'rover': Task(3, 10_000, 'goals_reached', 3.0, 'goal', 90.0),
+    'rover': Task(3, 13, 'goals_reached', 3.0, 'goal', 90.0),
     'arm': Task(4, 10_000, 'targets_reached', 4.0, 'target', 30.0),
     'pendulum': Task(0, 10_000, 'time_up_s', 20.0, 'seconds up', 30.0),
 }
