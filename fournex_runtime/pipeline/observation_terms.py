@@ -73,7 +73,7 @@ class JointReader:
         self._listed = port.joints
         self._field = field
         self._values = field_getter(field)
-        self._names: list[str] = []
+        self._names: list[str] | None = None
         self._index: NDArray[np.intp] = np.empty(0, np.intp)
         if port.joints:
             self._index = self._find(list(port.joints))

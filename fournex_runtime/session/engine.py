@@ -98,7 +98,7 @@ class Engine:
             raise WiringError(f'{target.where}: {problem}') from problem
         limits = self.wiring.limits[index]
         greatest = max(map(abs, (*limits.low, *limits.high)))
-        if 'Float32' in target.type and greatest > np.finfo(np.float32).max:
+        if 'Float32' in target.type and greatest > float(np.finfo(np.float32).max):
             raise WiringError(
                 f'{target.where}: {target.type} cannot hold all values up to the limit {greatest}'
             )
