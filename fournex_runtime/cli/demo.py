@@ -244,8 +244,9 @@ def _follow(watch: Watch, task: Task, seconds: float) -> None:
         if time.monotonic() - shown >= every_s:
             shown = time.monotonic()
             _show(watch.line(task), live)
-    ticks = watch.status.ticks
-    watch.until('another status', _READY_S, lambda: bool(watch.status.ticks > ticks))
+    # Of two further statuses the second is surely from after the last reward has come.
+    enough = watch.statuses + 2
+    watch.until('another status', _READY_S, lambda: watch.statuses >= enough)
     _show(watch.line(task), live)
     if live:
         print()

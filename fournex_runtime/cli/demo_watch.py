@@ -44,6 +44,8 @@ class Watch:
         self._alive = alive
         self.status: Any = None
         """The newest ``fournex_msgs/SessionStatus``; None before the first."""
+        self.statuses = 0
+        """How many of these have come."""
         self.simulation: Any = None
         """The newest ``fournex_msgs/SimulationStatus``; None before the first."""
 
@@ -79,6 +81,7 @@ class Watch:
 
     def _take_status(self, message: Any) -> None:
         self.status = message
+        self.statuses += 1
 
     def _take_simulation(self, message: Any) -> None:
         self.simulation = message
