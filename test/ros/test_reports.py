@@ -1,0 +1,75 @@
+"""What the runtime tells about itself: diagnostics, status, events."""
+
+from __future__ import annotations
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.qos import DurabilityPolicy, QoSProfile
+
+from fournex_msgs.msg import SessionEvent, SessionStatus
+from fournex_msgs.srv import ResetEpisode, StopSession
+
+
+def diagnostics(side) -> list[DiagnosticStatus]:
+    """Collect the statuses of the runtime as they come."""
+    found = []
+
+    def listen(message: DiagnosticArray) -> None:
+        found.extend(status for status in message.status if 'pendulum' in status.name)
+
+    side.node.create_subscription(DiagnosticArray, '/diagnostics', listen, 10)
+    return found
+
+
+def test_diagnostics_tell_rate_lateness_ages_mode_and_cause(robot, runtime):
+    side = robot()
+    found = diagnostics(side)
+    runtime()
+    side.wait_for_commands(60)
+    side.wait(lambda: bool(found) and found[-1].message == 'policy', what='diagnostics: policy')
+    values = {entry.key: entry.value for entry in found[-1].values}
+    assert found[-1].level == DiagnosticStatus.OK
+    assert 45 < float(values['rate [Hz]']) < 55
+    assert 0 <= float(values['lateness p50 [ms]']) <= float(values['lateness max [ms]'])
+    assert 0 <= float(values['age of joint_states [ms]']) < 50
+    assert values['mode'] == 'policy' and values['cause'] == ''
+    assert values['policy'] == 'pendulum-balance@1'
+    side.call(StopSession, '/fournex/stop_session', StopSession.Request(cause='enough'))
+    side.wait(lambda: found[-1].level == DiagnosticStatus.ERROR, what='diagnostics: an error')
+    assert found[-1].message == 'stopped: enough'
+
+
+def test_status_tells_how_the_session_does(robot, runtime, tmp_path):
+    side = robot()
+    found = []
+    side.node.create_subscription(SessionStatus, '/fournex/pendulum/status', found.append, 5)
+    runtime(record=tmp_path / 'runs')
+    side.wait_for_commands(60)
+    side.wait(lambda: bool(found) and found[-1].ticks > 50, what='status')
+    status = found[-1]
+    assert status.session == 'pendulum' and status.policy == 'pendulum-balance@1'
+    assert len(status.bundle_sha256) == 64
+    assert status.mode == 1 and status.cause == ''
+    assert abs(status.period - 0.02) < 1e-12 and 45 < status.rate < 55
+    assert status.inputs[0] == 'joint_states' and 0 <= status.input_ages[0] < 0.05
+    assert status.input_ages[1] == -1.0, 'nobody publishes the reward'
+    assert status.recording == str(tmp_path / 'runs' / 'pendulum-0001')
+    assert status.recording_dropped == 0 and status.faults == 0
+
+
+def test_events_are_latched_and_carry_the_metadata_of_an_episode(robot, runtime):
+    side = robot()
+    runtime()
+    side.wait_for_commands(10)
+    metadata = [KeyValue(key='operator', value='night shift')]
+    request = ResetEpisode.Request(episode='trial-7', seed=2**63 + 5, metadata=metadata)
+    assert side.call(ResetEpisode, '/fournex/reset_episode', request).success
+    found = []
+    latched = QoSProfile(depth=20, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    side.node.create_subscription(SessionEvent, '/fournex/pendulum/event', found.append, latched)
+    side.wait(lambda: any(event.episode == 'trial-7' for event in found), what='the event')
+    kinds = [(event.kind, event.episode) for event in found]
+    assert kinds[0] == (SessionEvent.EPISODE_STARTED, 'episode-0001')
+    event = next(event for event in found if event.episode == 'trial-7')
+    assert event.kind == SessionEvent.EPISODE_STARTED
+    values = {entry.key: entry.value for entry in event.values}
+    assert values == {'seed': str(2**63 + 5), 'operator': 'night shift'}
