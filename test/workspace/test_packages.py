@@ -51,7 +51,7 @@ def colcon(*arguments: str | os.PathLike[str], folder: pathlib.Path) -> None:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=400,
         check=False,
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr
@@ -77,7 +77,7 @@ def test_both_packages_were_built_and_are_in_the_index(package):
     assert (prefix / 'share' / package / 'package.xml').is_file()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(450)
 def test_both_packages_build_from_a_workspace_that_holds_a_clone(clone):
     """As the README says it, into a workspace of its own, copied instead of linked."""
     paths = [clone / 'src', clone / 'src' / 'fournex' / 'fournex_msgs']
