@@ -31,7 +31,7 @@ help:
 	@echo '(3.10 to 3.13). A ROS 2 that is sourced is used. Nothing is written outside this folder.'
 
 demo:
-	@$(environment) run --steps 4 -- fournex demo $(ROBOT)
+	@$(environment) run --steps 4 -- fournex demo $(ROBOT) --steps-before 2
 
 test:
 	@$(environment) run --steps $(if $(torch),5,4) $(torch) -- .ci/check $(TESTS)
