@@ -87,7 +87,8 @@ def test_a_joint_state_names_its_joints(field):
 
 
 @pytest.mark.parametrize(
-    ('kind', 'field'), [('position', 'positions'), ('velocity', 'velocities'), ('effort', 'effort')]
+    ('kind', 'field'),
+    [('position', 'positions'), ('velocity', 'velocities'), ('effort', 'effort')],
 )
 def test_a_trajectory_begins_when_it_arrives(kind, field):
     message = encoded(
