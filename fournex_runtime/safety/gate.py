@@ -68,7 +68,9 @@ class Gate:
         limited: list[str] = []
         safe = values
         if last is not None:
-            safe = self._clip(safe, last - self._step, last + self._step, 'rate', limited)
+            with np.errstate(over='ignore'):  # a sum that overflows is no bound
+                low, high = last - self._step, last + self._step
+            safe = self._clip(safe, low, high, 'rate', limited)
         safe = self._clip(safe, self._low, self._high, 'range', limited)
         return safe, tuple(limited)
 

@@ -1,0 +1,69 @@
+"""Releases by absolute deadlines, and the figures about them."""
+
+import pytest
+
+from fournex_runtime.session.pacing import Release
+from fournex_runtime.session.statistics import WINDOW, TickStatistics
+
+MS = 1_000_000
+
+
+def released(now_times_ms, period_ms=20):
+    release = Release(period_ms * MS)
+    release.begin(0)
+    found = []
+    for now in now_times_ms:
+        release.advance(int(now * MS))
+        found.append((release.due_ns // MS, release.skipped))
+    return found
+
+
+def test_releases_do_not_drift_when_ticks_end_late_within_their_period():
+    assert released([1, 25, 59.9, 61]) == [(20, 0), (40, 0), (60, 0), (80, 0)]
+
+
+def test_releases_that_are_over_are_skipped_and_counted():
+    assert released([39.9]) == [(20, 0)]
+    assert released([40]) == [(40, 1)]
+    assert released([95, 96]) == [(80, 3), (100, 0)]
+
+
+def test_a_clock_that_jumps_back_begins_anew():
+    release = Release(20 * MS)
+    release.begin(1000 * MS)
+    release.advance(1001 * MS)
+    release.advance(5 * MS)
+    assert (release.due_ns, release.skipped) == (5 * MS, 0)
+
+
+def test_statistics_of_no_tick_and_of_one():
+    statistics = TickStatistics()
+    assert statistics.summary().ticks == 0
+    statistics.add(1000, 5, 7, 0, False)
+    one = statistics.summary()
+    assert (one.ticks, one.rate, one.lateness_max) == (1, 0.0, pytest.approx(5e-9))
+
+
+def test_statistics_by_hand():
+    statistics = TickStatistics()
+    for tick in range(101):
+        statistics.add(tick * 20 * MS, tick * 1000, tick * 2000, int(tick == 50), tick >= 99)
+    found = statistics.summary()
+    assert (found.ticks, found.faults, found.overruns) == (101, 2, 1)
+    assert found.rate == pytest.approx(50.0)
+    assert found.lateness_p50 == pytest.approx(50e-6)
+    assert found.lateness_p99 == pytest.approx(99e-6)
+    assert found.lateness_max == pytest.approx(100e-6)
+    assert (found.infer_p50, found.infer_p99) == pytest.approx((100e-6, 198e-6))
+
+
+def test_percentiles_are_of_the_window_and_the_greatest_of_all_time():
+    statistics = TickStatistics()
+    statistics.add(0, 10**9, 0, 0, False)
+    for tick in range(1, WINDOW + 1):
+        statistics.add(tick * 10 * MS, 1000, 0, 0, False)
+    found = statistics.summary()
+    assert found.ticks == WINDOW + 1
+    assert found.lateness_p99 == pytest.approx(1e-6)
+    assert found.lateness_max == pytest.approx(1.0)
+    assert found.rate == pytest.approx(100.0)
