@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 FAILED = 1
 TERMINATED = 143
 _READY_S = 60.0
+_DISCOVERY_S = 1.0
 _END_S = 10.0
 _LINE_S = 0.2
 _PLAIN_LINE_S = 2.0
@@ -187,19 +188,21 @@ def _drive(
         graph_timeout=_READY_S,
         exit_with_parent='true',
     )
-    children = [
-        Child('simulator', 'fournex_runtime.sim.node', simulator, logs / 'sim.log'),
-        Child('runtime', 'fournex_runtime.ros.runtime', runtime, logs / 'runtime.log'),
-    ]
+    children: list[Child] = []
     bag: pathlib.Path | None = None
     try:
         with Watch(session, lambda: _check(children)) as watch:
+            watch.require_alone(_DISCOVERY_S)
+            for name, module, arguments in (
+                ('simulator', 'fournex_runtime.sim.node', simulator),
+                ('runtime', 'fournex_runtime.ros.runtime', runtime),
+            ):
+                children.append(Child(name, module, arguments, logs / f'{name}.log'))
             watch.until(
                 'simulator and runtime up',
                 _READY_S,
                 lambda: bool(watch.status and watch.simulation and watch.status.recording),
             )
-            watch.require_alone()
             bag = _shown(pathlib.Path(watch.status.recording), out)
             print(
                 f'{step} {wiring.robot}: simulator and runtime up, session "{session.name}" '

@@ -114,19 +114,23 @@ class Watch:
         self._alive()
         self._executor.spin_once(timeout_sec=_SPIN_S)
 
-    def require_alone(self) -> None:
+    def require_alone(self, within_s: float) -> None:
         """
-        Check that no other simulator or runtime has the names of this demo's.
+        Check that no simulator or runtime with the names of this demo's runs already.
 
-        :raises GraphError: one has.
+        :param within_s: how long to look around; discovery takes from 0.1 to 1 s.
+        :raises GraphError: one does.
         """
-        for topic in ('/sim/status', f'/fournex/{self._session}/status'):
-            if self._node.count_publishers(topic) > 1:
-                raise GraphError(
-                    f'another demo or runtime publishes {topic} in ROS domain '
-                    f'{os.environ.get("ROS_DOMAIN_ID", "0")}: end it, or choose another domain: '
-                    'ROS_DOMAIN_ID=42 fournex demo'
-                )
+        end = time.monotonic() + within_s
+        while time.monotonic() < end:
+            self.spin()
+            for topic in ('/sim/status', f'/fournex/{self._session}/status'):
+                if self._node.count_publishers(topic) > 0:
+                    raise GraphError(
+                        f'another demo or runtime publishes {topic} in ROS domain '
+                        f'{os.environ.get("ROS_DOMAIN_ID", "0")}: end it, or choose another '
+                        'domain: ROS_DOMAIN_ID=42 fournex demo. Nothing was started'
+                    )
 
     def begin_episode(self, episode: str, seed: int) -> None:
         """

@@ -57,7 +57,7 @@ def test_it_drives_records_verifies_and_draws(start, tmp_path):
         'pendulum-0001_0.mcap',
         'run.png',
         'runtime.log',
-        'sim.log',
+        'simulator.log',
     ]
     assert [path.name for path in (tmp_path / 'runs').iterdir()] == ['pendulum-0001']
 
@@ -98,16 +98,15 @@ def test_when_the_demo_is_killed_its_processes_end_by_themselves(start, tmp_path
     assert (tmp_path / 'runs' / 'pendulum-0001' / 'metadata.yaml').is_file()
 
 
-def test_another_simulator_of_the_same_name_is_noticed(start, tmp_path):
-    other = start(
-        'other',
-        [sys.executable, '-m', 'fournex_runtime.sim.node', '--ros-args', '-p', 'robot:=arm'],
-        timeout_s=55,
-    )
-    demo = start('demo', [*COMMAND, '--out', tmp_path / 'runs'], timeout_s=50)
-    assert demo.wait() == 2, demo.text()
-    assert 'another demo or runtime publishes /sim/status' in demo.text()
-    assert other.process.poll() is None
+def test_a_second_demo_in_the_same_domain_is_refused(start, tmp_path):
+    first = start('first', [*COMMAND, '--out', tmp_path / 'first'], timeout_s=55)
+    first.wait_for('mode policy', READY_S)
+    second = start('second', [*COMMAND, '--out', tmp_path / 'second'], timeout_s=40)
+    assert second.wait() == 2, second.text()
+    assert 'another demo or runtime publishes /' in second.text()
+    assert list((tmp_path / 'second').iterdir()) == []
+    first.signal(signal.SIGINT)
+    assert first.wait(15) == 130, first.text()
 
 
 def test_what_is_refused_starts_nothing(fournex, tmp_path):
