@@ -32,7 +32,7 @@ from rclpy.clock_type import ClockType
 from rclpy.exceptions import (
     InvalidParameterTypeException,
     InvalidParameterValueException,
-    ParameterException,
+    NameValidationException,
 )
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
@@ -58,16 +58,26 @@ from .simulation import STATUS, Simulation
 DEPTH = 10
 RESET_TIMEOUT_S = 5.0
 PARENT_PERIOD_S = 0.25
+_REFUSED = (
+    FournexError,
+    NameValidationException,
+    rclpy_implementation.RCLError,
+    rclpy_implementation.UnknownROSArgsError,
+)
 _CLOCK = 'rosgraph_msgs/msg/Clock'
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class SimulatorNode(Node):
-    """The topics, parameters and services of one simulated robot; a link of ``pacing``."""
+    """
+    The topics, parameters and services of one simulated robot; a link of ``pacing``.
 
-    def __init__(self) -> None:
+    :param ended: set when the process is to end.
+    """
+
+    def __init__(self, ended: threading.Event) -> None:
         super().__init__('sim')
-        self.ended = threading.Event()
+        self.ended = ended
         self.resets = Resets()
 
     def read_settings(self) -> Settings:
@@ -207,24 +217,25 @@ def main(args: list[str] | None = None) -> int:
     :returns: the exit status.
     """
     parent = os.getppid()
-    try:
-        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    except Exception as problem:  # its binding has no class of its own for arguments
-        print(f'sim: {_one_line(problem)}', file=sys.stderr)
-        return 2
-    node = SimulatorNode()
+    ended = threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:
-        node.ended.set()
+        ended.set()
 
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        _simulate(node, parent)
-    except (FournexError, ParameterException) as problem:
-        print(f'sim: {_one_line(problem)}', file=sys.stderr)
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        node = SimulatorNode(ended)
+        try:
+            _simulate(node, parent)
+        finally:
+            node.destroy_node()
+    except _REFUSED as problem:
+        unknown = isinstance(problem, rclpy_implementation.UnknownROSArgsError)
+        text = f'unknown ROS arguments {problem}' if unknown else ' '.join(str(problem).split())
+        print(f'sim: {text}', file=sys.stderr)
         return 2
     finally:
-        node.destroy_node()
         rclpy.try_shutdown()
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -241,7 +252,7 @@ def _simulate(node: SimulatorNode, parent: int) -> None:
         node.get_logger().info(
             f'{settings.robot} has no goals: goals:={settings.goals} is ignored'
         )
-    simulation = Simulation(robot, settings.seed, settings.frame_prefix)
+    simulation = Simulation(robot, settings.seed, settings.frame_prefix, settings.hold_start)
     with contextlib.ExitStack() as stack:
         watch = None
         if settings.render_folder is not None:
@@ -274,10 +285,6 @@ def _simulate(node: SimulatorNode, parent: int) -> None:
 def _spin(executor: SingleThreadedExecutor) -> None:
     with contextlib.suppress(ExternalShutdownException):
         executor.spin()
-
-
-def _one_line(problem: Exception) -> str:
-    return ' '.join(str(problem).split())
 
 
 if __name__ == '__main__':

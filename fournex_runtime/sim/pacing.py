@@ -37,7 +37,10 @@ STATUS_PERIOD_NS = 200_000_000
 """Wall time between two statuses while nothing happens."""
 WAIT_SLICE_NS = 20_000_000
 """Longest wait after which lockstep looks whether it is to end, or to begin a new episode."""
+CLOCK_PERIOD_NS = 10_000_000
+"""Wall time between two clocks in real time; each costs every listening node a callback."""
 CLOCK_REPEAT_NS = 100_000_000
+"""Wall time after which lockstep says the same time again."""
 RESET_GRACE_NS = 200_000_000
 _SAY_AGAIN_NS = 5_000_000_000
 
@@ -99,12 +102,22 @@ class Pacing(abc.ABC):
         """Run until it is to end."""
 
     def _show(self, stamp_ns: int) -> None:
-        """Publish what is due, and the status if it is time for one."""
-        for topic, data in self._simulation.messages_due(stamp_ns):
+        """Publish what is due, after the clock, and the status if it is time for one."""
+        due = self._simulation.messages_due(stamp_ns)
+        self._tell_time(bool(due))
+        for topic, data in due:
             self._link.publish(topic, data)
         self._tell_status(stamp_ns)
         if self._watch is not None:
             self._watch(self._simulation.time_ns)
+
+    @abc.abstractmethod
+    def _tell_time(self, due: bool) -> None:
+        """
+        Publish the simulated time if it is time for that.
+
+        :param due: there are messages that are stamped by it.
+        """
 
     def _tell_status(self, stamp_ns: int) -> None:
         now_ns = time.monotonic_ns()
@@ -143,6 +156,7 @@ class RealTime(Pacing):
     ) -> None:
         super().__init__(simulation, link, resets, ended, watch)
         self._clock = clock
+        self._clock_ns = 0
         self._release = Release(max(1, round(simulation.robot.step_ns / speed)))
         self._most_steps = max(1, CATCH_UP_NS // simulation.robot.step_ns)
         self._said_ns = 0
@@ -165,11 +179,14 @@ class RealTime(Pacing):
             self._show(self._stamp_ns())
 
     def _stamp_ns(self) -> int:
-        """Return the stamp for messages of now, telling the simulated time where that is it."""
-        if not self._clock:
-            return time.time_ns()
-        self._link.publish_clock(self._simulation.time_ns)
-        return self._simulation.time_ns
+        """Return the stamp for messages of now."""
+        return self._simulation.time_ns if self._clock else time.time_ns()
+
+    def _tell_time(self, due: bool) -> None:
+        now_ns = time.monotonic_ns()
+        if self._clock and (due or now_ns - self._clock_ns >= CLOCK_PERIOD_NS):
+            self._clock_ns = now_ns
+            self._link.publish_clock(self._simulation.time_ns)
 
     def _obey(self) -> None:
         newest: dict[str, bytes] = {}
@@ -227,7 +244,6 @@ class Lockstep(Pacing):
         """
         simulation = self._simulation
         while not self._ended():
-            self._link.publish_clock(simulation.time_ns)
             self._show(simulation.time_ns)
             answered = self._wait_for_answer()
             request = self._resets.next()
@@ -236,6 +252,9 @@ class Lockstep(Pacing):
                 simulation.time_ns += simulation.robot.control_ns
             elif answered:
                 simulation.step(simulation.control_steps)
+
+    def _tell_time(self, due: bool) -> None:
+        self._link.publish_clock(self._simulation.time_ns)
 
     def _wait_for_answer(self) -> bool:
         """Return whether the command for now came; else there is a reset, or it is to end."""

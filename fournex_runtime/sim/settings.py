@@ -46,6 +46,12 @@ SETTINGS = (
         'stamp them by the system clock, as a real robot does',
     ),
     Setting('speed', 1.0, 'simulated seconds in a second; needs clock', 0.01, 100.0),
+    Setting(
+        'hold_start',
+        True,
+        'real time: an episode begins to move with its first command, as if a hand held the robot '
+        'until then; lockstep does nothing else',
+    ),
     Setting('frame_prefix', '', 'put before every frame id, for instance r1/'),
     Setting(
         'lockstep_timeout',
@@ -73,6 +79,7 @@ class Settings:
     pacing: str
     clock: bool
     speed: float
+    hold_start: bool
     frame_prefix: str
     lockstep_timeout: float
     exit_with_parent: bool

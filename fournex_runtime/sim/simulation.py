@@ -21,10 +21,15 @@ class Simulation:
     :param robot: the robot.
     :param seed: of the first episode.
     :param frame_prefix: put before every frame id that is not empty.
+    :param hold_start: an episode begins to move with its first command, as if a hand held the
+        robot until then; its sensors go on meanwhile.
     """
 
-    def __init__(self, robot: Robot, seed: int, frame_prefix: str = '') -> None:
+    def __init__(
+        self, robot: Robot, seed: int, frame_prefix: str = '', hold_start: bool = False
+    ) -> None:
         self.robot = robot
+        self._hold_start = hold_start
         self.time_ns = START_NS
         """Simulated time; never goes back."""
         self.episode = 0
@@ -53,16 +58,20 @@ class Simulation:
         self.robot.reset(seed)
         self.seed = seed
         self.episode += 1
-        self._episode_ns = 0
+        self._held = self._hold_start
+        self._begun_ns = self.time_ns
+        self._moved_ns = 0
         self._due_ns = {sensor.topic: 0 for sensor in self._periodic}
         self._revisions: dict[str, int] = {}
 
     def step(self, count: int) -> None:
-        """Advance by so many steps of the robot."""
-        for _ in range(count):
-            self.robot.step()
-        self.time_ns += count * self.robot.step_ns
-        self._episode_ns += count * self.robot.step_ns
+        """Advance by so many steps of the robot; only the time, while the robot is held."""
+        duration_ns = count * self.robot.step_ns
+        self.time_ns += duration_ns
+        if not self._held:
+            for _ in range(count):
+                self.robot.step()
+            self._moved_ns += duration_ns
 
     def messages_due(self, stamp_ns: int) -> list[tuple[str, bytes]]:
         """
@@ -78,9 +87,10 @@ class Simulation:
             if self._revisions.get(sensor.topic) != revision:
                 self._revisions[sensor.topic] = revision
                 topics.append(sensor.topic)
+        since_ns = self.time_ns - self._begun_ns
         for sensor in self._periodic:
-            if self._due_ns[sensor.topic] <= self._episode_ns:
-                periods = self._episode_ns // sensor.period_ns + 1
+            if self._due_ns[sensor.topic] <= since_ns:
+                periods = since_ns // sensor.period_ns + 1
                 self._due_ns[sensor.topic] = periods * sensor.period_ns
                 topics.append(sensor.topic)
         return [(topic, self._sense(topic, stamp_ns)) for topic in topics]
@@ -102,7 +112,8 @@ class Simulation:
             return None
 
     def obey(self, topic: str, message: Any) -> None:
-        """Give a command to the robot."""
+        """Give a command to the robot, which lets go of it."""
+        self._held = False
         self.robot.command(topic, message)
 
     def stamp_ns(self, topic: str, message: Any) -> int | None:
@@ -140,7 +151,7 @@ class Simulation:
             robot=self.robot.name,
             seed=self.seed,
             episode=self.episode,
-            time=self._episode_ns * 1e-9,
+            time=self._moved_ns / 1e9,
             done=outcome.done,
             success=outcome.done and outcome.success,
             detail=[

@@ -92,7 +92,7 @@ def test_topics_offer_what_the_documentation_says(simulate, peer):
 
 
 def test_who_comes_late_gets_the_goal_and_the_status(simulate, peer):
-    simulate('rover', seed=4, goals=2)
+    simulate('rover', seed=4, goals=2, hold_start=False)
     peer.watch(scan=SCAN)
     peer.next('scan')
     time.sleep(0.5)
@@ -317,7 +317,8 @@ def test_signals_end_it_quickly_and_quietly(simulate, peer, pacing, number):
     started.signal(number)
     assert started.wait(5.0) == 0
     assert time.monotonic() - begun_s < 2.0
-    assert started.text() == ''
+    said = [line for line in started.text().splitlines() if 'this machine is too slow' not in line]
+    assert not said
 
 
 def test_it_ends_with_its_parent(simulate, peer, start):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 
 import pytest
 
@@ -71,6 +73,24 @@ def test_what_was_due_several_times_comes_once():
     assert [topic for topic, _ in simulation.messages_due(0)] == ['odom']
 
 
+def test_a_held_robot_measures_but_moves_only_with_its_first_command():
+    simulation = Simulation(make_robot('pendulum'), seed=3, hold_start=True)
+    simulation.messages_due(0)
+    for episode in (1, 2):
+        start = simulation.robot.data.qpos.copy()
+        simulation.step(200)
+        assert [topic for topic, _ in simulation.messages_due(0)] == ['reward', 'joint_states']
+        assert (simulation.robot.data.qpos == start).all()
+        assert messages().decode(simulation.status(0), STATUS).time == 0.0
+        simulation.obey(simulation.robot.commands[0].topic, msg.float64_array([0.0]))
+        simulation.step(200)
+        assert simulation.robot.outcome().done
+        assert messages().decode(simulation.status(0), STATUS).time == 1.0
+        assert simulation.time_ns == START_NS + episode * 2_000_000_000
+        simulation.reset(3)
+        simulation.messages_due(0)
+
+
 def test_the_prefix_is_before_every_frame_that_has_a_name():
     kinds = {sensor.topic: sensor.type for sensor in make_robot('rover').sensors}
     simulation = Simulation(make_robot('rover'), seed=3, frame_prefix='r1/')
@@ -118,3 +138,19 @@ def test_lockstep_has_a_clock_in_any_case():
 def test_every_setting_is_described():
     assert [field.name for field in dataclasses.fields(Settings)] == [s.name for s in SETTINGS]
     assert all(setting.description for setting in SETTINGS)
+
+
+def test_only_the_node_needs_ros():
+    modules = ['pacing', 'registry', 'render', 'resets', 'settings', 'simulation']
+    code = (
+        'import sys\n'
+        'sys.modules["rclpy"] = sys.modules["fournex_msgs"] = None\n'
+        + ''.join(f'import fournex_runtime.sim.{name}\n' for name in modules)
+        + 'assert "mujoco" not in sys.modules\n'
+        'from fournex_runtime.sim.registry import ROBOTS, make_robot\n'
+        'print(*(make_robot(name).name for name in ROBOTS))'
+    )
+    answer = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert answer.stdout.split() == ['arm', 'pendulum', 'rover'], answer.stderr
