@@ -25,7 +25,7 @@ from rclpy.qos import QoSProfile
 
 from fournex_msgs.srv import ResetEpisode, StopSession
 
-from ..errors import FournexError
+from ..errors import FournexError, GraphError
 from ..pipeline.messages import messages
 from ..policy.backend import load_backend, warm_up
 from ..session.engine import Engine
@@ -174,6 +174,9 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
             )
             try:
                 activation.open()
+                if self.loop.quitting:
+                    activation.close()
+                    raise GraphError('interrupted before the first tick')
             except FournexError as problem:
                 return self._refused(problem)
             self._activation = activation

@@ -36,29 +36,35 @@ def main(args: list[str] | None = None) -> int:
     :param args: command line, program name first; the process's own when left out.
     :returns: the exit status.
     """
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    node = RuntimeNode()
     caught: list[int] = []
+    nodes: list[RuntimeNode] = []
 
     def end(number: int, frame: FrameType | None) -> None:
         caught.append(number)
-        node.loop.quit()
+        for one in nodes:
+            one.loop.quit()
 
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    node = RuntimeNode()
+    nodes.append(node)
+    if caught:  # before there was a loop to tell
+        node.loop.quit()
     executor = MultiThreadedExecutor(num_threads=3)
     executor.add_node(node)
-    refused = threading.Event()
+    refused, ending = threading.Event(), threading.Event()
     if node.get_parameter('autostart').value:
         executor.create_task(_autostart, node, refused)
     if node.get_parameter('exit_with_parent').value:
         _watch_parent(node)
-    spinning = threading.Thread(target=_spin, args=(executor, node), name='executor')
+    spinning = threading.Thread(target=_spin, args=(executor, node, ending), name='executor')
     spinning.start()
     try:
         node.loop.run()
         name = signal.Signals(caught[0]).name if caught else 'ended'
         node.end(name)
     finally:
+        ending.set()
         executor.shutdown(timeout_sec=5.0)
         spinning.join(timeout=5.0)
         node.destroy_node()
@@ -72,7 +78,7 @@ def main(args: list[str] | None = None) -> int:
     return 1 if node.problem and not caught else 0
 
 
-def _spin(executor: Any, node: RuntimeNode) -> None:
+def _spin(executor: Any, node: RuntimeNode, ending: threading.Event) -> None:
     """Serve until shut down; an error of one callback does not end the others."""
     while rclpy.ok():
         try:
@@ -81,6 +87,8 @@ def _spin(executor: Any, node: RuntimeNode) -> None:
         except (ExternalShutdownException, ShutdownException):
             return
         except Exception as problem:  # rclpy ends the spin with whatever a callback raised
+            if ending.is_set():
+                return
             node.get_logger().error(f'a service or timer failed: {problem!r}')
 
 

@@ -32,6 +32,16 @@ def test_a_signal_ends_with_the_stop_command_and_a_closed_bag(robot, runtime, tm
     assert verification.all_equal and verification.ticks > 30
 
 
+def test_a_signal_while_it_waits_for_the_robot_ends_it_at_once(runtime, tmp_path):
+    process = runtime(graph_timeout=60.0, record=tmp_path / 'runs')
+    process.wait_for('session pendulum: ')
+    time.sleep(0.3)
+    process.signal(signal.SIGINT)
+    process.wait(3)
+    assert 'Traceback' not in process.text(), process.text()
+    assert not (tmp_path / 'runs').exists()
+
+
 def test_sigkill_leaves_a_bag_that_still_replays(robot, runtime, tmp_path):
     side = robot()
     process = runtime(record=tmp_path / 'runs')
