@@ -270,7 +270,7 @@ class Engine:
         :param answer: what came of asking; ``NONE`` when the request has no observation.
         :param state: the state that ``observe`` was given.
         """
-        answer = self._own(answer)
+        answer = self._own(request, answer)
         act = self._act(request, answer, state)
         inputs = request.inputs
         fault_since = state.fault_since_ns
@@ -391,13 +391,15 @@ class Engine:
             last_action=action,
         )
 
-    def _own(self, answer: Answer) -> Answer:
+    def _own(self, request: Request, answer: Answer) -> Answer:
         """
         Return an answer whose arrays nobody else can change, and which the contract knows.
 
         A result of another name, shape or dtype becomes ``FAILED``: it can be neither used nor
-        recorded.
+        recorded. Nobody can have answered what was not asked.
         """
+        if request.observation is None:
+            return Answer(AnswerKind.NONE)
         if answer.kind is not AnswerKind.RESULT:
             return Answer(answer.kind, problem=answer.problem)
         own: tuple[dict[str, Any], dict[str, Any]] = ({}, {})

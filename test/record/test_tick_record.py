@@ -1,0 +1,115 @@
+"""Tick records as messages: everything comes back, bit for bit."""
+
+import math
+
+import numpy as np
+import pytest
+
+from fournex_runtime.errors import MessageError
+from fournex_runtime.pipeline.messages import messages
+from fournex_runtime.record.tick_record import TICK_TYPE, TickCodec, decode_tick
+from fournex_runtime.session.tick import AnswerKind, Episode, Mode, TickInput, TickRecord, Timing
+
+NAN_PAYLOADS = np.array([0x7FC0_1234, 0xFFC0_0001, 0x8000_0000, 0x0000_0001], np.uint32)
+SIGNALLING = np.array([0x7FF0_0000_0000_0001, 0xFFF8_DEAD_BEEF_0001], np.uint64)
+
+
+def record(**changes):
+    fields = {
+        'tick': 2**40,
+        'due_ns': 2**62,
+        'episode': Episode('épisode', 2**63, 7, -1.5),
+        'episode_start': True,
+        'steady_ns': 123,
+        'ros_ns': 1_000_000_001,
+        'stop_requested': False,
+        'inputs': (TickInput(2**33, 5, 6, 7), TickInput(0, 0, 0, -1)),
+        'answer': AnswerKind.RESULT,
+        'mode': Mode.POLICY,
+        'cause': '',
+        'observation': {'obs': NAN_PAYLOADS.view(np.float32).reshape(2, 2)},
+        'state': {'h': np.zeros((1, 2, 3), np.float32), 'n': np.array([2**62], np.int64)},
+        'raw_action': {'action': np.array([[-0.0, 5e-45]], np.float32)},
+        'safe_action': {'a': SIGNALLING.view(np.float64), 'none': np.empty(0)},
+        'limited': ('a/x: rate', 'a/x: range'),
+        'commands': (b'bytes', b'more'),
+        'command_indices': (1, 2**33),
+        'reward': 0.1,
+    }
+    return TickRecord(**{**fields, **changes})
+
+
+def codec():
+    return TickCodec(messages(), 'session', ['/in', '/reward'], ['/one', '/two'])
+
+
+def through_bytes(original, timing=None):
+    data = codec().encode(original, timing or Timing())
+    message = messages().decode(data, TICK_TYPE)
+    return message, decode_tick(message)
+
+
+def same_bits(left, right):
+    assert list(left) == list(right)
+    for name, array in left.items():
+        other = right[name]
+        assert (array.dtype, array.shape, array.tobytes()) == (
+            other.dtype,
+            other.shape,
+            other.tobytes(),
+        )
+
+
+@pytest.mark.parametrize(
+    'original',
+    [
+        record(),
+        record(mode=Mode.STANDBY, answer=AnswerKind.NONE, cause='wait', observation={}, state={},
+               raw_action={}, safe_action={}, limited=(), commands=(), command_indices=()),
+        record(state={'scalar': np.float32(1.5).reshape(()), 'flat': np.zeros((0, 3), np.uint8)}),
+    ],
+)  # fmt: skip
+def test_everything_comes_back(original):
+    _, found = through_bytes(original)
+    for name in ('observation', 'state', 'raw_action', 'safe_action'):
+        same_bits(getattr(original, name), getattr(found, name))
+    for name in TickRecord.__slots__:
+        if name not in ('observation', 'state', 'raw_action', 'safe_action', 'commands'):
+            assert getattr(found, name) == getattr(original, name), name
+    assert found.commands == ()  # they are messages of their own
+
+
+def test_the_message_says_what_a_reader_of_the_definition_expects():
+    timing = Timing(1, 2, 3, 4, 5, 6, 7)
+    message, _ = through_bytes(record(), timing)
+    assert message.session == 'session'
+    assert (message.header.stamp.sec, message.header.stamp.nanosec) == (1, 1)
+    assert [one.topic for one in message.inputs] == ['/in', '/reward']
+    assert message.command_topics == ['/one', '/two']
+    assert message.episode_return == -1.5
+    assert (message.timing.lateness_ns, message.timing.skipped) == (1, 7)
+    (array,) = message.observation
+    assert (array.name, array.dtype, array.shape.tolist()) == ('obs', 'float32', [2, 2])
+    assert array.float64_data.size == array.int64_data.size == array.uint8_data.size == 0
+    assert not math.isfinite(array.float32_data[0])
+    quiet, _ = through_bytes(record(commands=(), command_indices=()))
+    assert quiet.command_topics == []
+
+
+def test_arrays_that_are_not_contiguous_are_recorded_in_row_major_order():
+    grid = np.arange(6, dtype=np.float32).reshape(2, 3)
+    _, found = through_bytes(record(observation={'obs': grid.T}))
+    assert found.observation['obs'].tolist() == grid.T.tolist()
+
+
+def test_decoded_arrays_cannot_be_written():
+    _, found = through_bytes(record())
+    with pytest.raises(ValueError, match='read-only'):
+        found.observation['obs'][0, 0] = 1.0
+
+
+def test_an_unknown_element_type_is_named():
+    message, _ = through_bytes(record())
+    message.state[0].dtype = 'float16'
+    with pytest.raises(MessageError, match=f'tick {2**40}: cannot be read: .*float16_data'):
+        decode_tick(message)
