@@ -1,5 +1,6 @@
 """The test harness itself: isolation, and an end for everything that tests start."""
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -23,6 +24,15 @@ PARENT = [
 ]
 
 
+@pytest.fixture
+def starter(tmp_path):
+    """Return a starter that the test ends itself; what a failed test leaves is ended here."""
+    starter = processes.Starter(tmp_path)
+    yield starter
+    with contextlib.suppress(AssertionError):
+        starter.end(patience_s=0.5)
+
+
 def test_each_run_has_a_domain_of_its_own():
     first, second = dds.Domain(), dds.Domain()
     ours = int(os.environ['ROS_DOMAIN_ID'])
@@ -31,16 +41,14 @@ def test_each_run_has_a_domain_of_its_own():
     assert os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] == 'LOCALHOST'
 
 
-def test_start_ends_what_it_started(tmp_path):
-    starter = processes.Starter(tmp_path)
+def test_start_ends_what_it_started(starter):
     started = starter('sleeper', SLEEP)
     assert 'up' in started.wait_for('up')
     starter.end()
     assert started.process.returncode == -signal.SIGINT
 
 
-def test_a_grandchild_in_a_session_of_its_own_is_found_killed_and_reported(tmp_path):
-    starter = processes.Starter(tmp_path)
+def test_a_grandchild_in_a_session_of_its_own_is_found_killed_and_reported(starter):
     started = starter('parent', PARENT)
     started.wait_for('up')
     deadline_s = time.monotonic() + 5.0
@@ -52,9 +60,8 @@ def test_a_grandchild_in_a_session_of_its_own_is_found_killed_and_reported(tmp_p
     assert not processes.marked(processes.PROCESS, started.mark)
 
 
-def test_a_process_deaf_to_sigint_is_killed_and_reported(tmp_path):
+def test_a_process_deaf_to_sigint_is_killed_and_reported(starter):
     deaf = 'import signal, time; signal.signal(2, 1); print("up", flush=True); time.sleep(60)'
-    starter = processes.Starter(tmp_path)
     started = starter('deaf', [sys.executable, '-c', deaf])
     started.wait_for('up')
     with pytest.raises(AssertionError, match='deaf did not end on SIGINT'):
@@ -62,8 +69,7 @@ def test_a_process_deaf_to_sigint_is_killed_and_reported(tmp_path):
     assert started.process.returncode == -signal.SIGKILL
 
 
-def test_waiting_tells_what_was_printed_instead(tmp_path):
-    starter = processes.Starter(tmp_path)
+def test_waiting_tells_what_was_printed_instead(starter):
     started = starter('brief', [sys.executable, '-c', 'print("good bye")'])
     with pytest.raises(AssertionError, match='good bye'):
         started.wait_for('welcome')
@@ -84,18 +90,18 @@ def test_shared_memory_goes_only_when_nobody_uses_it():
     kept.unlink()
 
 
-def test_a_killed_node_leaves_no_shared_memory_after_the_sweep(tmp_path):
+def test_a_killed_node_leaves_no_shared_memory_after_the_sweep(starter):
     code = (
         'import rclpy, time; rclpy.init(); node = rclpy.create_node("doomed"); '
         'print("up", flush=True); time.sleep(60)'
     )
     present = set(dds.SHARED_MEMORY.iterdir())
-    starter = processes.Starter(tmp_path)
     node = starter('doomed', [sys.executable, '-c', code])
     node.wait_for('up')
     used = {path.name for path in set(dds.SHARED_MEMORY.iterdir()) - present}
     maps = pathlib.Path(f'/proc/{node.pid}/maps').read_text().splitlines()
-    mapped = {line.rsplit('/', 1)[1] for line in maps if '/dev/shm/fastrtps_' in line}
+    # fastrtps_ in Jazzy, fastdds_ from Kilted on
+    mapped = {line.rsplit('/', 1)[1] for line in maps if '/dev/shm/fast' in line}
     assert mapped, maps
     assert mapped <= used
     node.signal(signal.SIGKILL)
