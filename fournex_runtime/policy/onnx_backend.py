@@ -6,8 +6,9 @@ from typing import Any
 
 from ..configuration import nearest
 from ..errors import ArtifactError, MissingDependencyError
-from .backend import Arrays, ArraySpec, signature
+from .backend import Arrays, ArraySpec, Signature, signature
 from .bundle import Bundle
+from .contract import RecurrentState
 
 try:
     import onnxruntime
@@ -16,22 +17,33 @@ except ImportError as problem:
         'onnxruntime', 'running an ONNX policy', 'pip install onnxruntime'
     ) from problem
 
-_DTYPES = {'tensor(float)': 'float32', 'tensor(double)': 'float64', 'tensor(int64)': 'int64'}
+_DTYPES = {
+    'tensor(bool)': 'bool',
+    'tensor(double)': 'float64',
+    'tensor(float)': 'float32',
+    'tensor(int64)': 'int64',
+    'tensor(uint8)': 'uint8',
+}
 
 
-class OnnxBackend:
+class OnnxModel:
     """
     One ONNX Runtime session on the CPU, one thread.
 
-    The model is loaded from the checked bytes, so it cannot refer to data in other files.
+    The model is loaded from bytes, so it cannot refer to data in other files.
 
-    :param bundle: the bundle; its artifact is checked against its contract here.
-    :raises ArtifactError: the artifact does not load or does not fit the contract.
+    :param model: the model.
+    :param file: where it comes from, for errors.
+    :param spec: the inputs and outputs that it must have; it may have more outputs, and more
+        inputs with a default.
+    :param state: recurrent state, by the names of its inputs and outputs.
+    :raises ArtifactError: the model does not load or does not fit.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
-        contract = bundle.contract
-        self._file = bundle.folder / contract.artifact.file
+    def __init__(
+        self, model: bytes, file: str, spec: Signature, state: tuple[RecurrentState, ...]
+    ) -> None:
+        self._file = file
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
@@ -39,21 +51,21 @@ class OnnxBackend:
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         try:
             self._session = onnxruntime.InferenceSession(
-                bundle.artifact, options, providers=['CPUExecutionProvider']
+                model, options, providers=['CPUExecutionProvider']
             )
         except Exception as problem:  # onnxruntime's errors share no base but Exception
             raise ArtifactError(f'{self._file}: not a loadable ONNX model: {problem}') from problem
-        spec = signature(contract)
-        self._check('input', (*spec.inputs, *spec.state_inputs), self._session.get_inputs(), True)
+        needed = self._session.get_inputs()
+        inputs = [*needed, *self._session.get_overridable_initializers()]
+        self._check('input', (*spec.inputs, *spec.state_inputs), inputs)
+        self._check_nothing_else(spec, needed)
         outputs = (*spec.outputs, *spec.state_outputs)
-        self._check('output', outputs, self._session.get_outputs(), False)
+        self._check('output', outputs, self._session.get_outputs())
         self._output_names = [one.name for one in outputs]
-        self._state = contract.state
+        self._state = state
         self._outputs = len(spec.outputs)
 
-    def _check(
-        self, side: str, expected: tuple[ArraySpec, ...], found: list[Any], exactly: bool
-    ) -> None:
+    def _check(self, side: str, expected: tuple[ArraySpec, ...], found: list[Any]) -> None:
         """Compare the model's inputs or outputs with the contract's, symbolic axes allowed."""
         by_name = {one.name: one for one in found}
         for spec in expected:
@@ -72,8 +84,11 @@ class OnnxBackend:
                     f'{self._file}: {side} {spec.name} is {dtype} {one.shape} in the artifact, '
                     f'the terms of the contract make it {spec.dtype} {list(spec.shape)}'
                 )
-        unknown = sorted(set(by_name) - {spec.name for spec in expected})
-        if unknown and exactly:
+
+    def _check_nothing_else(self, spec: Signature, needed: list[Any]) -> None:
+        given = {one.name for one in (*spec.inputs, *spec.state_inputs)}
+        unknown = sorted({one.name for one in needed} - given)
+        if unknown:
             raise ArtifactError(
                 f'{self._file}: takes {", ".join(unknown)}, which the contract does not give'
             )
@@ -96,3 +111,17 @@ class OnnxBackend:
         outputs = dict(zip(self._output_names[: self._outputs], found))
         following = {one.name: array for one, array in zip(self._state, found[self._outputs :])}
         return outputs, following
+
+
+class OnnxBackend(OnnxModel):
+    """
+    The artifact of a bundle.
+
+    :param bundle: the bundle; its artifact is checked against its contract here.
+    :raises ArtifactError: the artifact does not load or does not fit the contract.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        contract = bundle.contract
+        file = str(bundle.folder / contract.artifact.file)
+        super().__init__(bundle.artifact, file, signature(contract), contract.state)
