@@ -9,6 +9,7 @@ from ..errors import ArtifactError, MissingDependencyError
 from .backend import Arrays, ArraySpec, Signature, signature
 from .bundle import Bundle
 from .contract import RecurrentState
+from .onnx_file import needs_other_files
 
 try:
     import onnxruntime
@@ -30,7 +31,7 @@ class OnnxModel:
     """
     One ONNX Runtime session on the CPU, one thread.
 
-    The model is loaded from bytes, so it cannot refer to data in other files.
+    The model is loaded from bytes, and must not keep numbers in other files.
 
     :param model: the model.
     :param file: where it comes from, for errors.
@@ -44,11 +45,13 @@ class OnnxModel:
         self, model: bytes, file: str, spec: Signature, state: tuple[RecurrentState, ...]
     ) -> None:
         self._file = file
+        self._refuse_other_files(model)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        options.add_session_config_entry('session.load_model_format', 'ONNX')
         try:
             self._session = onnxruntime.InferenceSession(
                 model, options, providers=['CPUExecutionProvider']
@@ -64,6 +67,17 @@ class OnnxModel:
         self._output_names = [one.name for one in outputs]
         self._state = state
         self._outputs = len(spec.outputs)
+
+    def _refuse_other_files(self, model: bytes) -> None:
+        try:
+            needed = needs_other_files(model)
+        except ValueError as problem:
+            raise ArtifactError(f'{self._file}: not a loadable ONNX model: {problem}') from problem
+        if needed:
+            raise ArtifactError(
+                f'{self._file}: keeps numbers in other files, which no hash covers; export it as '
+                'one file (onnx.save_model without save_as_external_data)'
+            )
 
     def _check(self, side: str, expected: tuple[ArraySpec, ...], found: list[Any]) -> None:
         """Compare the model's inputs or outputs with the contract's, symbolic axes allowed."""

@@ -1,0 +1,71 @@
+"""
+Whether an ONNX file is complete in itself.
+
+A tensor of an ONNX model can keep its numbers in another file, by a path of any kind, and ONNX
+Runtime opens it even when the model is given as bytes. Such numbers are under no hash of the
+bundle. This looks for them in the protobuf itself; field numbers are those of `onnx.proto
+<https://github.com/onnx/onnx/blob/main/onnx/onnx.proto>`_.
+"""
+
+from __future__ import annotations
+
+_PARTS: dict[str, dict[int, str]] = {
+    'model': {7: 'graph', 20: 'training', 25: 'function'},
+    'training': {1: 'graph', 2: 'graph'},
+    'function': {7: 'node', 11: 'attribute'},
+    'graph': {1: 'node', 5: 'tensor', 15: 'sparse'},
+    'node': {5: 'attribute'},
+    'attribute': {5: 'tensor', 6: 'graph', 10: 'tensor', 11: 'graph', 22: 'sparse', 23: 'sparse'},
+    'sparse': {1: 'tensor', 2: 'tensor'},
+    'tensor': {},
+}
+"""Which fields of a message hold messages that a tensor can be in."""
+_EXTERNAL_DATA, _DATA_LOCATION = 13, 14
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_FIXED_SIZES = {_FIXED64: 8, _FIXED32: 4}
+
+
+def needs_other_files(data: bytes) -> bool:
+    """
+    Return whether a tensor of a model keeps its numbers outside of it.
+
+    :param data: the ONNX file.
+    :raises ValueError: it is not a protobuf message.
+    """
+    waiting = [('model', 0, len(data))]
+    while waiting:
+        kind, position, end = waiting.pop()
+        while position < end:
+            tag, position = _varint(data, position, end)
+            field, wire = tag >> 3, tag & 7
+            if wire == _VARINT:
+                value, position = _varint(data, position, end)
+                if kind == 'tensor' and field == _DATA_LOCATION and value:
+                    return True
+            elif wire == _BYTES:
+                length, position = _varint(data, position, end)
+                if kind == 'tensor' and field == _EXTERNAL_DATA:
+                    return True
+                if field in _PARTS[kind]:
+                    waiting.append((_PARTS[kind][field], position, position + length))
+                position += length
+            elif wire in _FIXED_SIZES:
+                position += _FIXED_SIZES[wire]
+            else:
+                raise ValueError(f'unknown wire type {wire}')
+            if position > end:
+                raise ValueError('it is cut off')
+    return False
+
+
+def _varint(data: bytes, position: int, end: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        if position >= end:
+            raise ValueError('it is cut off')
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+    raise ValueError('a number is too long')

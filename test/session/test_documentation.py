@@ -1,0 +1,45 @@
+"""The reference pages are true: their examples are read, and no kind or fault is missing."""
+
+import pathlib
+import re
+
+import pytest
+
+from fournex_runtime.pipeline.messages import messages
+from fournex_runtime.policy.bundle import Bundle
+from fournex_runtime.policy.contract import parse_contract
+from fournex_runtime.policy.term_kinds import ACTION_KINDS, OBSERVATION_KINDS
+from fournex_runtime.safety.reactions import Fault
+from fournex_runtime.session.engine import Engine
+from fournex_runtime.session.wiring import parse_wiring
+
+
+@pytest.fixture
+def page(checkout):
+    return lambda name: (checkout / 'docs' / f'{name}.md').read_text()
+
+
+def first_example(text):
+    return re.findall(r'```yaml\n(.*?)```', text, re.DOTALL)[0]
+
+
+def test_the_whole_examples_fit_each_other(page):
+    text = first_example(page('contract')).replace('5f2c…', f"'{'0' * 64}'")
+    contract = parse_contract(text)
+    assert contract.input_size('obs') == 9 and '[1, 9]' in page('contract')
+    assert contract.action_size == 2 and '[1, 2]' in page('contract')
+    bundle = Bundle(pathlib.Path('bundle'), contract, '', b'', None)
+    wiring = parse_wiring(
+        first_example(page('wiring')), pathlib.Path('wiring.yaml'), {'reach': bundle}
+    )
+    assert Engine(bundle, wiring.sessions[0], messages())
+
+
+def test_every_kind_and_fault_is_there(page):
+    contract, wiring = page('contract'), page('wiring')
+    for kind in (*OBSERVATION_KINDS, *ACTION_KINDS):
+        assert f'`{kind}`' in contract
+    for fault in Fault:
+        assert f'`{fault.value}`' in wiring
+    for kind in set(OBSERVATION_KINDS) - {'last_action'}:
+        assert f'`{kind}`' in wiring
