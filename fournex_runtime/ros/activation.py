@@ -8,6 +8,7 @@ it has created goes again when a later step fails.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import pathlib
 import time
 from collections.abc import Callable, Sequence
@@ -18,18 +19,11 @@ from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from ..configuration import FOREVER_NS
-from ..errors import GraphError, RecordingError
+from ..errors import GraphError
 from ..pipeline.messages import Messages
 from ..pipeline.ports import Source
 from ..record.channel import Channel, QosProfile
-from ..record.manifest import (
-    MANIFEST_TYPE,
-    Manifest,
-    SessionManifest,
-    encode_manifest,
-    environment,
-)
-from ..record.recording import Recording, Summary
+from ..record.manifest import Manifest, SessionManifest, environment
 from ..record.tick_record import TICK_TYPE
 from ..session.tick import Received, TickRecord
 from ..session.wiring import Wiring
@@ -38,6 +32,7 @@ from .feed import Feed
 from .graph import check_target, input_qos, message_class, wait_for_publishers
 from .hosted import HostedSession, Outlets
 from .polling import PolledTopic
+from .run_recording import RunRecording, Write, next_folder
 
 COMMAND_QOS = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE
@@ -92,13 +87,12 @@ class Activation:
         self._settings = settings
         self._interrupted = interrupted
         self._feeds: dict[str, Feed] = {}
-        self._publishers: list[Publisher] = []
         self._commands: dict[str, list[Publisher]] = {}
-        self._recording: Recording | None = None
-        self._recording_failed = False
+        self._events: dict[str, Publisher] = {}
+        self._recording: RunRecording | None = None
 
     @property
-    def recording(self) -> Recording | None:
+    def recording(self) -> RunRecording | None:
         """Return the recording, if there is one."""
         return self._recording
 
@@ -160,9 +154,9 @@ class Activation:
                 self._messages,
                 self._command_topics(session),
             )
+        self._await_listeners()
         if self._settings.record is not None:
             self._start_recording(self._settings.record, qos)
-        self._await_listeners()
         for session in self._sessions:
             session.begin(self._outlets(session))
         for topic, received in newest.items():
@@ -197,20 +191,13 @@ class Activation:
 
     def _create_publishers(self) -> None:
         for session in self._sessions:
-            publishers = []
-            for target in session.engine.wiring.targets:
-                publisher = self._node.create_publisher(
-                    message_class(target.type), target.topic, COMMAND_QOS
-                )
-                self._publishers.append(publisher)
-                publishers.append(publisher)
-            self._commands[session.name] = publishers
-            self._publishers.append(
-                self._node.create_publisher(
-                    message_class(EVENT_TYPE), f'~/{session.name}/event', EVENT_QOS
-                )
+            self._commands[session.name] = [
+                self._node.create_publisher(message_class(target.type), target.topic, COMMAND_QOS)
+                for target in session.engine.wiring.targets
+            ]
+            self._events[session.name] = self._node.create_publisher(
+                message_class(EVENT_TYPE), f'~/{session.name}/event', EVENT_QOS
             )
-            self._commands[f'{session.name} event'] = [self._publishers[-1]]
 
     def _await_listeners(self) -> None:
         """
@@ -241,75 +228,36 @@ class Activation:
     # --- recording -------------------------------------------------------------------------------
 
     def _start_recording(self, parent: pathlib.Path, qos: dict[str, QoSProfile]) -> None:
-        channels = [
-            Channel(
-                self._node.resolve_topic_name('~/manifest'),
-                MANIFEST_TYPE,
-                QosProfile('reliable', 'transient_local', 'keep_last', 1),
-                latched=True,
-            )
-        ]
+        recording = RunRecording(
+            next_folder(parent, self._wiring.robot),
+            self._node.resolve_topic_name('~/manifest'),
+            self._channels(qos),
+            self._messages,
+            self._node.get_logger(),
+        )
+        recording.start(self._manifest())
+        self._recording = recording
+        for feed in self._feeds.values():
+            feed.record(recording.writer(feed.topic.name))
+
+    def _channels(self, qos: dict[str, QoSProfile]) -> list[Channel]:
+        channels = []
         for session in self._sessions:
             channels.append(Channel(self._tick_topic(session), TICK_TYPE))
-            event = self._commands[f'{session.name} event'][0]
-            channels.append(
-                Channel(
-                    event.topic_name,
-                    EVENT_TYPE,
-                    QosProfile('reliable', 'transient_local', 'keep_last', EVENT_QOS.depth),
-                )
-            )
+            events = self._events[session.name].topic_name
+            channels.append(Channel(events, EVENT_TYPE, _recorded_qos(EVENT_QOS), latched=True))
             for target, topic in zip(session.engine.wiring.targets, self._command_topics(session)):
-                channels.append(
-                    Channel(topic, target.type, QosProfile('reliable', 'volatile', 'keep_last', 1))
-                )
-        for topic, feed in self._feeds.items():
-            channels.append(
-                Channel(
-                    feed.topic.name,
-                    self._type_of(topic),
-                    _recorded_qos(qos[topic]),
-                    latched=qos[topic].durability == DurabilityPolicy.TRANSIENT_LOCAL,
-                )
-            )
-        folder = next_folder(parent, self._wiring.robot)
-        recording = Recording(folder, channels, messages=self._messages)
-        recording.start()
-        self._recording = recording
-        self._channel = {channel.topic: index for index, channel in enumerate(channels)}
-        now_ns = time.time_ns()
-        recording.write(
-            0,
-            encode_manifest(self._manifest(), self._messages),
-            log_time_ns=now_ns,
-            publish_time_ns=now_ns,
-            sequence=1,
-        )
-        recording.commit()
-        for feed in self._feeds.values():
-            feed.record(self._input_recorder(recording, self._channel[feed.topic.name]))
-
-    def _type_of(self, topic: str) -> str:
-        return next(
-            source.type
+                channels.append(Channel(topic, target.type, _recorded_qos(COMMAND_QOS)))
+        types = {
+            source.topic: source.type
             for session in self._sessions
             for source in session.engine.wiring.sources
-            if source.topic == topic
-        )
-
-    def _input_recorder(
-        self, recording: Recording, channel: int
-    ) -> Callable[[Received, int], None]:
-        def record(received: Received, now_ns: int) -> None:
-            recording.write(
-                channel,
-                received.data,
-                log_time_ns=now_ns,
-                publish_time_ns=now_ns,
-                sequence=received.index,
-            )
-
-        return record
+        }
+        for topic, feed in self._feeds.items():
+            latched = qos[topic].durability == DurabilityPolicy.TRANSIENT_LOCAL
+            recorded = _recorded_qos(qos[topic])
+            channels.append(Channel(feed.topic.name, types[topic], recorded, latched))
+        return channels
 
     def _manifest(self) -> Manifest:
         return Manifest(
@@ -317,120 +265,66 @@ class Activation:
             runtime=self._node.get_fully_qualified_name(),
             wiring_file=str(self._wiring.file.resolve()),
             wiring=self._wiring.text,
-            sessions=tuple(
-                SessionManifest(
-                    name=session.name,
-                    policy=session.engine.contract.reference,
-                    bundle=str(session.engine.bundle.folder.resolve()),
-                    bundle_sha256=session.engine.bundle.sha256,
-                    frame_prefix=self._settings.frame_prefix,
-                    contract=session.engine.contract.text,
-                    input_topics=tuple(
-                        self._feeds[source.topic].topic.name
-                        for source in session.engine.wiring.sources
-                    ),
-                    input_types=tuple(s.type for s in session.engine.wiring.sources),
-                    command_topics=tuple(self._command_topics(session)),
-                    command_types=tuple(t.type for t in session.engine.wiring.targets),
-                    tick_topic=self._tick_topic(session),
-                )
-                for session in self._sessions
-            ),
+            sessions=tuple(self._session_manifest(session) for session in self._sessions),
             environment=environment([s.backend.description for s in self._sessions]),
         )
 
+    def _session_manifest(self, session: HostedSession) -> SessionManifest:
+        wiring, bundle = session.engine.wiring, session.engine.bundle
+        return SessionManifest(
+            name=session.name,
+            policy=bundle.contract.reference,
+            bundle=str(bundle.folder.resolve()),
+            bundle_sha256=bundle.sha256,
+            frame_prefix=self._settings.frame_prefix,
+            contract=bundle.contract.text,
+            input_topics=tuple(self._feeds[s.topic].topic.name for s in wiring.sources),
+            input_types=tuple(source.type for source in wiring.sources),
+            command_topics=tuple(self._command_topics(session)),
+            command_types=tuple(target.type for target in wiring.targets),
+            tick_topic=self._tick_topic(session),
+        )
+
     def after_tick(self) -> None:
-        """Make the tick's messages visible to the recorder; say once when it is gone."""
-        recording = self._recording
-        if recording is None or self._recording_failed:
-            return
-        recording.commit()
-        if not recording.alive():
-            self._recording_failed = True
-            for feed in self._feeds.values():
-                feed.record(None)
-            self._node.get_logger().error(
-                f'the recorder has ended; the robot goes on without a recording: '
-                f'{recording.problem()}'
-            )
+        """Hand what the tick wrote to the recorder."""
+        if self._recording is not None:
+            self._recording.commit()
 
     # --- outlets ---------------------------------------------------------------------------------
 
     def _outlets(self, session: HostedSession) -> Outlets:
         recording = self._recording
-        record = None
-        if recording is not None:
-            record = self._tick_recorder(recording, self._channel[self._tick_topic(session)])
         return Outlets(
-            commands=[
-                self._command_outlet(publisher) for publisher in self._commands[session.name]
-            ],
-            record=record,
+            commands=[self._outlet(publisher) for publisher in self._commands[session.name]],
+            record=None if recording is None else recording.writer(self._tick_topic(session)),
             event=self._event_outlet(session),
         )
 
-    def _command_outlet(self, publisher: Publisher) -> Callable[[bytes, int], None]:
-        recording = self._recording
-        if recording is None:
+    def _outlet(self, publisher: Publisher) -> Write:
+        """Return what publishes the bytes of a message and records them."""
+        if self._recording is None:
             return lambda data, index: publisher.publish(data)
-        channel = self._channel[publisher.topic_name]
+        write = self._recording.writer(publisher.topic_name)
 
         def publish(data: bytes, index: int) -> None:
             publisher.publish(data)
-            now_ns = time.time_ns()
-            recording.write(
-                channel, data, log_time_ns=now_ns, publish_time_ns=now_ns, sequence=index
-            )
+            write(data, index)
 
         return publish
-
-    def _tick_recorder(
-        self, recording: Recording, channel: int
-    ) -> Callable[[bytes, int, int], None]:
-        def record(data: bytes, tick: int, now_ns: int) -> None:
-            recording.write(
-                channel, data, log_time_ns=now_ns, publish_time_ns=now_ns, sequence=tick + 1
-            )
-
-        return record
 
     def _event_outlet(
         self, session: HostedSession
     ) -> Callable[[str, TickRecord, Sequence[tuple[str, str]]], None]:
-        publisher = self._commands[f'{session.name} event'][0]
-        recording = self._recording
-        count = 0
+        publish, numbers = self._outlet(self._events[session.name]), itertools.count(1)
 
         def tell(kind: str, record: TickRecord, values: Sequence[tuple[str, str]]) -> None:
-            nonlocal count
-            count += 1
             data = encode_event(self._messages, session.name, kind, record, values)
-            publisher.publish(data)
-            if recording is not None:
-                now_ns = time.time_ns()
-                recording.write(
-                    self._channel[publisher.topic_name],
-                    data,
-                    log_time_ns=now_ns,
-                    publish_time_ns=now_ns,
-                    sequence=count,
-                )
+            publish(data, next(numbers))
             if kind == 'mode_changed':
                 words = f'{session.name}: {record.mode.name.lower()}'
                 self._node.get_logger().info(f'{words}: {record.cause}' if record.cause else words)
 
         return tell
-
-    def _tell_summary(self, summary: Summary) -> None:
-        logger = self._node.get_logger()
-        lost = sum(summary.dropped.values())
-        words = f'recorded {sum(summary.written.values())} messages to {summary.folder}'
-        if summary.problem is not None or not summary.complete:
-            logger.error(f'{words}; {lost} lost: {summary.problem}')
-        elif lost:
-            logger.warning(f'{words}; {lost} lost: the recorder could not keep up')
-        else:
-            logger.info(words)
 
     # --- the end ---------------------------------------------------------------------------------
 
@@ -441,27 +335,13 @@ class Activation:
                 publisher.wait_for_all_acked(Duration(seconds=ACK_TIMEOUT_S))
             session.end()
         if self._recording is not None:
-            try:
-                summary = self._recording.close()
-                self._tell_summary(summary)
-            except RecordingError as problem:
-                self._node.get_logger().error(str(problem))
+            self._recording.close()
             self._recording = None
         for feed in self._feeds.values():
             feed.topic.destroy()
-        for publisher in self._publishers:
+        for publisher in (*itertools.chain(*self._commands.values()), *self._events.values()):
             self._node.destroy_publisher(publisher)
-        self._feeds, self._publishers, self._commands = {}, [], {}
-
-
-def next_folder(parent: pathlib.Path, robot: str) -> pathlib.Path:
-    """Return ``parent/robot-0001``, or the first number that is free."""
-    taken = [
-        int(path.name[len(robot) + 1 :])
-        for path in parent.glob(f'{robot}-*')
-        if path.name[len(robot) + 1 :].isdigit()
-    ]
-    return parent / f'{robot}-{max(taken, default=0) + 1:04d}'
+        self._feeds, self._commands, self._events = {}, {}, {}
 
 
 def _recorded_qos(qos: QoSProfile) -> QosProfile:

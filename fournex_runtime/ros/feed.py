@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 from ..session.tick import Received
 from .polling import PolledTopic
-
-Record = Callable[[Received, int], None]
-"""Takes a message and the Unix time in nanoseconds at which it was taken."""
+from .run_recording import Write
 
 
 class Feed:
@@ -22,7 +17,7 @@ class Feed:
     def __init__(self, topic: PolledTopic) -> None:
         self.topic = topic
         self._queues: list[list[Received]] = []
-        self._record: Record | None = None
+        self._write: Write | None = None
 
     def attach(self) -> list[Received]:
         """Return a queue that every drain appends to; its reader clears it."""
@@ -30,9 +25,9 @@ class Feed:
         self._queues.append(queue)
         return queue
 
-    def record(self, record: Record | None) -> None:
-        """Hand every message from now on to a recorder as well."""
-        self._record = record
+    def record(self, write: Write) -> None:
+        """Record every message from now on, by its number."""
+        self._write = write
 
     def first(self) -> Received | None:
         """Look for a message before the first tick; see ``PolledTopic.take_newest``."""
@@ -40,8 +35,8 @@ class Feed:
 
     def push(self, received: Received) -> None:
         """Give a message to every session that reads the topic."""
-        if self._record is not None:
-            self._record(received, time.time_ns())
+        if self._write is not None:
+            self._write(received.data, received.index)
         for queue in self._queues:
             queue.append(received)
 

@@ -27,12 +27,10 @@ from ..session.tick import (
     Timing,
 )
 from .feed import Feed
+from .run_recording import Write
 
 REHEARSALS = 3
 """Ticks that are run before the first one; nothing of them is published."""
-
-Publish = Callable[[bytes, int], None]
-"""Publishes and records the bytes of a command; the number is its index on the topic."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,13 +38,13 @@ class Outlets:
     """
     Where a hosted session's results go.
 
-    :param commands: one for each target.
-    :param record: takes the bytes of a tick record, its number, and the Unix time of the tick.
+    :param commands: publish and record the bytes of a command; one for each target.
+    :param record: takes the bytes of a tick record and its number, from 1; None: no recording.
     :param event: takes kind, record and values of something that happened once.
     """
 
-    commands: Sequence[Publish]
-    record: Callable[[bytes, int, int], None] | None
+    commands: Sequence[Write]
+    record: Write | None
     event: Callable[[str, TickRecord, Sequence[tuple[str, str]]], None]
 
 
@@ -254,7 +252,7 @@ class HostedSession:
         if outlets.record is not None:
             assert self._codec is not None
             data = self._codec.encode(record, timing)
-            outlets.record(data, record.tick, time.time_ns())
+            outlets.record(data, record.tick + 1)
         if record.episode_start:
             start = request.inputs.episode
             values: Sequence[tuple[str, str]] = start.metadata if start is not None else ()

@@ -300,7 +300,7 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
         recording = activation.recording if activation is not None else None
         if recording is None:
             return '', 0
-        return str(recording.folder), sum(recording.dropped)
+        return str(recording.folder), recording.dropped
 
 
 def _check_pacing(sessions: list[HostedSession]) -> None:

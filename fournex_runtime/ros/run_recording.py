@@ -1,0 +1,116 @@
+"""The recording of one activation: which topics its bag has, and what is written to them."""
+
+from __future__ import annotations
+
+import pathlib
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..errors import RecordingError
+from ..pipeline.messages import Messages
+from ..record.channel import Channel, QosProfile
+from ..record.manifest import MANIFEST_TYPE, Manifest, encode_manifest
+from ..record.recording import Recording, Summary
+
+Write = Callable[[bytes, int], None]
+"""Takes the bytes of a message and its number on its topic, from 1."""
+
+LATCHED = QosProfile('reliable', 'transient_local', 'keep_last', 1)
+
+
+class RunRecording:
+    """
+    A bag that begins with a manifest.
+
+    :param folder: the bag; it must not exist.
+    :param manifest_topic: topic of the manifest.
+    :param channels: the other topics.
+    :param messages: the message types.
+    :param logger: of the node; told how the recording ends.
+    """
+
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        manifest_topic: str,
+        channels: Sequence[Channel],
+        messages: Messages,
+        logger: Any,
+    ) -> None:
+        every = [Channel(manifest_topic, MANIFEST_TYPE, LATCHED, latched=True), *channels]
+        self._index = {channel.topic: index for index, channel in enumerate(every)}
+        self._recording = Recording(folder, every, messages=messages)
+        self._manifest_topic = manifest_topic
+        self._messages = messages
+        self._logger = logger
+        self._failed = False
+
+    @property
+    def folder(self) -> pathlib.Path:
+        """Return the bag."""
+        return self._recording.folder
+
+    @property
+    def dropped(self) -> int:
+        """Return how many messages will not be in the bag, as far as known."""
+        return sum(self._recording.dropped)
+
+    def start(self, manifest: Manifest) -> None:
+        """
+        Start the recorder and write the manifest.
+
+        :raises RecordingError: the bag or the recorder cannot be had; nothing is left behind.
+        """
+        self._recording.start()
+        self.writer(self._manifest_topic)(encode_manifest(manifest, self._messages), 1)
+        self._recording.commit()
+
+    def writer(self, topic: str) -> Write:
+        """Return what writes the messages of a topic."""
+        channel, recording = self._index[topic], self._recording
+
+        def write(data: bytes, sequence: int) -> None:
+            now_ns = time.time_ns()
+            recording.write(
+                channel, data, log_time_ns=now_ns, publish_time_ns=now_ns, sequence=sequence
+            )
+
+        return write
+
+    def commit(self) -> None:
+        """Make what a tick wrote visible to the recorder; say once when there is none any more."""
+        self._recording.commit()
+        if not self._failed and not self._recording.alive():
+            self._failed = True
+            self._logger.error(
+                'the recorder has ended; the robot goes on without a recording: '
+                f'{self._recording.problem()}'
+            )
+
+    def close(self) -> None:
+        """Let the recorder finish the bag, and say what became of it."""
+        try:
+            self._say(self._recording.close())
+        except RecordingError as problem:
+            self._logger.error(str(problem))
+
+    def _say(self, summary: Summary) -> None:
+        lost = sum(summary.dropped.values())
+        words = f'recorded {sum(summary.written.values())} messages to {summary.folder}'
+        if summary.problem is not None or not summary.complete:
+            self._logger.error(f'{words}; {lost} lost: {summary.problem}')
+        elif lost:
+            self._logger.warning(f'{words}; {lost} lost: the recorder could not keep up')
+        else:
+            self._logger.info(words)
+
+
+def next_folder(parent: pathlib.Path, robot: str) -> pathlib.Path:
+    """Return ``parent/robot-0001``, or the first number that is free."""
+    taken = [
+        int(path.name[len(robot) + 1 :])
+        for path in parent.glob(f'{robot}-*')
+        if path.name[len(robot) + 1 :].isdigit()
+    ]
+    return parent / f'{robot}-{max(taken, default=0) + 1:04d}'
