@@ -244,6 +244,9 @@ def test_a_goal_seen_from_the_base():
     left = (goal(1.0, 3.0), base(1.0, 2.0, math.pi / 2))  # straight ahead of a base turned left
     assert polar(*left) == pytest.approx([1.0, 1.0, 0.0], abs=1e-7)
     assert flat(*left) == pytest.approx([1.0, 0.0], abs=1e-7)
+    west = (goal(0.0, 2.0), base(1.0, 2.0, math.pi / 2))  # to the left of the same base
+    assert polar(*west) == pytest.approx([1.0, 0.0, 1.0], abs=1e-7)
+    assert flat(*west) == pytest.approx([0.0, 1.0], abs=1e-7)
 
 
 def test_at_the_goal_the_bearing_is_straight_ahead():

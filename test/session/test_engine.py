@@ -347,6 +347,14 @@ def test_the_rate_limit_counts_from_what_was_published_last():
     assert commanded(record) == pytest.approx([0.2, 0.2])  # from the stop command
 
 
+def test_the_rate_limit_remembers_the_last_command_through_standby():
+    run = wired(('rate: unlimited', 'rate: 10.0'))
+    assert commanded(run.tick(stop='now')) == [0.0, 0.0]
+    assert run.tick(episode='one').mode is Mode.STANDBY
+    record = run.tick(run.joints(), answer=result(1.0, -1.0))
+    assert commanded(record) == pytest.approx([-0.2, 0.2])
+
+
 def test_commands_carry_the_time_of_their_own_tick():
     wiring = edited(
         WIRING,
