@@ -1,9 +1,10 @@
 """
-The rover as a Gymnasium environment: the observation and the action of its policy contract.
+The rover as a Gymnasium environment.
 
-The robot itself is ``fournex_runtime.sim.rover.RoverRobot``; here are only the numbers that the
-policy sees and says, and what training adds so that the policy works over a real network too:
-commands that arrive late, scans that are old, and sensor noise.
+The robot itself is ``fournex_runtime.sim.rover.RoverRobot`` and what the policy sees of it is in
+``observation.py``; here is what training adds. So that the policy works over a real network too:
+commands that arrive late, scans that are old, and sensor noise. So that it is learnt quickly: a
+reward for progress along the shortest path, and costs for what the task does not forbid.
 """
 
 from __future__ import annotations
@@ -16,30 +17,18 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from fournex_runtime.sim.rover import FORWARD_LIMITS_M_S, TURN_LIMIT_RAD_S, RoverRobot
+from fournex_runtime.sim.rover import RoverRobot
 from fournex_runtime.sim.rover_messages import BEAMS
 from fournex_runtime.sim.rover_room import ROVER_RADIUS_M
 
-SECTORS = 36
-SCAN_CLIP_M = 5.0
-SCAN_SCALE = 0.2
-GOAL_CLIP_M = 5.0
-GOAL_SCALE = 0.2
-TURN_VELOCITY_SCALE = 0.5
-OBSERVATIONS = SECTORS + 3 + 1 + 1 + 2
-
-FORWARD_OFFSET = FORWARD_LIMITS_M_S[1] / 2.0
-FORWARD_SCALE = FORWARD_LIMITS_M_S[1] / 2.0
-TURN_SCALE = TURN_LIMIT_RAD_S
-ACTIONS = 2
+from .observation import ACTIONS, OBSERVATIONS, observe, twist
+from .path_field import PathField
 
 STEPS = RoverRobot.control_ns // RoverRobot.step_ns
 """Simulation steps of one control period."""
 
-NEAR_M = 0.15
-NEAR_COST = 0.03
-CHANGE_COST = 0.01
-"""Training pays the robot's reward less these: see ``RoverEnv._shaping``."""
+LONGEST_STEP_M = 0.1
+"""By how much a path's length may be taken to change in one period."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,44 +60,21 @@ class Disturbance:
         )
 
 
-def observe(
-    ranges: NDArray[np.float32],
-    pose: tuple[float, float, float],
-    velocity: tuple[float, float, float],
-    goal: tuple[float, float],
-    last_action: NDArray[np.float64],
-) -> NDArray[np.float32]:
+@dataclasses.dataclass(frozen=True)
+class Costs:
     """
-    Return the observation, float32 of shape (43,), computed in float64.
+    What training takes from the robot's own reward.
 
-    :param ranges: of the ``BEAMS`` beams (m), ``inf`` for no return.
-    :param pose: x (m), y (m) and yaw (rad) of the base in ``odom``.
-    :param velocity: forward, leftward (m/s) and yaw velocity (rad/s) of the base.
-    :param goal: x and y (m) in ``odom``.
-    :param last_action: the action before, clipped to [-1, 1]; zeros at the start.
+    :param near_m: clearance below which nearness costs.
+    :param near: what it costs a period at no clearance at all.
+    :param change: what a change of both actions by 1 from one period to the next costs.
+    :param contact: on top of what a contact costs the robot.
     """
-    observation = np.empty(OBSERVATIONS)
-    nearest = ranges.astype(np.float64).reshape(SECTORS, BEAMS // SECTORS).min(axis=1)
-    observation[:SECTORS] = np.clip(nearest, 0.0, SCAN_CLIP_M) * SCAN_SCALE
-    east, north = goal[0] - pose[0], goal[1] - pose[1]
-    cos, sin = math.cos(pose[2]), math.sin(pose[2])
-    forward, left = cos * east + sin * north, cos * north - sin * east
-    bearing = math.atan2(left, forward)
-    observation[SECTORS:] = (
-        min(math.hypot(forward, left), GOAL_CLIP_M) * GOAL_SCALE,
-        math.cos(bearing),
-        math.sin(bearing),
-        velocity[0],
-        velocity[2] * TURN_VELOCITY_SCALE,
-        *last_action.tolist(),
-    )
-    return observation.astype(np.float32)
 
-
-def twist(action: NDArray[Any]) -> tuple[float, float]:
-    """Return forward velocity (m/s) and yaw velocity (rad/s) of an action in [-1, 1]."""
-    forward, turn = float(action[0]), float(action[1])
-    return FORWARD_OFFSET + FORWARD_SCALE * forward, TURN_SCALE * turn
+    near_m: float = 0.25
+    near: float = 0.05
+    change: float = 0.01
+    contact: float = 5.0
 
 
 class RoverEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
@@ -117,13 +83,20 @@ class RoverEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     :param goals: goals of an episode, one after the other.
     :param disturbance: the same in every episode; a random one for each where it is None.
+    :param costs: of the reward.
     """
 
-    def __init__(self, goals: int = 1, disturbance: Disturbance | None = None) -> None:
+    def __init__(
+        self,
+        goals: int = 1,
+        disturbance: Disturbance | None = None,
+        costs: Costs = Costs(),
+    ) -> None:
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (OBSERVATIONS,))
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (ACTIONS,))
         self.robot = RoverRobot(goals)
         self._fixed = disturbance
+        self._costs = costs
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -131,17 +104,17 @@ class RoverEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         """
         Begin an episode.
 
-        :param seed: of the room and of everything random in the episode.
-        :param options: ``{'room': seed}`` draws the room from this seed instead.
+        :param seed: of the room and of everything random in this episode and those after it.
+        :param options: none are known.
         """
         super().reset(seed=seed)
         drawn = int(self.np_random.integers(2**31))
-        room = (options or {}).get('room', drawn if seed is None else seed)
-        self.robot.reset(room)
+        self.robot.reset(drawn if seed is None else seed)
         self._disturbance = self._fixed or Disturbance.draw(self.np_random)
         self._last_action = np.zeros(ACTIONS)
         self._late_command: tuple[float, float] | None = None
         self._ranges = self.robot.ranges()
+        self._find_paths()
         return self._observe(), {}
 
     def step(
@@ -151,10 +124,11 @@ class RoverEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         clipped = np.clip(np.asarray(action, dtype=np.float64), -1.0, 1.0)
         self._advance(twist(clipped))
         outcome = self.robot.outcome()
-        reward = self.robot.take_reward() - self._shaping(clipped)
+        reward = self.robot.take_reward() - self._cost(clipped) - self._longer_way()
+        reward -= self._costs.contact * outcome.detail['contact']
         self._last_action = clipped
         settled = outcome.success or outcome.detail['contact'] > 0.0
-        info = {'is_success': outcome.success, **outcome.detail}
+        info = {'is_success': outcome.success, **outcome.detail} if outcome.done else {}
         return self._observe(), reward, settled, outcome.done and not settled, info
 
     def _advance(self, command: tuple[float, float]) -> None:
@@ -171,11 +145,36 @@ class RoverEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             if step == scan_at:
                 self._ranges = self.robot.ranges()
 
-    def _shaping(self, action: NDArray[np.float64]) -> float:
+    def _find_paths(self) -> None:
+        self._revision = self.robot.revision('goal')
+        self._paths = PathField(self.robot.room, self.robot.goal)
+        self._detour = self._present_detour()
+
+    def _present_detour(self) -> float:
+        """Return by how much the path to the goal is longer than the straight line (m)."""
+        x, y, _ = self.robot.pose
+        straight = math.hypot(self.robot.goal[0] - x, self.robot.goal[1] - y)
+        return self._paths.length(x, y) - straight
+
+    def _longer_way(self) -> float:
+        """
+        Return by how much the detour has grown (m).
+
+        The robot is rewarded for progress in a straight line; less this, it is for progress
+        along the path, so that going round an obstacle pays from the first step. A jump, where
+        the rover squeezes through where no path leads, counts as a long step at most.
+        """
+        if self.robot.revision('goal') != self._revision:
+            self._find_paths()
+            return 0.0
+        before, self._detour = self._detour, self._present_detour()
+        return min(max(self._detour - before, -LONGEST_STEP_M), LONGEST_STEP_M)
+
+    def _cost(self, action: NDArray[np.float64]) -> float:
         """Return what nearness to an obstacle and a change of the action cost."""
         clearance = float(self._ranges.min()) - ROVER_RADIUS_M
-        near = NEAR_COST * max(0.0, 1.0 - clearance / NEAR_M)
-        return near + CHANGE_COST * float(np.abs(action - self._last_action).mean())
+        near = self._costs.near * max(0.0, 1.0 - clearance / self._costs.near_m)
+        return near + self._costs.change * float(np.abs(action - self._last_action).mean())
 
     def _observe(self) -> NDArray[np.float32]:
         robot, disturbance = self.robot, self._disturbance
