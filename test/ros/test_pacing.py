@@ -46,7 +46,11 @@ def test_two_lockstep_runs_are_the_same_to_the_bit(
         simulation = simulator(pacing='lockstep')
         process = runtime(file, name=name, use_sim_time=True, record=tmp_path / name)
         listener = robot(rate_hz=0)
-        listener.wait_for_commands(400, 30)
+        listener.wait(
+            lambda listener=listener: len(listener.commands) >= 400,
+            45,
+            lambda: f'400 commands:\n{process.text()}\n{simulation.text()}',
+        )
         process.signal(2)
         assert process.wait(10) == 0, process.text()
         simulation.signal(2)

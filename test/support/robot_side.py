@@ -111,11 +111,18 @@ class RobotSide:
         self.node.destroy_client(client)
         return future.result()
 
-    def wait(self, condition: Callable[[], bool], timeout_s: float = 15.0, what: str = '') -> None:
-        """Wait until a condition holds."""
+    def wait(
+        self,
+        condition: Callable[[], bool],
+        timeout_s: float = 15.0,
+        what: str | Callable[[], str] = '',
+    ) -> None:
+        """Wait until a condition holds; ``what`` says what was waited for."""
         deadline = time.monotonic() + timeout_s
         while not condition():
-            assert time.monotonic() < deadline, f'not within {timeout_s} s: {what}'
+            if time.monotonic() >= deadline:
+                words = what if isinstance(what, str) else what()
+                raise AssertionError(f'not within {timeout_s} s: {words}')
             time.sleep(0.005)
 
     def wait_for_commands(self, count: int, timeout_s: float = 20.0) -> None:
