@@ -54,7 +54,8 @@ class Geometry(torch.nn.Module):
         side = self.side + self.tool * torch.sin(yaw)
         cos, sin = torch.cos(pan), torch.sin(pan)
         return torch.stack(
-            (ahead * cos - side * sin, ahead * sin + side * cos, self.height - below), dim=1)
+            (ahead * cos - side * sin, ahead * sin + side * cos, self.height - below), dim=1
+        )
 
 
 class ToldCritic(ContinuousCritic):
@@ -66,14 +67,21 @@ class ToldCritic(ContinuousCritic):
     """
 
     def __init__(
-        self, *args: Any, mean: np.ndarray, deviation: np.ndarray, features_dim: int,
+        self,
+        *args: Any,
+        mean: np.ndarray,
+        deviation: np.ndarray,
+        features_dim: int,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, features_dim=features_dim + _TOLD, **kwargs)
         self.geometry = Geometry()
         for name, values in (
-                ('mean', mean), ('deviation', deviation), ('pose', DEFAULT_POSE),
-                ('action_scale', ACTION_SCALE)):
+            ('mean', mean),
+            ('deviation', deviation),
+            ('pose', DEFAULT_POSE),
+            ('action_scale', ACTION_SCALE),
+        ):
             self.register_buffer(name, torch.tensor(values, dtype=torch.float32))
 
     def forward(self, obs: torch.Tensor, actions: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -96,9 +104,7 @@ class ToldCriticPolicy(SACPolicy):
     :param deviation: see :class:`ToldCritic`.
     """
 
-    def __init__(
-        self, *args: Any, mean: np.ndarray, deviation: np.ndarray, **kwargs: Any
-    ) -> None:
+    def __init__(self, *args: Any, mean: np.ndarray, deviation: np.ndarray, **kwargs: Any) -> None:
         self._told = {'mean': mean, 'deviation': deviation}
         super().__init__(*args, **kwargs)
 

@@ -42,12 +42,22 @@ def export(model: SAC, normaliser: VecNormalize, folder: pathlib.Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # of the exporter's own deprecation
         torch.onnx.export(
-            Actor(model).eval(), (torch.zeros(1, 21),), str(folder / POLICY), opset_version=17,
-            input_names=['obs'], output_names=['action'], dynamo=False)
+            Actor(model).eval(),
+            (torch.zeros(1, 21),),
+            str(folder / POLICY),
+            opset_version=17,
+            input_names=['obs'],
+            output_names=['action'],
+            dynamo=False,
+        )
     statistics = normaliser.obs_rms
     save_file(
-        {'mean': np.asarray(statistics.mean, np.float64),
-         'var': np.asarray(statistics.var, np.float64)}, str(folder / STATISTICS))
+        {
+            'mean': np.asarray(statistics.mean, np.float64),
+            'var': np.asarray(statistics.var, np.float64),
+        },
+        str(folder / STATISTICS),
+    )
 
 
 class OnnxPolicy:
@@ -61,7 +71,8 @@ class OnnxPolicy:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(
-            str(folder / POLICY), options, providers=['CPUExecutionProvider'])
+            str(folder / POLICY), options, providers=['CPUExecutionProvider']
+        )
         statistics = load_file(str(folder / STATISTICS))
         self._mean = statistics['mean']
         self._deviation = np.sqrt(statistics['var'] + 1e-8)

@@ -77,12 +77,16 @@ class KeepBest(BaseCallback):
             folder = pathlib.Path(name)
             export(self.model, normaliser, folder)
             reached, error = count_reached(folder, TRIAL_SEEDS, STEPS, stale=True)
-        print(f'\n{self.num_timesteps} steps: {reached} of {len(TRIAL_SEEDS)} targets '
-              f'reached, {error * 100:.1f} cm away at the end', flush=True)
+        print(
+            f'\n{self.num_timesteps} steps: {reached} of {len(TRIAL_SEEDS)} targets '
+            f'reached, {error * 100:.1f} cm away at the end',
+            flush=True,
+        )
         if (reached, -error) > self._score:
             self._score = (reached, -error)
             self.best = {
-                name: value.clone() for name, value in self.model.policy.state_dict().items()}
+                name: value.clone() for name, value in self.model.policy.state_dict().items()
+            }
 
 
 def measure_statistics(envs: VecNormalize, periods: int = 1_500) -> None:
@@ -107,12 +111,25 @@ def train(seed: int, steps: int) -> tuple[SAC, VecNormalize]:
     envs = VecNormalize(make_vec_env(ArmEnv, n_envs=16, seed=seed), norm_reward=False)
     measure_statistics(envs)
     model = SAC(
-        ToldCriticPolicy, envs, learning_rate=lambda left: 1e-3 * max(left, 0.1), batch_size=256,
-        gamma=0.9, tau=0.01, train_freq=1, gradient_steps=4, learning_starts=8_000,
-        target_entropy=-9.0, buffer_size=150_000, seed=seed, device='cpu',
+        ToldCriticPolicy,
+        envs,
+        learning_rate=lambda left: 1e-3 * max(left, 0.1),
+        batch_size=256,
+        gamma=0.9,
+        tau=0.01,
+        train_freq=1,
+        gradient_steps=4,
+        learning_starts=8_000,
+        target_entropy=-9.0,
+        buffer_size=150_000,
+        seed=seed,
+        device='cpu',
         policy_kwargs={
-            'net_arch': [128, 128], 'mean': envs.obs_rms.mean,
-            'deviation': np.sqrt(envs.obs_rms.var + envs.epsilon)})
+            'net_arch': [128, 128],
+            'mean': envs.obs_rms.mean,
+            'deviation': np.sqrt(envs.obs_rms.var + envs.epsilon),
+        },
+    )
     keep = KeepBest(20_000)
     model.learn(steps, callback=keep, progress_bar=True)
     keep.trial()
@@ -134,14 +151,20 @@ def main() -> None:
     export(model, normaliser, arguments.out)
     file = arguments.out / POLICY
     print(f'trained {arguments.steps} steps in {minutes:.1f} min')
-    print(f'{file}: {file.stat().st_size} bytes, differs from SAC.predict by at most '
-          f'{largest_difference(model, normaliser, arguments.out):.1e} over 500 steps')
+    print(
+        f'{file}: {file.stat().st_size} bytes, differs from SAC.predict by at most '
+        f'{largest_difference(model, normaliser, arguments.out):.1e} over 500 steps'
+    )
     for label, delay_steps, stale in (
-            ('no delay', 0, False), ('one control period of delay', STEPS, False),
-            ('and observations 10 ms old', STEPS, True)):
+        ('no delay', 0, False),
+        ('one control period of delay', STEPS, False),
+        ('and observations 10 ms old', STEPS, True),
+    ):
         reached, error = count_reached(arguments.out, EVALUATION_SEEDS, delay_steps, stale)
-        print(f'{label}: {reached} of 100 targets reached and held, '
-              f'{error * 100:.1f} cm away at the end')
+        print(
+            f'{label}: {reached} of 100 targets reached and held, '
+            f'{error * 100:.1f} cm away at the end'
+        )
 
 
 if __name__ == '__main__':

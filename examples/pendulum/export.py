@@ -25,7 +25,8 @@ class RecurrentActor(torch.nn.Module):
         super().__init__()
         self.lstm = model.policy.lstm_actor
         self.mean = torch.nn.Sequential(
-            model.policy.mlp_extractor.policy_net, model.policy.action_net)
+            model.policy.mlp_extractor.policy_net, model.policy.action_net
+        )
 
     def forward(
         self, obs: torch.Tensor, h_in: torch.Tensor, c_in: torch.Tensor
@@ -44,9 +45,14 @@ def export(model: RecurrentPPO, file: pathlib.Path) -> None:
         # An LSTM in a graph of batch size one is what we want; the exporter warns of just that.
         warnings.simplefilter('ignore')
         torch.onnx.export(
-            actor, (torch.zeros(1, 2), memory, memory), str(file), opset_version=17,
-            input_names=['obs', 'h_in', 'c_in'], output_names=['action', 'h_out', 'c_out'],
-            dynamo=False)
+            actor,
+            (torch.zeros(1, 2), memory, memory),
+            str(file),
+            opset_version=17,
+            input_names=['obs', 'h_in', 'c_in'],
+            output_names=['action', 'h_out', 'c_out'],
+            dynamo=False,
+        )
 
 
 class OnnxPolicy:
@@ -60,7 +66,8 @@ class OnnxPolicy:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(
-            str(file), options, providers=['CPUExecutionProvider'])
+            str(file), options, providers=['CPUExecutionProvider']
+        )
         self._shape = self._session.get_inputs()[1].shape
         self.reset()
 
@@ -73,7 +80,8 @@ class OnnxPolicy:
         """Return the action, not clipped."""
         action, self._h, self._c = self._session.run(
             ['action', 'h_out', 'c_out'],
-            {'obs': observation[None], 'h_in': self._h, 'c_in': self._c})
+            {'obs': observation[None], 'h_in': self._h, 'c_in': self._c},
+        )
         return np.asarray(action)[0]
 
 
@@ -85,7 +93,8 @@ def largest_difference(model: RecurrentPPO, file: pathlib.Path, steps: int = 500
     state, start, worst = None, np.ones(1, bool), 0.0
     for _ in range(steps):
         expected, state = model.predict(
-            observation, state=state, episode_start=start, deterministic=True)
+            observation, state=state, episode_start=start, deterministic=True
+        )
         found = np.clip(policy(observation), -1.0, 1.0)
         worst = max(worst, float(np.abs(found - expected).max()))
         start = np.zeros(1, bool)

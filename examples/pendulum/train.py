@@ -77,25 +77,41 @@ class KeepBest(BaseCallback):
             file = pathlib.Path(folder) / 'policy.onnx'
             export(self.model, file)
             found = count_up(file, range(500_000, 500_020), STEPS, stale=True)
-        print(f'\n{self.num_timesteps} steps: {found[0]} of 20 up, return {found[1]:.1f}',
-              flush=True)
+        print(
+            f'\n{self.num_timesteps} steps: {found[0]} of 20 up, return {found[1]:.1f}', flush=True
+        )
         if found > self._best:
             self._best = found
             export(self.model, self._file)
-            self.parameters = {'policy': {
-                name: value.clone() for name, value in self.model.policy.state_dict().items()}}
+            self.parameters = {
+                'policy': {
+                    name: value.clone() for name, value in self.model.policy.state_dict().items()
+                }
+            }
 
 
 def train(seed: int, steps: int, out: pathlib.Path) -> RecurrentPPO:
     """Train, write the best policy to ``out/policy.onnx`` and return its model."""
     envs = VecNormalize(
         make_vec_env(PendulumEnv, n_envs=16, seed=seed, env_kwargs={'noise': 0.001}),
-        norm_obs=False, gamma=0.99)
+        norm_obs=False,
+        gamma=0.99,
+    )
     model = RecurrentPPO(
-        'MlpLstmPolicy', envs, n_steps=128, batch_size=512, n_epochs=8, gamma=0.99,
-        gae_lambda=0.95, learning_rate=lambda left: 1e-3 * max(left, 0.05), clip_range=0.2,
-        target_kl=0.03, seed=seed, device='cpu',
-        policy_kwargs={'lstm_hidden_size': 32, 'net_arch': [32], 'log_std_init': -0.5})
+        'MlpLstmPolicy',
+        envs,
+        n_steps=128,
+        batch_size=512,
+        n_epochs=8,
+        gamma=0.99,
+        gae_lambda=0.95,
+        learning_rate=lambda left: 1e-3 * max(left, 0.05),
+        clip_range=0.2,
+        target_kl=0.03,
+        seed=seed,
+        device='cpu',
+        policy_kwargs={'lstm_hidden_size': 32, 'net_arch': [32], 'log_std_init': -0.5},
+    )
     keep = KeepBest(25_000, out / 'policy.onnx')
     model.learn(steps, callback=keep, progress_bar=True)
     keep.trial()
@@ -115,14 +131,20 @@ def main() -> None:
     model = train(arguments.seed, arguments.steps, arguments.out)
     file = arguments.out / 'policy.onnx'
     print(f'trained {arguments.steps} steps in {(time.monotonic() - began) / 60:.1f} min')
-    print(f'{file}: {file.stat().st_size} bytes, differs from RecurrentPPO.predict by at most '
-          f'{largest_difference(model, file):.1e} over 500 steps')
+    print(
+        f'{file}: {file.stat().st_size} bytes, differs from RecurrentPPO.predict by at most '
+        f'{largest_difference(model, file):.1e} over 500 steps'
+    )
     for name, delay_steps, stale in (
-            ('no delay', 0, False), ('one control period of delay', STEPS, False),
-            ('and observations 10 ms old', STEPS, True)):
+        ('no delay', 0, False),
+        ('one control period of delay', STEPS, False),
+        ('and observations 10 ms old', STEPS, True),
+    ):
         up, total = count_up(file, EVALUATION_SEEDS, delay_steps, stale)
-        print(f'{name}: up for 20 s in {up} of 100 starts, mean return {total:.1f} of '
-              f'{np.ceil(20e9 / PendulumEnv().robot.control_ns):.0f}')
+        print(
+            f'{name}: up for 20 s in {up} of 100 starts, mean return {total:.1f} of '
+            f'{np.ceil(20e9 / PendulumEnv().robot.control_ns):.0f}'
+        )
 
 
 if __name__ == '__main__':

@@ -207,11 +207,15 @@ class ArmRobot(Robot):
     def outcome(self) -> Outcome:
         """Return whether all targets were reached, or one was not in time."""
         success = self._reached == self._targets_per_episode
-        return Outcome(success or self._late, success, {
-            'tip_error_m': self.tip_error_m,
-            'targets_reached': float(self._reached),
-            'time_s': self._time_ns / 1e9,
-        })
+        return Outcome(
+            success or self._late,
+            success,
+            {
+                'tip_error_m': self.tip_error_m,
+                'targets_reached': float(self._reached),
+                'time_s': self._time_ns / 1e9,
+            },
+        )
 
     def picture(self) -> dict[str, Any]:
         """Return the present target and what counts as reaching it."""

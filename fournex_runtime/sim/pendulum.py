@@ -97,8 +97,11 @@ class PendulumRobot(Robot):
         self._up_ns += self.step_ns
         np.maximum(self._greatest, np.abs(self.data.qpos), out=self._greatest)
         self._reward.add(
-            1.0 - 0.4 * (pole / POLE_FALLEN) ** 2 - 0.5 * (cart / CART_OFF) ** 2
-            - 0.1 * (self._effort / EFFORT_MAX) ** 2)
+            1.0
+            - 0.4 * (pole / POLE_FALLEN) ** 2
+            - 0.5 * (cart / CART_OFF) ** 2
+            - 0.1 * (self._effort / EFFORT_MAX) ** 2
+        )
 
     def sense(self, topic: str, stamp_ns: int) -> Any:
         """Return the present message of a sensor topic; see :meth:`Robot.sense`."""
@@ -119,11 +122,15 @@ class PendulumRobot(Robot):
     def outcome(self) -> Outcome:
         """Return how long the pole has been up; done when it fell, or after 20 s of success."""
         success = self._up_ns >= TIME_UP_NS
-        return Outcome(self._fallen or success, success, {
-            'time_up_s': self._up_ns / 1e9,
-            'cart_max_m': float(self._greatest[0]),
-            'pole_max_rad': float(self._greatest[1]),
-        })
+        return Outcome(
+            self._fallen or success,
+            success,
+            {
+                'time_up_s': self._up_ns / 1e9,
+                'cart_max_m': float(self._greatest[0]),
+                'pole_max_rad': float(self._greatest[1]),
+            },
+        )
 
     def picture(self) -> dict[str, Any]:
         """Return the rail and the bounds of the task."""

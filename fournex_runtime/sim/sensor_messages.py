@@ -22,7 +22,8 @@ POSE_STAMPED = 'geometry_msgs/msg/PoseStamped'
 def header(frame: str, stamp_ns: int) -> Any:
     """Return a ``std_msgs/msg/Header``."""
     stamp = messages().type('builtin_interfaces/msg/Time')(
-        sec=stamp_ns // 1_000_000_000, nanosec=stamp_ns % 1_000_000_000)
+        sec=stamp_ns // 1_000_000_000, nanosec=stamp_ns % 1_000_000_000
+    )
     return messages().type('std_msgs/msg/Header')(stamp=stamp, frame_id=frame)
 
 
@@ -36,10 +37,12 @@ def joint_state(
     :param velocity: one a joint, rad/s or m/s; left empty when the robot does not measure it.
     """
     return messages().type(JOINT_STATE)(
-        header=header('', stamp_ns), name=list(names),
+        header=header('', stamp_ns),
+        name=list(names),
         position=np.array(position, np.float64),
         velocity=np.empty(0) if velocity is None else np.array(velocity, np.float64),
-        effort=np.empty(0))
+        effort=np.empty(0),
+    )
 
 
 def float64(value: float) -> Any:
@@ -48,7 +51,9 @@ def float64(value: float) -> Any:
 
 
 def pose_stamped(
-    frame: str, stamp_ns: int, position: Sequence[float],
+    frame: str,
+    stamp_ns: int,
+    position: Sequence[float],
     quaternion_xyzw: Sequence[float] = (0.0, 0.0, 0.0, 1.0),
 ) -> Any:
     """Return a ``geometry_msgs/msg/PoseStamped``."""
@@ -57,7 +62,8 @@ def pose_stamped(
     x, y, z = (float(value) for value in position)
     qx, qy, qz, qw = (float(value) for value in quaternion_xyzw)
     pose = messages().type('geometry_msgs/msg/Pose')(
-        position=point(x=x, y=y, z=z), orientation=quaternion(x=qx, y=qy, z=qz, w=qw))
+        position=point(x=x, y=y, z=z), orientation=quaternion(x=qx, y=qy, z=qz, w=qw)
+    )
     return messages().type(POSE_STAMPED)(header=header(frame, stamp_ns), pose=pose)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import subprocess
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,13 +30,19 @@ def trajectory(
     names: Sequence[str], positions: Sequence[float], after_ns: int = 60_000_000
 ) -> Any:
     after = messages().type('builtin_interfaces/msg/Duration')(
-        sec=after_ns // 1_000_000_000, nanosec=after_ns % 1_000_000_000)
+        sec=after_ns // 1_000_000_000, nanosec=after_ns % 1_000_000_000
+    )
     empty = np.empty(0)
     point = messages().type('trajectory_msgs/msg/JointTrajectoryPoint')(
-        positions=np.array(positions, np.float64), velocities=empty, accelerations=empty,
-        effort=empty, time_from_start=after)
+        positions=np.array(positions, np.float64),
+        velocities=empty,
+        accelerations=empty,
+        effort=empty,
+        time_from_start=after,
+    )
     return messages().type('trajectory_msgs/msg/JointTrajectory')(
-        header=header('', 0), joint_names=list(names), points=[point])
+        header=header('', 0), joint_names=list(names), points=[point]
+    )
 
 
 def settle(robot: ArmRobot, topic: str, message: Any, steps: int = 400) -> np.ndarray:
@@ -204,20 +211,23 @@ def test_without_commands_the_arm_stops_after_500_ms_and_holds() -> None:
     assert settle(robot, POSITIONS, float64_array(target))[0] == pytest.approx(3.0, abs=2e-2)
 
 
-@pytest.mark.parametrize('bad', [
-    (POSITIONS, float64_array([math.nan] * 6)),
-    (POSITIONS, float64_array([0.0, math.inf, 0.0, 0.0, 0.0, 0.0])),
-    (POSITIONS, float64_array([0.0] * 5)),
-    (POSITIONS, float64_array([])),
-    (TRAJECTORY, trajectory(JOINTS, [math.nan] * 6)),
-    (TRAJECTORY, trajectory(JOINTS, [0.0] * 5)),
-    (TRAJECTORY, trajectory(JOINTS[:5], [0.0] * 5)),
-    (TRAJECTORY, trajectory([*JOINTS[:5], 'gripper'], [0.0] * 6)),
-    (TRAJECTORY, trajectory([*JOINTS[:5], JOINTS[0]], [0.0] * 6)),
-    (TRAJECTORY, trajectory(JOINTS, [0.0] * 6, -1)),
-])
+@pytest.mark.parametrize(
+    'bad',
+    [
+        (POSITIONS, float64_array([math.nan] * 6)),
+        (POSITIONS, float64_array([0.0, math.inf, 0.0, 0.0, 0.0, 0.0])),
+        (POSITIONS, float64_array([0.0] * 5)),
+        (POSITIONS, float64_array([])),
+        (TRAJECTORY, trajectory(JOINTS, [math.nan] * 6)),
+        (TRAJECTORY, trajectory(JOINTS, [0.0] * 5)),
+        (TRAJECTORY, trajectory(JOINTS[:5], [0.0] * 5)),
+        (TRAJECTORY, trajectory([*JOINTS[:5], 'gripper'], [0.0] * 6)),
+        (TRAJECTORY, trajectory([*JOINTS[:5], JOINTS[0]], [0.0] * 6)),
+        (TRAJECTORY, trajectory(JOINTS, [0.0] * 6, -1)),
+    ],
+)
 def test_a_bad_command_is_ignored_and_does_not_prolong_the_one_before(
-    bad: tuple[str, Any]
+    bad: tuple[str, Any],
 ) -> None:
     undisturbed, robot = ArmRobot(), ArmRobot()
     target = DEFAULT_POSE.copy()
@@ -304,3 +314,34 @@ def test_reward_is_highest_at_rest_at_the_target_and_touching_the_table_costs() 
 def test_at_least_one_target() -> None:
     with pytest.raises(ValueError, match='at least one'):
         ArmRobot(targets_per_episode=0)
+
+
+_COMPARE_TIPS = """
+import mujoco, numpy, torch
+from examples.arm.critic import Geometry
+from fournex_runtime.sim.arm import ArmRobot
+robot, random = ArmRobot(), numpy.random.default_rng(0)
+positions = random.uniform(-3.0, 3.0, (100, 6))
+computed = Geometry()(torch.tensor(positions)).numpy()
+worst = 0.0
+for position, tip in zip(positions, computed):
+    robot.data.qpos[:] = position
+    mujoco.mj_forward(robot.model, robot.data)
+    worst = max(worst, float(abs(tip - robot.tip).max()))
+print(worst)
+"""
+
+
+@pytest.mark.torch
+def test_the_geometry_that_the_critic_is_told_is_that_of_the_robot(
+    torch_python: Any, torch_environment: dict[str, str]
+) -> None:
+    done = subprocess.run(
+        [torch_python, '-c', _COMPARE_TIPS],
+        env=torch_environment,
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 1e-9
