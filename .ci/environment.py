@@ -81,7 +81,7 @@ class House:
         steps = progress.Steps(total)
         torch_job = torch_python = None
         if with_torch and not self.torch.is_ready():
-            torch_python = interpreters.choose(self.wanted_python, ROOT)
+            torch_python = self._choose_python(self.torch)
             print(
                 'torch is large: about 1.2 GB on disk as a CPU build, several GB with CUDA as '
                 'PyPI has it for x86-64.\nOnly tests of training need it; TORCH=0 leaves it out.',
@@ -100,6 +100,13 @@ class House:
                 torch_job.stop()
             raise
 
+    def _choose_python(self, venv):
+        """Return the user's choice, the Python it is made from already, or the best there is."""
+        present = venv.stamp().get('executable', '')
+        if not self.wanted_python and present and interpreters.ask(present) is not None:
+            return interpreters.choose(present, ROOT)
+        return interpreters.choose(self.wanted_python, ROOT)
+
     def _prepare_ros(self, steps):
         where = self.venv.folder.name
         if self.ros is None:
@@ -110,7 +117,7 @@ class House:
             steps.ready(title)
             return
         if self.ros is None:
-            interpreter = interpreters.choose(self.wanted_python, ROOT)
+            interpreter = self._choose_python(self.venv)
         else:
             interpreter = self.ros.python()
         interpreters.require_tools(self.environment)
