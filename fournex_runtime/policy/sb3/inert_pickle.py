@@ -85,13 +85,15 @@ class Vocabulary:
 
 _Values = list[Any]
 _KEYS = (str, int, float, bytes, type(None))
-_NOTHING = frozenset({'PROTO', 'FRAME'})
+_NOTHING = frozenset(('PROTO', 'FRAME'))
 _CONSTANTS = {'NONE': None, 'NEWTRUE': True, 'NEWFALSE': False}
 _VALUES = frozenset(
     ('BININT', 'BININT1', 'BININT2', 'LONG1', 'LONG4', 'BINFLOAT')
     + ('SHORT_BINUNICODE', 'BINUNICODE', 'BINUNICODE8')
     + ('SHORT_BINBYTES', 'BINBYTES', 'BINBYTES8', 'BYTEARRAY8')
 )
+
+_BY_CODE = {one.code: one for one in pickletools.opcodes}
 
 
 def read_pickle(data: bytes, vocabulary: Vocabulary, where: str, hint: str = '') -> Any:
@@ -107,6 +109,13 @@ def read_pickle(data: bytes, vocabulary: Vocabulary, where: str, hint: str = '')
     return _Machine(vocabulary, where, hint).run(data)
 
 
+def _line(stream: io.BytesIO) -> str:
+    line = stream.readline()
+    if not line.endswith(b'\n'):
+        raise ValueError('it ends within a name')
+    return line[:-1].decode()
+
+
 class _Machine:
     """The stack machine; one method an operation, named as in :mod:`pickletools`."""
 
@@ -120,33 +129,49 @@ class _Machine:
         self._operations: dict[str, Callable[[Any], None]] = {
             name[1:]: getattr(self, name) for name in dir(self) if name[1:].isupper()
         }
+        self._known = {'STOP', *_NOTHING, *_CONSTANTS, *_VALUES, *self._operations}
 
     def run(self, data: bytes) -> Any:
+        stream = io.BytesIO(data)
         at = 0
         try:
-            for code, argument, position in pickletools.genops(io.BytesIO(data)):
-                at = position or 0
-                if code.name == 'STOP':
+            while True:
+                at = stream.tell()
+                name, argument = self._next(stream)
+                if name == 'STOP':
                     return self._stack.pop()
-                self._step(code.name, argument)
+                self._step(name, argument)
         except ArtifactError as problem:
             raise ArtifactError(f'{self._where}: at byte {at}: {problem}') from None
-        except (ValueError, IndexError, KeyError, OverflowError, RecursionError) as problem:
+        except (ValueError, IndexError, KeyError, OverflowError) as problem:
             raise ArtifactError(
                 f'{self._where}: not a complete pickle, damaged at or after byte {at} of '
                 f'{len(data)}: {problem}'
             ) from problem
-        raise ArtifactError(f'{self._where}: not a complete pickle: no end in {len(data)} bytes')
+
+    def _next(self, stream: io.BytesIO) -> tuple[str, Any]:
+        """Return the next operation and its argument, which is read only if it is a known one."""
+        code = stream.read(1)
+        if not code:
+            raise ValueError('it ends without its last operation')
+        operation = _BY_CODE.get(code.decode('latin-1'))
+        if operation is None:
+            raise ValueError(f'{code!r} is no operation')
+        if operation.name not in self._known:
+            raise ArtifactError(
+                f'uses the pickle operation {operation.name}, which no such file needs'
+            )
+        if operation.name == 'GLOBAL':  # pickletools would interpret backslashes in it
+            return operation.name, (_line(stream), _line(stream))
+        return operation.name, operation.arg.reader(stream) if operation.arg else None
 
     def _step(self, name: str, argument: Any) -> None:
         if name in _VALUES:
             self._stack.append(argument)
         elif name in _CONSTANTS:
             self._stack.append(_CONSTANTS[name])
-        elif name in self._operations:
-            self._operations[name](argument)
         elif name not in _NOTHING:
-            raise ArtifactError(f'uses the pickle operation {name}, which no such file needs')
+            self._operations[name](argument)
 
     def _pop_mark(self) -> _Values:
         values = self._stack
@@ -255,8 +280,8 @@ class _Machine:
 
     _LONG_BINGET = _BINGET
 
-    def _GLOBAL(self, text: str) -> None:  # noqa: N802
-        self._name(*text.split(' ', 1))
+    def _GLOBAL(self, names: tuple[str, str]) -> None:  # noqa: N802
+        self._name(*names)
 
     def _STACK_GLOBAL(self, _: None) -> None:  # noqa: N802
         name, module = self._stack.pop(), self._stack.pop()

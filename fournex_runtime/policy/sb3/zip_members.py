@@ -9,6 +9,7 @@ can hold is refused as a whole, since no training library wrote it.
 from __future__ import annotations
 
 import io
+import os
 import pathlib
 import re
 import stat
@@ -40,12 +41,12 @@ def read_file(file: pathlib.Path) -> bytes:
         raise ArtifactError(f'{file}: no such file')
     try:
         with file.open('rb') as stream:
-            data = stream.read(MOST_BYTES + 1)
+            size = os.fstat(stream.fileno()).st_size
+            if size > MOST_BYTES:
+                raise ArtifactError(f'{file}: {size} bytes, expected at most {MOST_BYTES}')
+            return stream.read(size)
     except OSError as problem:
         raise ArtifactError(f'{file}: cannot be read: {problem.strerror}') from problem
-    if len(data) > MOST_BYTES:
-        raise ArtifactError(f'{file}: larger than {MOST_BYTES} bytes, the most for such a file')
-    return data
 
 
 class ZipMembers(Mapping[str, bytes]):
@@ -76,7 +77,7 @@ class ZipMembers(Mapping[str, bytes]):
         for entry in entries:
             self._check_entry(entry)
             self._entries[entry.filename] = entry
-        self._check_overlap(entries)
+        self._check_positions(entries)
 
     def _check_sizes(self, entries: list[zipfile.ZipInfo]) -> None:
         if len(entries) > _MOST_MEMBERS:
@@ -115,9 +116,16 @@ class ZipMembers(Mapping[str, bytes]):
                 f'{_MOST_RATIO} times as many',
             )
 
-    def _check_overlap(self, entries: list[zipfile.ZipInfo]) -> None:
+    def _check_positions(self, entries: list[zipfile.ZipInfo]) -> None:
         end = 0
-        for entry in sorted(entries, key=lambda one: one.header_offset):
+        ordered = sorted(entries, key=lambda one: one.header_offset)
+        if ordered and ordered[0].header_offset != 0:
+            # a truncated archive, say, whose last member is an archive itself
+            raise ArtifactError(
+                f'{self._where}: not a complete zip archive: its first member should be at byte '
+                f'0, found it at {ordered[0].header_offset}'
+            )
+        for entry in ordered:
             if entry.header_offset < end:
                 self._refuse(entry, 'expected data of its own, found it overlapping another')
             end = entry.header_offset + _LOCAL_HEADER + entry.compress_size
