@@ -196,6 +196,8 @@ def end_all(variable: str, value: str, grace_s: float = 5.0) -> list[str]:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
+    while marked(variable, value) and time.monotonic() < deadline_s + 5.0:
+        time.sleep(0.01)
     return [f'{pid} {command}' for pid, command in left.items()]
 
 

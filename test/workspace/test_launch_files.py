@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import ast
 import importlib
-import json
 import os
 import pathlib
-import subprocess
 import sys
 
 import pytest
+import rclpy
+from rcl_interfaces.srv import ListParameters
+from rclpy.executors import SingleThreadedExecutor
 
 FILES = ('demo.launch.py', 'runtime.launch.py')
-
-_LIST_PARAMETERS = """
-import json, rclpy
-from fournex_runtime.{module} import {node}
-rclpy.init()
-node = {node}()
-{more}
-print(json.dumps(node.list_parameters([], 0).names))
-node.destroy_node()
-rclpy.shutdown()
-"""
 
 
 def has_launch() -> bool:
@@ -117,28 +107,36 @@ def test_the_demo_offers_robots_whose_wiring_is_installed(robot, checkout):
     assert (folder / 'bundle' / 'policy.yaml').is_file()
 
 
+def parameters_of(node_name: str) -> set[str]:
+    """Return the parameters that a running node has."""
+    with rclpy.context.Context() as context:
+        node = rclpy.create_node('asker', context=context)
+        client = node.create_client(ListParameters, f'{node_name}/list_parameters')
+        assert client.wait_for_service(timeout_sec=30.0)
+        answer = client.call_async(ListParameters.Request())
+        executor = SingleThreadedExecutor(context=context)
+        executor.add_node(node)
+        executor.spin_until_future_complete(answer, timeout_sec=10.0)
+        executor.shutdown()
+        node.destroy_node()
+        return set(answer.result().result.names)
+
+
 @pytest.mark.parametrize(
-    ('file', 'executable', 'module', 'node', 'more'),
+    ('file', 'executable', 'argument', 'node'),
     [
-        ('runtime.launch.py', 'runtime', 'ros.node', 'RuntimeNode', ''),
-        ('demo.launch.py', 'sim', 'sim.node', 'SimulatorNode', 'node.read_settings()'),
+        ('runtime.launch.py', 'runtime', 'autostart:=false', '/fournex'),
+        ('demo.launch.py', 'sim', 'robot:=pendulum', '/sim'),
     ],
 )
-def test_parameters_are_ones_that_the_node_declares(
-    file, executable, module, node, more, checkout
-):
+def test_parameters_are_ones_that_the_node_has(file, executable, argument, node, checkout, start):
     (given,) = [
         names for name, names in Source(checkout / 'launch' / file).nodes() if name == executable
     ]
-    answer = subprocess.run(
-        [sys.executable, '-c', _LIST_PARAMETERS.format(module=module, node=node, more=more)],
-        capture_output=True,
-        text=True,
-        timeout=40,
-        check=False,
-    )
-    assert answer.returncode == 0, answer.stderr
-    assert given <= set(json.loads(answer.stdout.splitlines()[-1]))
+    path = installed('fournex_runtime', 'lib', 'fournex_runtime', executable)
+    start(executable, [path, '--ros-args', '-p', argument])
+    assert given
+    assert given <= parameters_of(node)
 
 
 @pytest.mark.parametrize('file', FILES)
