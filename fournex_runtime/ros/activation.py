@@ -29,7 +29,13 @@ from ..session.tick import Received, TickRecord
 from ..session.wiring import Wiring
 from .events import EVENT_TYPE, encode_event
 from .feed import Feed
-from .graph import check_target, input_qos, message_class, wait_for_publishers
+from .graph import (
+    check_target,
+    input_qos,
+    message_class,
+    wait_for_publishers,
+    wait_until_settled,
+)
 from .hosted import HostedSession, Outlets
 from .polling import PolledTopic
 from .run_recording import RunRecording, Write, next_folder
@@ -120,6 +126,7 @@ class Activation:
             for session in self._sessions
             for port in session.engine.wiring.ports
         }
+        wait_until_settled(self._node, self._settings.graph_timeout_s, self._interrupted)
         wait_for_publishers(
             self._node,
             [source for topic, source in sources.items() if topic in needed],

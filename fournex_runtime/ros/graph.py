@@ -24,6 +24,9 @@ History depth of an input unless the wiring fixes it.
 Twice a 500 Hz sensor's messages in a 50 ms period; only messages that wait take memory.
 """
 
+SETTLED_S = 0.5
+"""How long the graph must stay as it is before it is believed, in seconds."""
+
 
 def message_class(name: str) -> type[Any]:
     """
@@ -39,6 +42,25 @@ def message_class(name: str) -> type[Any]:
             f'message type {name} is not in this ROS environment: install or source the package '
             f'{package}'
         ) from problem
+
+
+def wait_until_settled(node: Node, timeout_s: float, interrupted: Callable[[], bool]) -> None:
+    """
+    Wait until no participant has come or gone for ``SETTLED_S``.
+
+    Discovery takes a part of a second; what is asked of the graph before that is not there yet,
+    also another commander of the same topic.
+
+    :param timeout_s: how long at most, in seconds.
+    :param interrupted: asked now and then; ends the wait.
+    """
+    deadline = time.monotonic() + timeout_s
+    seen, since = sorted(node.get_node_names_and_namespaces()), time.monotonic()
+    while time.monotonic() < min(deadline, since + SETTLED_S) and not interrupted():
+        time.sleep(0.02)
+        now = sorted(node.get_node_names_and_namespaces())
+        if now != seen:
+            seen, since = now, time.monotonic()
 
 
 def wait_for_publishers(
@@ -109,6 +131,23 @@ def input_qos(node: Node, source: Source) -> QoSProfile:
     return qos
 
 
+def other_commanders(node: Node, target: Target) -> str:
+    """Return who else commands a topic, in words; empty when nobody does."""
+    own = (node.get_namespace(), node.get_name())
+    others = {
+        other.node_name if 'UNKNOWN' not in other.node_name else 'another node'
+        for other in node.get_publishers_info_by_topic(target.topic)
+        if (other.node_namespace, other.node_name) != own
+    }
+    if not others:
+        return ''
+    return (
+        f'{node.resolve_topic_name(target.topic)} is commanded by {", ".join(sorted(others))} '
+        'already; two publishers on one command topic fight over the robot. End the other one, or '
+        'wire another topic'
+    )
+
+
 def _mismatch(offered: QoSProfile, requested: QoSProfile) -> str:
     """Return what is asked for and not offered, as "this, not that"; empty when all is."""
     if (
@@ -158,11 +197,7 @@ def check_target(node: Node, target: Target, qos: QoSProfile) -> str:
         mismatch = _mismatch(offered=qos, requested=listener.qos_profile)
         if mismatch:
             raise GraphError(f'{topic}: {listener.node_name} asks for {mismatch}, as commands are')
-    others = node.get_publishers_info_by_topic(target.topic)
-    if others:
-        names = ', '.join(sorted({other.node_name for other in others}))
-        raise GraphError(
-            f'{topic} is commanded by {names} already; two publishers on one command topic fight '
-            'over the robot. End the other one, or wire another topic'
-        )
+    fight = other_commanders(node, target)
+    if fight:
+        raise GraphError(fight)
     return '' if listeners else f'nobody subscribes to {topic} ({target.type}) yet'

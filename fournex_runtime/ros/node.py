@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import pathlib
 import threading
+import time
+import traceback
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
@@ -33,11 +35,17 @@ from ..session.wiring import Wiring, load_wiring
 from .activation import Activation, Settings
 from .diagnostics import fill_status, make_updater
 from .events import STATUS_TYPE, encode_status
-from .graph import message_class
+from .graph import message_class, other_commanders
 from .hosted import HostedSession
 from .loop import Clock, Loop
 
 STATUS_PERIOD_S = 0.2
+WATCH_S = 10.0
+"""
+How long after activation another commander makes this runtime give way.
+
+The graph is asked before the activation, but on a busy machine it may not know everybody by then.
+"""
 
 _SUCCESS = TransitionCallbackReturn.SUCCESS
 _FAILURE = TransitionCallbackReturn.FAILURE
@@ -102,6 +110,10 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
             StopSession, '~/stop_session', self._stop_session, callback_group=services
         )
         self.create_timer(STATUS_PERIOD_S, self._publish_status, callback_group=self._reports)
+        self.create_timer(STATUS_PERIOD_S, self._watch_commands, callback_group=services)
+        self._watch_until = 0.0
+        self.gave_way = False
+        """Whether the sessions ended because another node commanded the robot already."""
 
     def _ros_now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
@@ -113,8 +125,11 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
 
     # --- transitions -----------------------------------------------------------------------------
 
-    def _refused(self, problem: FournexError) -> TransitionCallbackReturn:
+    def _refused(self, problem: Exception) -> TransitionCallbackReturn:
+        """Say why a transition failed; what is no error of ours comes with its traceback."""
         self.problem = str(problem)
+        if not isinstance(problem, FournexError):
+            self.problem = f'{type(problem).__name__}: {problem}\n{traceback.format_exc()}'
         self.get_logger().error(self.problem)
         return _FAILURE
 
@@ -123,7 +138,7 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
         with self._transition:
             try:
                 self._configure()
-            except FournexError as problem:
+            except Exception as problem:  # rclpy would swallow it
                 return self._refused(problem)
             self.problem = ''
             return _SUCCESS
@@ -177,7 +192,7 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
                 if self.loop.quitting:
                     activation.close()
                     raise GraphError('interrupted before the first tick')
-            except FournexError as problem:
+            except Exception as problem:  # rclpy would swallow it
                 return self._refused(problem)
             self._activation = activation
             self.problem = ''
@@ -186,6 +201,7 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
                 self.loop.after_tick = activation.after_tick
                 self.loop.start(self._sessions)
 
+            self._watch_until = time.monotonic() + WATCH_S
             self.loop.call(start)
             return _SUCCESS
 
@@ -290,6 +306,22 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
                 publisher.publish(
                     encode_status(self._messages, session, self._ros_now_ns(), folder, dropped)
                 )
+
+    def _watch_commands(self) -> None:
+        """Give way when somebody else turns out to have commanded the robot already."""
+        if not self.active or time.monotonic() > self._watch_until:
+            return
+        for session in list(self._sessions):
+            for target in session.engine.wiring.targets:
+                fight = other_commanders(self, target)
+                if fight:
+                    self.problem, self.gave_way = fight, True
+                    self._watch_until = 0.0
+                    self.get_logger().error(fight)
+                    self.trigger_deactivate()
+                    if self.get_parameter('autostart').value:
+                        self.loop.quit()
+                    return
 
     def _diagnose(self, session: HostedSession) -> Any:
         return lambda status: fill_status(status, session, self.active, self._recorded()[1])

@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 import rclpy
+from rclpy.exceptions import InvalidHandle
 from rclpy.executors import (
     ExternalShutdownException,
     MultiThreadedExecutor,
@@ -75,6 +76,8 @@ def main(args: list[str] | None = None) -> int:
     if refused.is_set() and not caught:
         print('Nothing was started.', file=sys.stderr)
         return 2
+    if node.gave_way:
+        return 2
     return 1 if node.problem and not caught else 0
 
 
@@ -86,6 +89,8 @@ def _spin(executor: Any, node: RuntimeNode, ending: threading.Event) -> None:
             return
         except (ExternalShutdownException, ShutdownException):
             return
+        except InvalidHandle:  # rclpy waited for what was just destroyed
+            continue
         except Exception as problem:  # rclpy ends the spin with whatever a callback raised
             if ending.is_set():
                 return

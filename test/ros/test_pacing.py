@@ -49,7 +49,7 @@ def test_two_lockstep_runs_are_the_same_to_the_bit(
         listener.wait(
             lambda listener=listener: len(listener.commands) >= 400,
             45,
-            lambda: f'400 commands:\n{process.text()}\n{simulation.text()}',
+            lambda one=process, other=simulation: f'commands:\n{one.text()}\n{other.text()}',
         )
         process.signal(2)
         assert process.wait(10) == 0, process.text()

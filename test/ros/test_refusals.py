@@ -8,6 +8,8 @@ import time
 import pytest
 from robot_side import joint_state
 
+from fournex_runtime.ros.node import WATCH_S
+
 
 def refused(process, *words: str) -> str:
     """Wait for a refusal and check what it says."""
@@ -64,12 +66,16 @@ def test_best_effort_is_taken_where_it_is_what_is_offered(robot, runtime):
     side.wait_for_commands(5)
 
 
-def test_a_second_commander_is_refused(robot, runtime):
+def test_a_second_commander_gives_way(robot, runtime):
     side = robot()
     first = runtime()
     side.wait_for_commands(5)
+    time.sleep(WATCH_S)
     second = runtime(name='second', remap=['__node:=second'])
-    refused(second, '/effort_controller/commands is commanded by fournex already')
+    assert second.wait(40) == 2, second.text()
+    text = second.text()
+    assert '/effort_controller/commands is commanded by' in text, text
+    assert 'two publishers on one command topic fight over the robot' in text, text
     side.wait_for_commands(5)
     assert first.process.poll() is None
 
