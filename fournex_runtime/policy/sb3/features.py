@@ -26,6 +26,7 @@ RESERVED = frozenset(('actions', 'action_masks', 'episode_starts', 'h_in', 'c_in
 
 _STRIDES = ((0, 8, 4), (2, 4, 2), (4, 3, 1))  # layer, kernel and stride of NatureCNN
 _CHANNELS = (32, 64, 64)
+_LEAST = 36
 _WHOLE = 255.0
 
 
@@ -178,6 +179,11 @@ class FeatureBuilder:
                 f'shape {list(space.shape)}'
             )
         graph, (channels, height, width) = self._graph, space.shape
+        if min(height, width) < _LEAST:
+            raise ArtifactError(
+                f'{self._policy.file}: data: observation_space: {NATURE_CNN} takes images of at '
+                f'least {_LEAST} by {_LEAST}, found {height} by {width}'
+            )
         for (layer, kernel, stride), filters in zip(_STRIDES, _CHANNELS):
             name = f'{prefix}.cnn.{layer}'
             weight = self._network.weight(f'{name}.weight', (filters, channels, kernel, kernel))

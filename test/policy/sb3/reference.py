@@ -153,7 +153,7 @@ def make(case: sb3_cases.Case):
         # actions that reach the bounds and choices that differ, also from inputs of 0 to 255
         large = case.variant == 'unscaled' and case.observation == 'image'
         with torch.no_grad():
-            model.policy.action_net.weight *= 0.04 if large else 4.0
+            model.policy.action_net.weight *= 0.02 if large else 2.0
     if case.normalise and not case.steps:
         vector.reset()
         for _ in range(50):

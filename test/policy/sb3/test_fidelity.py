@@ -1,0 +1,63 @@
+"""Our actions against Stable-Baselines3's own ``predict()``, for every kind of model."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import sb3_fidelity
+from sb3_cases import ALGORITHMS, CASES
+
+PROMISED = """PPO A2C SAC TD3 DDPG DQN QR-DQN TQC TRPO RecurrentPPO MaskablePPO""".split()
+
+
+@pytest.fixture(scope='module')
+def references(torch_python, torch_environment, tmp_path_factory):
+    """Return the folder with models that the library made, and what it answered."""
+    folder = tmp_path_factory.mktemp('references')
+    sb3_fidelity.make_references(torch_python, torch_environment, folder)
+    return folder
+
+
+@pytest.mark.torch
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize('case', CASES, ids=lambda case: case.name)
+def test_actions_are_those_of_predict(case, references):
+    result = sb3_fidelity.measure(case, references)
+    assert result.observations == 1000
+    assert result.difference <= sb3_fidelity.TOLERANCE
+    assert result.state_difference <= sb3_fidelity.TOLERANCE
+    assert result.wrong == 0
+    assert result.ties <= 5
+
+
+def test_every_algorithm_meets_every_policy_and_space():
+    assert sorted(ALGORITHMS) == sorted(PROMISED)
+    assert len({case.name for case in CASES}) == len(CASES)
+    for algorithm in PROMISED:
+        mine = [case for case in CASES if case.algorithm == algorithm]
+        assert {case.policy for case in mine} == {'Mlp', 'Cnn', 'MultiInput'}
+        assert {'vector', 'discrete', 'multi_binary', 'image'} <= {one.observation for one in mine}
+    for algorithm in ('PPO', 'A2C', 'TRPO', 'RecurrentPPO'):
+        actions = {case.action for case in CASES if case.algorithm == algorithm}
+        assert {'box', 'discrete', 'multi_discrete', 'multi_binary'} <= actions
+    trained = {case.algorithm for case in CASES if case.steps >= 2000}
+    assert {'PPO', 'SAC', 'DQN', 'RecurrentPPO'} <= trained
+
+
+def test_the_documented_table_has_a_row_for_each_case_within_tolerance(checkout):
+    text = (checkout / 'docs' / 'fidelity.md').read_text(encoding='utf-8')
+    section = text.partition(sb3_fidelity.BEGIN)[2].partition(sb3_fidelity.END)[0]
+    rows = [line for line in section.splitlines() if re.match(r'\| \S+ \| \w+Policy \|', line)]
+    by_case = {case: sb3_fidelity.row(case) for case in CASES}
+    assert len(set(by_case.values())) == len(CASES)
+    again = 'run test/support/sb3_fidelity.py again'
+    assert len(rows) == len(CASES), again
+    for line, start in zip(rows, by_case.values()):
+        assert line.startswith(start), again
+        difference, state, wrong, _ = (
+            one.strip() for one in line[len(start) :].rstrip().removesuffix('|').split('|')
+        )
+        assert float(difference or 0.0) <= sb3_fidelity.TOLERANCE
+        assert float(state or 0.0) <= sb3_fidelity.TOLERANCE
+        assert wrong in ('', '0')
