@@ -16,7 +16,7 @@ environment := $(boot) .ci/environment.py
 torch := $(if $(filter-out 0,$(TORCH)),--torch)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint setup clean
+.PHONY: help demo test lint bench setup clean
 
 help:
 	@echo 'make demo    a trained policy drives a simulated robot over ROS 2, then the bag is'
@@ -24,6 +24,7 @@ help:
 	@echo 'make test    linters and all tests; TORCH=0 leaves out torch and what needs it;'
 	@echo '             TESTS="test/record -k ring" chooses'
 	@echo 'make lint    linters and type checks alone'
+	@echo 'make bench   what recording costs the control loop, measured here'
 	@echo 'make setup   only what the others need; then, in a shell: . build/jazzy/setup.sh'
 	@echo 'make clean   remove environments and builds'
 	@echo
@@ -38,6 +39,9 @@ test:
 
 lint:
 	@$(environment) run -- .ci/lint
+
+bench:
+	@$(environment) run -- python bench/recording_cost.py
 
 setup:
 	@$(environment) prepare
