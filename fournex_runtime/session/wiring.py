@@ -11,10 +11,11 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..configuration import Section, nearest, parse, parse_number, read_text
 from ..errors import WiringError
+from ..pipeline.command_terms import SHARED_TYPES
 from ..pipeline.ports import Port, Qos, Source, Target
 from ..policy.bundle import Bundle, load_bundle
 from ..policy.contract import Contract, Term
@@ -23,12 +24,13 @@ from ..safety.gate import Limits
 from ..safety.reactions import Fault, Reaction, parse_reaction
 
 _MOVES_WHEN_HELD = ('twist', 'joint_velocity_target')
+_PLACES = ('joint_position_target', 'pose_target')
 
 
 @dataclasses.dataclass(frozen=True)
 class StopCommand:
     """
-    What one command topic is sent when the session stops.
+    What is commanded by one action term when the session stops.
 
     :param values: in the unit of the action term; None: the last safe command once more.
     """
@@ -44,9 +46,10 @@ class SessionWiring:
     :param name: its name in the wiring.
     :param sources: the topics that it samples, each once.
     :param ports: how the observation terms read them.
-    :param targets: where the action terms go, in the contract's order.
-    :param stops: the stop command of each target, same order.
-    :param limits: the limits of each target, same order.
+    :param targets: the command topics, each once, by the first term that goes there.
+    :param term_targets: where each action term goes, in the contract's order.
+    :param stops: the stop command of each action term, same order.
+    :param limits: the limits of each action term, same order.
     :param reactions: what happens on each kind of fault.
     :param reward: index of the source of the reward, and its field; None without one.
     :param lockstep: indices of the sources that must carry one stamp, the trigger first; empty
@@ -57,6 +60,7 @@ class SessionWiring:
     sources: tuple[Source, ...]
     ports: tuple[Port, ...]
     targets: tuple[Target, ...]
+    term_targets: tuple[Target, ...]
     stops: tuple[StopCommand, ...]
     limits: tuple[Limits, ...]
     reactions: Mapping[Fault, Reaction]
@@ -119,7 +123,8 @@ def _read(
     robot = section.text('robot')
     sessions_section = section.section('sessions')
     section.finish()
-    sessions, bundles = [], {}
+    sessions: list[SessionWiring] = []
+    bundles: dict[str, Bundle] = {}
     for name in sessions_section.keys():
         if not re.fullmatch(r'[A-Za-z][A-Za-z0-9_]*', name):
             raise sessions_section.problem(
@@ -131,10 +136,35 @@ def _read(
             bundles[name] = known[name]
         else:
             bundles[name] = load_bundle(bundle or file.parent / policy)
-        sessions.append(_SessionReader(name, one, bundles[name].contract).read())
+        session = _SessionReader(name, one, bundles[name].contract).read()
+        _check_beside(session, sessions, sessions_section)
+        sessions.append(session)
     if not sessions:
         raise section.problem('sessions', 'expected at least one session')
     return Wiring(file, robot, tuple(sessions), bundles, text)
+
+
+def _check_beside(
+    session: SessionWiring, others: Sequence[SessionWiring], section: Section
+) -> None:
+    """Refuse two sessions that fight over a topic."""
+    for other in others:
+        commanded = {target.topic for target in other.targets}
+        for target in session.targets:
+            if target.topic in commanded:
+                raise section.problem(
+                    session.name,
+                    f'{target.topic} is commanded by session {other.name} too; two sessions on '
+                    'one command topic fight over the robot',
+                )
+        wired = {source.topic: source for source in other.sources}
+        for source in session.sources:
+            if wired.get(source.topic, source) != source:
+                raise section.problem(
+                    session.name,
+                    f'{source.topic} is wired as {source.type}; session {other.name} has it as '
+                    f'{wired[source.topic].type}, or with another qos',
+                )
 
 
 class _SessionReader:
@@ -155,7 +185,8 @@ class _SessionReader:
             name=self._name,
             sources=(),
             ports=ports,
-            targets=targets,
+            targets=tuple({target.topic: target for target in reversed(targets)}.values())[::-1],
+            term_targets=targets,
             stops=stops,
             limits=self._limits(),
             reactions=self._reactions(),
@@ -254,12 +285,25 @@ class _SessionReader:
                 time_from_start_ns=self._time_from_start_ns(one),
                 place=one.place(),
             )
-            if target.topic in (other.topic for other in targets):
-                raise one.problem('topic', f'{target.topic} is commanded by two action terms')
+            self._check_shared(one, target, targets)
             targets.append(target)
             stops.append(self._stop(one, term))
             one.finish()
         return tuple(targets), tuple(stops)
+
+    def _check_shared(self, section: Section, target: Target, before: Sequence[Target]) -> None:
+        """Refuse a second term on a topic, unless one message can carry both."""
+        other = next((one for one in before if one.topic == target.topic), None)
+        if other is None:
+            return
+        if target.type not in SHARED_TYPES:
+            raise section.problem('topic', f'{target.topic} is commanded by two action terms')
+        if dataclasses.replace(target, term=other.term) != other:
+            raise section.problem(
+                'topic',
+                f'{target.topic} is shared with {other.term}: expected the same type, frame and '
+                'time_from_start there',
+            )
 
     def _time_from_start_ns(self, section: Section) -> int:
         if 'time_from_start' not in section:
@@ -277,11 +321,11 @@ class _SessionReader:
             values.finish()
             return found
         word = section.choice('stop', ('zero', 'hold'))
-        if word == 'hold' and term.kind in _MOVES_WHEN_HELD:
-            message = f'hold would keep a {term.kind} moving; write zero, or a value for each'
+        if word == 'hold' and term.command in _MOVES_WHEN_HELD:
+            message = f'hold would keep a {term.command} moving; write zero, or a value for each'
             raise section.problem('stop', message)
-        if word == 'zero' and term.kind == 'joint_position_target':
-            message = 'zero is a position to move to; write hold, or a position for each joint'
+        if word == 'zero' and term.command in _PLACES:
+            message = 'zero is a position to move to; write hold, or a value for each'
             raise section.problem('stop', message)
         return StopCommand((0.0,) * term.size if word == 'zero' else None)
 
