@@ -10,7 +10,7 @@ from fournex_runtime.session.wiring import load_wiring
 
 @pytest.fixture
 def two(checkout, tmp_path):
-    """Return a function that loads a wiring with the pendulum twice, texts of the second replaced."""
+    """Return a function that loads the pendulum twice, texts of the second replaced."""
 
     def load(*changes: tuple[str, str]):
         text = (checkout / 'examples/pendulum/wiring.yaml').read_text()
