@@ -84,8 +84,6 @@ class RoverEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     :param goals: goals of an episode, one after the other.
     :param disturbance: the same in every episode; a random one for each where it is None.
     :param costs: of the reward.
-    :param practice: share of the episodes in rooms that the policy failed in before, as long as
-        there are any.
     """
 
     def __init__(
@@ -93,15 +91,12 @@ class RoverEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         goals: int = 1,
         disturbance: Disturbance | None = None,
         costs: Costs = Costs(),
-        practice: float = 0.0,
     ) -> None:
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (OBSERVATIONS,))
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (ACTIONS,))
         self.robot = RoverRobot(goals)
         self._fixed = disturbance
         self._costs = costs
-        self._practice = practice
-        self._to_practise: list[int] = []
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -113,21 +108,14 @@ class RoverEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         :param options: none are known.
         """
         super().reset(seed=seed)
-        self._room = self._next_room() if seed is None else seed
-        self.robot.reset(self._room)
+        drawn = int(self.np_random.integers(2**31))
+        self.robot.reset(drawn if seed is None else seed)
         self._disturbance = self._fixed or Disturbance.draw(self.np_random)
         self._last_action = np.zeros(ACTIONS)
         self._late_command: tuple[float, float] | None = None
         self._ranges = self.robot.ranges()
         self._find_paths()
         return self._observe(), {}
-
-    def _next_room(self) -> int:
-        """Return the seed of a new room, or of one that went wrong, which is then tried once."""
-        drawn = int(self.np_random.integers(2**31))
-        if self._to_practise and self.np_random.random() < self._practice:
-            return self._to_practise.pop(drawn % len(self._to_practise))
-        return drawn
 
     def step(
         self, action: NDArray[np.float32]
@@ -141,8 +129,6 @@ class RoverEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._last_action = clipped
         settled = outcome.success or outcome.detail['contact'] > 0.0
         info = {'is_success': outcome.success, **outcome.detail} if outcome.done else {}
-        if outcome.done and not outcome.success and self._practice > 0.0:
-            self._to_practise.append(self._room)
         return self._observe(), reward, settled, outcome.done and not settled, info
 
     def _advance(self, command: tuple[float, float]) -> None:
