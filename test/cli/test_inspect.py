@@ -19,7 +19,7 @@ def test_a_bundle_shows_every_value_of_its_contract(fournex):
     assert '20 Hz (period 50 ms)' in done.out
     assert 'input obs: float32 [1, 43]' in done.out
     found = rows(done.out)
-    assert ['0-35', 'range_scan', 'sector_0', '…', 'sector_35', 'm', '[0,', '5]', '0.2'] in found
+    assert ['0-35', 'range_scan', 'sector_0', '…', 'sector_35', 'm', '[0,', '2]'] in found
     assert ['36', 'goal_relative', 'distance', 'm', '[0,', '5]', '0.2'] in found
     assert ['37', 'cos_bearing', '1', '[-1,', '1]'] in found
     assert ['41', 'last_action,', 'clipped', 'linear_x', '1'] in found
