@@ -40,7 +40,9 @@ class BagReader:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None,
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
         """Nothing is held open between two readings."""
@@ -107,7 +109,8 @@ class BagReader:
             if topic not in self._channels:
                 raise RecordingError(
                     f'topic {topic} is not in {self._path}, which has '
-                    f'{", ".join(sorted(self._channels)) or "none"}')
+                    f'{", ".join(sorted(self._channels)) or "none"}'
+                )
         return self._messages(wanted)
 
     def types(self) -> Messages:
@@ -123,7 +126,8 @@ class BagReader:
             except Exception as problem:  # the parser and the store have errors of many kinds
                 raise RecordingError(
                     f'{self._path}: the definition of {channel.type} ({channel.topic}) cannot be '
-                    f'used: {problem}') from problem
+                    f'used: {problem}'
+                ) from problem
         return Messages(typestore)
 
     def _messages(self, wanted: frozenset[str] | None) -> Iterator[RecordedMessage]:
@@ -146,7 +150,8 @@ class BagReader:
         if not found:
             raise RecordingError(
                 f'{self._path} is not a bag: it holds neither {metadata.FILE_NAME} nor an .mcap '
-                'file')
+                'file'
+            )
         self._problems.append(f'{metadata.FILE_NAME} is missing, so the recorder did not finish')
         return found
 
@@ -157,7 +162,8 @@ class BagReader:
         if information.get('compression_mode') not in (None, '', 'none', 'NONE'):
             raise RecordingError(
                 f'{self._path} is compressed by {information["compression_mode"]}, which is not '
-                'supported. Rewrite it with: ros2 bag convert')
+                'supported. Rewrite it with: ros2 bag convert'
+            )
         try:
             names = [pathlib.PurePath(name).name for name in information['relative_file_paths']]
             self._expected = {
@@ -166,8 +172,8 @@ class BagReader:
             }
         except (KeyError, TypeError, ValueError) as problem:
             raise RecordingError(
-                f'{self._path / metadata.FILE_NAME} lacks a field that rosbag2 writes: '
-                f'{problem}') from problem
+                f'{self._path / metadata.FILE_NAME} lacks a field that rosbag2 writes: {problem}'
+            ) from problem
         if not names:
             raise RecordingError(f'{self._path} has no .mcap file: its metadata lists none')
         for name in names:
@@ -180,7 +186,8 @@ class BagReader:
         if (known.type, known.definition) != (channel.type, channel.definition):
             raise RecordingError(
                 f'{self._path}: {channel.topic} changes from {known.type} to {channel.type}, or '
-                'to another definition of it')
+                'to another definition of it'
+            )
 
     def _compare_counts(self) -> None:
         if self._expected is None:
@@ -188,7 +195,8 @@ class BagReader:
         counts = self.counts
         missing = {
             topic: expected - counts.get(topic, 0)
-            for topic, expected in self._expected.items() if expected > counts.get(topic, 0)
+            for topic, expected in self._expected.items()
+            if expected > counts.get(topic, 0)
         }
         if missing:
             listed = ', '.join(f'{count} of {topic}' for topic, count in missing.items())
@@ -204,7 +212,8 @@ def _parsed(channel: RecordedChannel) -> Any:
 def _other_storage(path: pathlib.Path, storage: str) -> str:
     return (
         f'{path} is a bag of storage {storage!r}; only mcap is read. '
-        'Convert it with: ros2 bag convert')
+        'Convert it with: ros2 bag convert'
+    )
 
 
 def _split_number(path: pathlib.Path) -> tuple[str, int]:

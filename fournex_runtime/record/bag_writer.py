@@ -40,7 +40,9 @@ class BagWriter:
     """
 
     def __init__(
-        self, folder: pathlib.Path, channels: Sequence[DescribedChannel],
+        self,
+        folder: pathlib.Path,
+        channels: Sequence[DescribedChannel],
         compression: str = 'zstd',
     ) -> None:
         self._folder = folder
@@ -73,16 +75,17 @@ class BagWriter:
         """
         if self._compression not in COMPRESSIONS:
             raise RecordingError(
-                f'compression {self._compression!r}: expected one of {", ".join(COMPRESSIONS)}')
+                f'compression {self._compression!r}: expected one of {", ".join(COMPRESSIONS)}'
+            )
         try:
             self._folder.mkdir(parents=True)
         except FileExistsError as problem:
             raise RecordingError(
                 f'{self._folder} exists: a recording is never written over another. '
-                'Choose another folder or remove it') from problem
+                'Choose another folder or remove it'
+            ) from problem
         except OSError as problem:
-            raise RecordingError(
-                f'{self._folder} cannot be made: {problem.strerror}') from problem
+            raise RecordingError(f'{self._folder} cannot be made: {problem.strerror}') from problem
         try:
             self._file = BagFile(self._path)
             self._begin(self._file)
@@ -90,10 +93,16 @@ class BagWriter:
             self._path.unlink(missing_ok=True)
             self._folder.rmdir()
             raise RecordingError(
-                f'{self._path} cannot be written: {problem.strerror}') from problem
+                f'{self._path} cannot be written: {problem.strerror}'
+            ) from problem
 
     def write(
-        self, channel: int, data: bytes | memoryview, *, log_time_ns: int, publish_time_ns: int,
+        self,
+        channel: int,
+        data: bytes | memoryview,
+        *,
+        log_time_ns: int,
+        publish_time_ns: int,
         sequence: int,
     ) -> None:
         """
@@ -108,8 +117,12 @@ class BagWriter:
         """
         file, mcap = self._opened()
         mcap.add_message(
-            channel_id=self._ids[channel], log_time=log_time_ns, data=cast(bytes, data),
-            publish_time=publish_time_ns, sequence=sequence)
+            channel_id=self._ids[channel],
+            log_time=log_time_ns,
+            data=cast(bytes, data),
+            publish_time=publish_time_ns,
+            sequence=sequence,
+        )
         self._counts[channel] += 1
         if self._start_ns is None or self._end_ns is None:
             self._start_ns = self._end_ns = log_time_ns
@@ -154,27 +167,37 @@ class BagWriter:
             metadata.write(self._folder, self._information(self._written))
         except OSError as problem:
             problems.append(
-                f'{self._folder / metadata.FILE_NAME} is not written: {problem.strerror}')
+                f'{self._folder / metadata.FILE_NAME} is not written: {problem.strerror}'
+            )
         if problems:
             raise RecordingError('; '.join(problems))
 
     def _begin(self, file: BagFile) -> None:
         mcap = Writer(
-            cast(IO[bytes], file), chunk_size=CHUNK_BYTES,
-            compression=COMPRESSIONS[self._compression])
+            cast(IO[bytes], file),
+            chunk_size=CHUNK_BYTES,
+            compression=COMPRESSIONS[self._compression],
+        )
         mcap.start(profile='ros2', library=f'fournex_runtime {__version__}')
         schemas: dict[str, int] = {}
         for described in self._channels:
             channel = described.channel
             if channel.type not in schemas:
                 schemas[channel.type] = mcap.register_schema(
-                    channel.type, 'ros2msg', described.definition.encode())
+                    channel.type, 'ros2msg', described.definition.encode()
+                )
             qos = metadata.to_yaml([metadata.qos_plain(channel.qos)])
-            self._ids.append(mcap.register_channel(
-                channel.topic, 'cdr', schemas[channel.type], {
-                    'offered_qos_profiles': qos.strip(),
-                    'topic_type_hash': described.type_hash,
-                }))
+            self._ids.append(
+                mcap.register_channel(
+                    channel.topic,
+                    'cdr',
+                    schemas[channel.type],
+                    {
+                        'offered_qos_profiles': qos.strip(),
+                        'topic_type_hash': described.type_hash,
+                    },
+                )
+            )
         mcap.flush()  # type: ignore[no-untyped-call]
         self._mcap = mcap
 

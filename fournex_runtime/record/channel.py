@@ -37,7 +37,8 @@ class QosProfile:
         for policy, known in _POLICIES.items():
             if getattr(self, policy) not in known:
                 raise ConfigurationError(
-                    f'QoS {policy} {getattr(self, policy)!r}: expected one of {", ".join(known)}')
+                    f'QoS {policy} {getattr(self, policy)!r}: expected one of {", ".join(known)}'
+                )
         if self.depth < 0:
             raise ConfigurationError(f'QoS depth {self.depth}: expected 0 or more')
 

@@ -120,12 +120,17 @@ class McapFile:
                     topic = self._known(names, record)
                     if topics is None or topic in topics:
                         yield RecordedMessage(
-                            topic, record.sequence, record.log_time, record.publish_time,
-                            record.data)
+                            topic,
+                            record.sequence,
+                            record.log_time,
+                            record.publish_time,
+                            record.data,
+                        )
         if found != sum(self.counts.values()):
             raise RecordingError(
                 f'{self._path} is damaged: {found} messages can be read, and its summary says '
-                f'{sum(self.counts.values())}')
+                f'{sum(self.counts.values())}'
+            )
 
     def _check_beginning(self, stream: IO[bytes]) -> None:
         stream.seek(0)
@@ -140,7 +145,8 @@ class McapFile:
             raise RecordingError(f'{self._path} is cut off before its header')
         if header.profile != 'ros2':
             raise RecordingError(
-                f'{self._path} does not hold ROS 2 messages: its profile is {header.profile!r}')
+                f'{self._path} does not hold ROS 2 messages: its profile is {header.profile!r}'
+            )
 
     def _read_summary(self, stream: IO[bytes]) -> bool:
         stream.seek(0)
@@ -151,12 +157,14 @@ class McapFile:
         if summary is None or summary.statistics is None:
             return False
         if any(one.schema_id not in summary.schemas for one in summary.channels.values()) or (
-                summary.statistics.channel_count != len(summary.channels)):
+            summary.statistics.channel_count != len(summary.channels)
+        ):
             return False  # a summary need not repeat what the data section says
         for channel in summary.channels.values():
             self._add(channel, summary.schemas.get(channel.schema_id))
             self.counts[channel.topic] += summary.statistics.channel_message_counts.get(
-                channel.id, 0)
+                channel.id, 0
+            )
         return True
 
     def _read_through(self, stream: IO[bytes]) -> None:
@@ -177,18 +185,26 @@ class McapFile:
         if topic is None or topic not in self.counts:
             raise RecordingError(
                 f'{self._path} is damaged: a message is of channel {message.channel_id}, '
-                f'topic {topic}, which is not declared')
+                f'topic {topic}, which is not declared'
+            )
         return topic
 
     def _add(self, channel: Channel, schema: Schema | None) -> None:
         if schema is None:
             raise RecordingError(
-                f'{self._path}: topic {channel.topic} comes without its message definition')
+                f'{self._path}: topic {channel.topic} comes without its message definition'
+            )
         if channel.topic not in self.counts:
             self.counts[channel.topic] = 0
-            self.channels.append(RecordedChannel(
-                channel.topic, schema.name, schema.data.decode(errors='replace'), schema.encoding,
-                dict(channel.metadata)))
+            self.channels.append(
+                RecordedChannel(
+                    channel.topic,
+                    schema.name,
+                    schema.data.decode(errors='replace'),
+                    schema.encoding,
+                    dict(channel.metadata),
+                )
+            )
 
     def _records(self, stream: IO[bytes]) -> Iterator[Any]:
         """Yield the records; a cut-off file ends where it is cut off."""

@@ -59,12 +59,15 @@ def qos_plain(qos: QosProfile) -> dict[str, Any]:
 def to_yaml(plain: Any) -> str:
     """Return block-style YAML with the keys in the order given."""
     text: str = yaml.safe_dump(
-        plain, sort_keys=False, default_flow_style=False, allow_unicode=True)
+        plain, sort_keys=False, default_flow_style=False, allow_unicode=True
+    )
     return text
 
 
 def bag_information(
-    channels: Sequence[DescribedChannel], extent: BagExtent, file_name: str,
+    channels: Sequence[DescribedChannel],
+    extent: BagExtent,
+    file_name: str,
 ) -> dict[str, Any]:
     """
     Return what rosbag2 wants to know about a bag of one file.
@@ -98,12 +101,14 @@ def bag_information(
         'compression_format': '',
         'compression_mode': '',
         'relative_file_paths': [file_name],
-        'files': [{
-            'path': file_name,
-            'starting_time': {'nanoseconds_since_epoch': start_ns},
-            'duration': {'nanoseconds': duration_ns},
-            'message_count': total,
-        }],
+        'files': [
+            {
+                'path': file_name,
+                'starting_time': {'nanoseconds_since_epoch': start_ns},
+                'duration': {'nanoseconds': duration_ns},
+                'message_count': total,
+            }
+        ],
         'custom_data': {},
         'ros_distro': os.environ.get('ROS_DISTRO', 'unknown'),
     }

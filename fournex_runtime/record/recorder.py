@@ -46,7 +46,11 @@ class Recorder:
     """
 
     def __init__(
-        self, reader: RingReader, writer: BagWriter, status: RecorderStatus, ends: list[int],
+        self,
+        reader: RingReader,
+        writer: BagWriter,
+        status: RecorderStatus,
+        ends: list[int],
         committed: int,
     ) -> None:
         self._reader = reader
@@ -89,8 +93,12 @@ class Recorder:
                     continue
                 try:
                     self._writer.write(
-                        record.channel, record.data, log_time_ns=record.log_time_ns,
-                        publish_time_ns=record.publish_time_ns, sequence=record.sequence)
+                        record.channel,
+                        record.data,
+                        log_time_ns=record.log_time_ns,
+                        publish_time_ns=record.publish_time_ns,
+                        sequence=record.sequence,
+                    )
                 except OSError as problem:
                     self._give_up(problem)
             self._reader.release()
@@ -154,7 +162,8 @@ def _record(control: socket.socket, configuration: dict[str, Any]) -> int:
     handles = RingHandles(**configuration['ring'])
     status = RecorderStatus(configuration['status'], len(channels))
     writer = BagWriter(
-        pathlib.Path(configuration['folder']), channels, configuration['compression'])
+        pathlib.Path(configuration['folder']), channels, configuration['compression']
+    )
     try:
         _leave_the_loop_alone(configuration['cpus'])
         reader = RingReader(handles)

@@ -34,7 +34,10 @@ class RecorderProcess:
         self._control: socket.socket | None = None
 
     def start(
-        self, configuration: dict[str, Any], descriptors: Sequence[int], timeout_s: float,
+        self,
+        configuration: dict[str, Any],
+        descriptors: Sequence[int],
+        timeout_s: float,
     ) -> None:
         """
         Start the process and wait until it says that it is ready.
@@ -116,10 +119,14 @@ class RecorderProcess:
             standard_input.seek(0)
             self._process = subprocess.Popen(
                 [sys.executable, '-m', _MODULE, str(child.fileno())],
-                stdin=standard_input, stdout=subprocess.DEVNULL,
-                pass_fds=(*descriptors, child.fileno()), start_new_session=True,
+                stdin=standard_input,
+                stdout=subprocess.DEVNULL,
+                pass_fds=(*descriptors, child.fileno()),
+                start_new_session=True,
                 # '-m' puts the working directory before everything else on the import path.
-                cwd='/', env={**os.environ, 'PYTHONPATH': _import_path()})
+                cwd='/',
+                env={**os.environ, 'PYTHONPATH': _import_path()},
+            )
 
     def _reply(self, deadline: float) -> dict[str, Any] | None:
         if self._control is None:

@@ -69,8 +69,8 @@ class RecorderStatus:
         """
         if self.failed:
             return
-        text = problem.encode()[:_TEXT_BYTES - 1]
-        self._bytes[_TEXT_AT:_TEXT_AT + len(text)] = text
+        text = problem.encode()[: _TEXT_BYTES - 1]
+        self._bytes[_TEXT_AT : _TEXT_AT + len(text)] = text
         self._bytes[0] = 1
 
     @property

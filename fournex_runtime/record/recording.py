@@ -44,11 +44,13 @@ class Summary:
 
     def __str__(self) -> str:
         dropped = sum(self.dropped.values())
-        return ''.join([
-            f'{self.folder}: {sum(self.written.values())} messages',
-            f', {dropped} dropped' if dropped else '',
-            '' if self.problem is None else f' ({self.problem})',
-        ])
+        return ''.join(
+            [
+                f'{self.folder}: {sum(self.written.values())} messages',
+                f', {dropped} dropped' if dropped else '',
+                '' if self.problem is None else f' ({self.problem})',
+            ]
+        )
 
 
 class Recording:
@@ -68,8 +70,13 @@ class Recording:
     """
 
     def __init__(
-        self, folder: pathlib.Path, channels: Sequence[Channel], *, messages: Messages,
-        ring_bytes: int = RING_BYTES, compression: str = 'zstd',
+        self,
+        folder: pathlib.Path,
+        channels: Sequence[Channel],
+        *,
+        messages: Messages,
+        ring_bytes: int = RING_BYTES,
+        compression: str = 'zstd',
         cpus: Sequence[int] | None = None,
     ) -> None:
         self._folder = pathlib.Path(os.path.abspath(folder))
@@ -117,7 +124,12 @@ class Recording:
         self._open = True
 
     def write(
-        self, channel: int, data: bytes | memoryview, *, log_time_ns: int, publish_time_ns: int,
+        self,
+        channel: int,
+        data: bytes | memoryview,
+        *,
+        log_time_ns: int,
+        publish_time_ns: int,
         sequence: int,
     ) -> bool:
         """
@@ -132,8 +144,11 @@ class Recording:
         :raises IndexError: there is no such channel.
         """
         accepted = self._accepted[channel] + 1
-        if self._open and self._ring is not None and self._ring.write(
-                channel, data, log_time_ns, publish_time_ns, sequence):
+        if (
+            self._open
+            and self._ring is not None
+            and self._ring.write(channel, data, log_time_ns, publish_time_ns, sequence)
+        ):
             self._accepted[channel] = accepted
             return True
         self._refused[channel] += 1
@@ -215,7 +230,9 @@ class Recording:
         return self._summary
 
     def _start(
-        self, described: Sequence[DescribedChannel], timeout_s: float,
+        self,
+        described: Sequence[DescribedChannel],
+        timeout_s: float,
         resources: contextlib.ExitStack,
     ) -> None:
         handles = RingHandles.create(self._ring_bytes)
@@ -234,7 +251,9 @@ class Recording:
                 'status': status_memory,
                 'cpus': self._cpus,
             },
-            [*handles.descriptors, status_memory], timeout_s)
+            [*handles.descriptors, status_memory],
+            timeout_s,
+        )
         self._ring, self._status = ring, status
 
     def _describe(self) -> list[DescribedChannel]:

@@ -60,7 +60,8 @@ class RingHandles:
         """
         if capacity < MINIMUM_BYTES:
             raise RecordingError(
-                f'a ring of {capacity} bytes is too small: it needs {MINIMUM_BYTES} or more')
+                f'a ring of {capacity} bytes is too small: it needs {MINIMUM_BYTES} or more'
+            )
         capacity = -(-capacity // mmap.PAGESIZE) * mmap.PAGESIZE
         opened: list[int] = []
         try:
@@ -100,7 +101,8 @@ class RingWriter:
         self._capacity = handles.capacity
         # Populated now, so that the control loop takes no page fault later.
         self._memory = mmap.mmap(
-            handles.memory, handles.capacity, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE)
+            handles.memory, handles.capacity, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE
+        )
         self._position = 0
         self._free = handles.capacity
         self._pending = 0
@@ -111,7 +113,11 @@ class RingWriter:
         return self._capacity // 2 - _HEADER.size
 
     def write(
-        self, channel: int, data: bytes | memoryview, log_time_ns: int, publish_time_ns: int,
+        self,
+        channel: int,
+        data: bytes | memoryview,
+        log_time_ns: int,
+        publish_time_ns: int,
         sequence: int,
     ) -> bool:
         """
@@ -136,10 +142,17 @@ class RingWriter:
             _LENGTH.pack_into(self._memory, position, _WRAP)
             position = 0
         _HEADER.pack_into(
-            self._memory, position, size, channel, sequence & 0xFFFFFFFF, 0,
-            log_time_ns, publish_time_ns)
+            self._memory,
+            position,
+            size,
+            channel,
+            sequence & 0xFFFFFFFF,
+            0,
+            log_time_ns,
+            publish_time_ns,
+        )
         start = position + _HEADER.size
-        self._memory[start:start + size] = data
+        self._memory[start : start + size] = data
         position += need
         self._position = position if position < self._capacity else 0
         self._free -= total
@@ -226,9 +239,10 @@ class RingReader:
             if need > self._available or self._position + need > self._capacity:
                 raise RecordingError(
                     f'the ring is damaged at byte {self._position}: a record of {need} bytes '
-                    f'where {self._available} were committed')
+                    f'where {self._available} were committed'
+                )
             start = self._position + _HEADER.size
-            with self._view[start:start + size] as data:
+            with self._view[start : start + size] as data:
                 yield RingRecord(channel, sequence, log_time_ns, publish_time_ns, data)
             self._position = (self._position + need) % self._capacity
             self._take(need)
@@ -249,7 +263,8 @@ class RingReader:
         if _LENGTH.unpack_from(self._view, self._position)[0] == _WRAP:
             return _WRAP, 0, 0, 0, 0
         size, channel, sequence, _, log_time_ns, publish_time_ns = _HEADER.unpack_from(
-            self._view, self._position)
+            self._view, self._position
+        )
         return size, channel, sequence, log_time_ns, publish_time_ns
 
     def _take(self, count: int) -> None:

@@ -14,8 +14,12 @@ from fournex_runtime.record.recording import Recording
 CHANNELS = (
     Channel('/joint_states', 'sensor_msgs/msg/JointState', QosProfile(reliability='best_effort')),
     Channel('/command', 'std_msgs/msg/Float64MultiArray', QosProfile(depth=1)),
-    Channel('/map', 'nav_msgs/msg/OccupancyGrid',
-            QosProfile(durability='transient_local', depth=1), latched=True),
+    Channel(
+        '/map',
+        'nav_msgs/msg/OccupancyGrid',
+        QosProfile(durability='transient_local', depth=1),
+        latched=True,
+    ),
 )
 
 
@@ -54,13 +58,18 @@ def traffic():
                 stamp = known.type('builtin_interfaces/msg/Time')(sec=number, nanosec=number * 7)
                 header = known.type('std_msgs/msg/Header')(stamp=stamp, frame_id='base')
                 message = known.type('sensor_msgs/msg/JointState')(
-                    header=header, name=[f'joint{index}' for index in range(len(positions))],
-                    position=_array(positions), velocity=_array([]), effort=_array(positions))
+                    header=header,
+                    name=[f'joint{index}' for index in range(len(positions))],
+                    position=_array(positions),
+                    velocity=_array([]),
+                    effort=_array(positions),
+                )
                 made.append((0, known.encode(message, 'sensor_msgs/msg/JointState')))
             else:
                 layout = known.type('std_msgs/msg/MultiArrayLayout')(dim=[], data_offset=0)
                 message = known.type('std_msgs/msg/Float64MultiArray')(
-                    layout=layout, data=_array([generator.gauss(0, 1) for _ in range(6)]))
+                    layout=layout, data=_array([generator.gauss(0, 1) for _ in range(6)])
+                )
                 made.append((1, known.encode(message, 'std_msgs/msg/Float64MultiArray')))
         return made
 
@@ -70,6 +79,7 @@ def traffic():
 @pytest.fixture
 def descriptors():
     """Return a function that lists what this process has open and mapped for recordings."""
+
     def listing():
         mapped = [line for line in open('/proc/self/maps') if 'fournex' in line]
         return sorted(os.listdir('/proc/self/fd')), mapped
@@ -79,4 +89,5 @@ def descriptors():
 
 def _array(values):
     import numpy
+
     return numpy.array(values, dtype=numpy.float64)

@@ -24,8 +24,10 @@ def bag(tmp_path):
     typestore = messages().typestore
     described = [
         DescribedChannel(
-            Channel(topic, type), typestore.generate_msgdef(type, ros_version=2)[0],
-            typestore.hash_rihs01(type))
+            Channel(topic, type),
+            typestore.generate_msgdef(type, ros_version=2)[0],
+            typestore.hash_rihs01(type),
+        )
         for topic, type in (('/a', 'std_msgs/msg/String'), ('/b', 'sensor_msgs/msg/Imu'))
     ]
     writer = BagWriter(tmp_path / 'bag', described)
@@ -33,8 +35,12 @@ def bag(tmp_path):
     generator = random.Random(0)
     for number in range(400):
         writer.write(
-            number % 2, generator.randbytes(generator.randrange(1, 300)), log_time_ns=number,
-            publish_time_ns=number, sequence=number)
+            number % 2,
+            generator.randbytes(generator.randrange(1, 300)),
+            log_time_ns=number,
+            publish_time_ns=number,
+            sequence=number,
+        )
         if number % 20 == 0:
             writer.flush()
     writer.close()
@@ -59,14 +65,18 @@ def test_a_bag_is_read_as_a_folder_and_as_a_file(bag):
         assert reader.expected_counts is None and not reader.truncated
         assert reader.counts == {'/a': 200, '/b': 200}
         assert [channel.type for channel in reader.channels] == [
-            'std_msgs/msg/String', 'sensor_msgs/msg/Imu']
+            'std_msgs/msg/String',
+            'sensor_msgs/msg/Imu',
+        ]
         assert 'geometry_msgs/Quaternion' in reader.channels[1].definition
 
 
 def test_topics_can_be_chosen_and_a_misspelt_one_is_named(bag):
     assert sequences(bag, ['/b']) == list(range(1, 400, 2))
-    with BagReader(bag) as reader, pytest.raises(
-            RecordingError, match='topic /c is not in .*, which has /a, /b'):
+    with (
+        BagReader(bag) as reader,
+        pytest.raises(RecordingError, match='topic /c is not in .*, which has /a, /b'),
+    ):
         reader.messages(['/c'])
 
 
@@ -158,14 +168,17 @@ def test_what_is_no_bag_is_refused_with_the_reason(bag, tmp_path):
     assert 'before its header' in refusal(tmp_path / 'short.mcap')
 
 
-@pytest.mark.parametrize(('change', 'complaint'), [
-    (('storage_identifier: mcap', 'storage_identifier: sqlite3'), "of storage 'sqlite3'"),
-    (("compression_mode: ''", 'compression_mode: FILE'), 'compressed by FILE'),
-    (('bag_0.mcap', 'bag_7.mcap'), 'lacks bag_7.mcap'),
-    (('relative_file_paths', 'relative_paths'), "lacks a field .*'relative_file_paths'"),
-    (('rosbag2_bagfile_information', 'something'), "lacks 'rosbag2_bagfile_information'"),
-    (('version: 9', 'version: ['), 'cannot be read'),
-])
+@pytest.mark.parametrize(
+    ('change', 'complaint'),
+    [
+        (('storage_identifier: mcap', 'storage_identifier: sqlite3'), "of storage 'sqlite3'"),
+        (("compression_mode: ''", 'compression_mode: FILE'), 'compressed by FILE'),
+        (('bag_0.mcap', 'bag_7.mcap'), 'lacks bag_7.mcap'),
+        (('relative_file_paths', 'relative_paths'), "lacks a field .*'relative_file_paths'"),
+        (('rosbag2_bagfile_information', 'something'), "lacks 'rosbag2_bagfile_information'"),
+        (('version: 9', 'version: ['), 'cannot be read'),
+    ],
+)
 def test_metadata_that_does_not_fit_is_refused(bag, change, complaint):
     file = bag / 'metadata.yaml'
     file.write_text(file.read_text().replace(*change))
@@ -185,12 +198,13 @@ def test_a_bag_of_another_writer_is_read(tmp_path):
     store = get_typestore(Stores.ROS2_JAZZY)
     numbers = store.types['std_msgs/msg/Float64MultiArray'](
         layout=store.types['std_msgs/msg/MultiArrayLayout'](dim=[], data_offset=0),
-        data=numpy.arange(5.0))
+        data=numpy.arange(5.0),
+    )
     data = bytes(store.serialize_cdr(numbers, 'std_msgs/msg/Float64MultiArray'))
-    with RosbagsWriter(
-            tmp_path / 'other', version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+    with RosbagsWriter(tmp_path / 'other', version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         connection = writer.add_connection(
-            '/numbers', 'std_msgs/msg/Float64MultiArray', typestore=store)
+            '/numbers', 'std_msgs/msg/Float64MultiArray', typestore=store
+        )
         for number in range(30):
             writer.write(connection, number, data)
     with BagReader(tmp_path / 'other') as reader:
@@ -208,7 +222,10 @@ def test_files_of_a_split_bag_are_read_in_the_order_of_their_numbers(bag, tmp_pa
         shutil.copy(bag / 'bag_0.mcap', split / f'run_{number}.mcap')
     with BagReader(split) as reader:
         assert [pathlib.Path(file._path).name for file in reader._files] == [
-            'run_0.mcap', 'run_2.mcap', 'run_10.mcap']
+            'run_0.mcap',
+            'run_2.mcap',
+            'run_10.mcap',
+        ]
         assert reader.counts == {'/a': 600, '/b': 600}
 
 
@@ -217,6 +234,8 @@ def test_definitions_that_cannot_be_understood_are_named(tmp_path):
     writer = BagWriter(tmp_path / 'bag', described)
     writer.open()
     writer.close()
-    with BagReader(tmp_path / 'bag') as reader, pytest.raises(
-            RecordingError, match=r'definition of my_msgs/msg/X \(/x\) cannot be used'):
+    with (
+        BagReader(tmp_path / 'bag') as reader,
+        pytest.raises(RecordingError, match=r'definition of my_msgs/msg/X \(/x\) cannot be used'),
+    ):
         reader.types()

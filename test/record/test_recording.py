@@ -22,8 +22,12 @@ BASE_NS = 1_700_000_000_000_000_000
 def write_all(recording, sent):
     for number, (channel, data) in enumerate(sent):
         assert recording.write(
-            channel, data, log_time_ns=BASE_NS + number, publish_time_ns=BASE_NS - 50 + number,
-            sequence=2**32 - 10 + number)
+            channel,
+            data,
+            log_time_ns=BASE_NS + number,
+            publish_time_ns=BASE_NS - 50 + number,
+            sequence=2**32 - 10 + number,
+        )
         recording.commit()
 
 
@@ -42,11 +46,13 @@ def test_a_bag_holds_every_byte_time_and_sequence(make_recording, traffic, chann
         assert bag.counts == bag.expected_counts == summary.written
         found = list(bag.messages())
     assert [(message.topic, message.data) for message in found] == [
-        (channels[channel].topic, data) for channel, data in sent]
+        (channels[channel].topic, data) for channel, data in sent
+    ]
     assert [message.log_time_ns for message in found] == list(range(BASE_NS, BASE_NS + 1500))
     assert [message.publish_time_ns - message.log_time_ns for message in found] == [-50] * 1500
     assert [message.sequence for message in found] == [
-        (2**32 - 10 + number) % 2**32 for number in range(1500)]
+        (2**32 - 10 + number) % 2**32 for number in range(1500)
+    ]
 
 
 def test_rosbags_decodes_it_with_the_definitions_in_the_file(make_recording, traffic, channels):
@@ -58,7 +64,8 @@ def test_rosbags_decodes_it_with_the_definitions_in_the_file(make_recording, tra
 
     with AnyReader([recording.folder]) as reader:
         assert {connection.topic for connection in reader.connections} == {
-            channel.topic for channel in channels}
+            channel.topic for channel in channels
+        }
         received = list(reader.messages())
         assert len(received) == 200
         for (connection, log_time_ns, raw), (number, (_, data)) in zip(received, enumerate(sent)):
@@ -74,8 +81,9 @@ def test_types_come_from_the_bag_alone(make_recording, traffic, monkeypatch):
     channels = (Channel('/tick', 'fournex_msgs/msg/Tick'), Channel('/text', 'std_msgs/msg/String'))
     recording = make_recording(channels=channels)
     recording.start()
-    text = messages().encode(messages().type('std_msgs/msg/String')(data='hello'),
-                             'std_msgs/msg/String')
+    text = messages().encode(
+        messages().type('std_msgs/msg/String')(data='hello'), 'std_msgs/msg/String'
+    )
     recording.write(1, text, log_time_ns=1, publish_time_ns=1, sequence=1)
     recording.close()
 
@@ -107,12 +115,16 @@ def test_the_metadata_is_that_of_rosbag2_in_the_folder_and_in_the_file(make_reco
     with (recording.folder / 'bag_0.mcap').open('rb') as stream:
         reader = make_reader(stream)
         assert reader.get_header().profile == 'ros2'
-        assert {channel.topic: channel.metadata['topic_type_hash'][:7]
-                for channel in reader.get_summary().channels.values()}['/map'] == 'RIHS01_'
+        assert {
+            channel.topic: channel.metadata['topic_type_hash'][:7]
+            for channel in reader.get_summary().channels.values()
+        }['/map'] == 'RIHS01_'
         record = next(one for one in reader.iter_metadata() if one.name == 'rosbag2')
     assert yaml.safe_load(record.metadata['serialized_metadata']) == information
     assert sorted(path.name for path in recording.folder.iterdir()) == [
-        'bag_0.mcap', 'metadata.yaml']
+        'bag_0.mcap',
+        'metadata.yaml',
+    ]
 
 
 def test_a_recording_without_messages_is_a_bag_all_the_same(make_recording, channels):
@@ -171,7 +183,8 @@ def test_the_recorder_is_of_its_own_session_and_less_urgent(make_recording):
     recording.start()
     assert os.getsid(recording.pid) == recording.pid
     assert os.getpriority(os.PRIO_PROCESS, recording.pid) == min(
-        19, os.getpriority(os.PRIO_PROCESS, 0) + 5)
+        19, os.getpriority(os.PRIO_PROCESS, 0) + 5
+    )
     assert os.sched_getaffinity(recording.pid) == {min(os.sched_getaffinity(0))}
 
 
@@ -192,13 +205,17 @@ def test_a_folder_that_cannot_be_made_is_refused(make_recording, tmp_path):
         make_recording('file/bag').start()
 
 
-@pytest.mark.parametrize(('channels', 'complaint'), [
-    ([Channel('scan', 'std_msgs/msg/String')], "'scan' is not fully qualified"),
-    ([Channel('/a', 'std_msgs/msg/String')] * 2, '/a is recorded twice'),
-    ([Channel('/a', 'nowhere_msgs/msg/Thing')], '/a cannot be recorded: .*nowhere_msgs'),
-])
+@pytest.mark.parametrize(
+    ('channels', 'complaint'),
+    [
+        ([Channel('scan', 'std_msgs/msg/String')], "'scan' is not fully qualified"),
+        ([Channel('/a', 'std_msgs/msg/String')] * 2, '/a is recorded twice'),
+        ([Channel('/a', 'nowhere_msgs/msg/Thing')], '/a cannot be recorded: .*nowhere_msgs'),
+    ],
+)
 def test_channels_that_cannot_be_recorded_are_refused(
-        make_recording, tmp_path, channels, complaint):
+    make_recording, tmp_path, channels, complaint
+):
     with pytest.raises(RecordingError, match=complaint):
         make_recording(channels=channels).start()
     assert list(tmp_path.iterdir()) == []
@@ -250,8 +267,14 @@ def test_the_loop_can_write_before_and_after_and_it_counts(make_recording):
 def test_the_recorder_starts_without_numpy_rosbags_or_ros():
     script = (
         'import sys, fournex_runtime.record.recorder\n'
-        "print(sorted({'numpy', 'rosbags', 'rclpy', 'rosbag2_py'} & set(sys.modules)))")
+        "print(sorted({'numpy', 'rosbags', 'rclpy', 'rosbag2_py'} & set(sys.modules)))"
+    )
     done = subprocess.run(
-        [sys.executable, '-c', script], capture_output=True, text=True, timeout=30, check=True,
-        env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)})
+        [sys.executable, '-c', script],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+        env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
+    )
     assert done.stdout.strip() == '[]'

@@ -43,10 +43,13 @@ RUNTIME = textwrap.dedent("""
 @pytest.fixture
 def runtime(start):
     """Start a runtime that commits so many records; return it and its recorder's pid."""
+
     def begin(folder, count, manner='waits'):
         started = start(
-            'runtime', [sys.executable, '-c', RUNTIME, folder, str(count), manner],
-            environment={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)})
+            'runtime',
+            [sys.executable, '-c', RUNTIME, folder, str(count), manner],
+            environment={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
+        )
         recorder = int(started.wait_for('committed').split()[-1])
         return started, recorder
 
@@ -80,8 +83,9 @@ def fill(recording, count, size=1000, seed=0, period_s=0.0):
     accepted = []
     for number in range(count):
         data = generator.randbytes(size)
-        if recording.write(number % 2, data, log_time_ns=time.time_ns(), publish_time_ns=0,
-                           sequence=number):
+        if recording.write(
+            number % 2, data, log_time_ns=time.time_ns(), publish_time_ns=0, sequence=number
+        ):
             accepted.append(data)
         recording.commit()
         if period_s:
@@ -134,7 +138,7 @@ def test_a_killed_recorder_leaves_a_readable_bag_and_a_loop_that_counts(make_rec
     with BagReader(recording.folder) as bag:
         assert bag.truncated and 'metadata.yaml is missing' in bag.problem
         found = list(bag.messages())
-    assert [message.data for message in found] == sent[:len(found)]
+    assert [message.data for message in found] == sent[: len(found)]
     assert sum(summary.written.values()) <= len(found)
     lost_ns = killed_ns - found[-1].log_time_ns
     assert lost_ns < 300_000_000, f'{lost_ns / 1e6:.0f} ms were lost; about 100 is the design'
@@ -177,7 +181,8 @@ def test_a_recorder_that_hangs_at_the_end_is_killed_and_reported(make_recording)
 
 
 def test_a_recorder_that_cannot_start_is_an_error_with_its_ending(
-        make_recording, tmp_path, monkeypatch, descriptors):
+    make_recording, tmp_path, monkeypatch, descriptors
+):
     before = descriptors()
     monkeypatch.setattr(sys, 'executable', '/bin/false')
     with pytest.raises(RecordingError, match='ended with status 1'):
@@ -212,7 +217,8 @@ def small_disk(tmp_path):
     folder = tmp_path / 'disk'
     folder.mkdir()
     mounted = subprocess.run(
-        ['mount', '-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', folder], capture_output=True)
+        ['mount', '-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', folder], capture_output=True
+    )
     if mounted.returncode != 0:
         pytest.skip('mounting a small file system needs root')
     yield folder
@@ -221,6 +227,7 @@ def small_disk(tmp_path):
 
 def test_a_full_disk_ends_a_recording_that_every_reader_opens(make_recording, small_disk):
     from rosbags.highlevel import AnyReader
+
     recording = make_recording('disk/bag')
     recording.start()
     sent = []
@@ -237,7 +244,7 @@ def test_a_full_disk_ends_a_recording_that_every_reader_opens(make_recording, sm
         assert not bag.truncated
         assert bag.counts == bag.expected_counts == summary.written
         found = [message.data for message in bag.messages()]
-    assert found == sent[:len(found)] and len(found) > 300
+    assert found == sent[: len(found)] and len(found) > 300
     with AnyReader([recording.folder]) as reader:
         assert reader.message_count == len(found)
 

@@ -24,8 +24,13 @@ def ring():
 def drain(reader, limit=EVERYTHING):
     reader.poll()
     found = [
-        (record.channel, bytes(record.data), record.log_time_ns, record.publish_time_ns,
-         record.sequence)
+        (
+            record.channel,
+            bytes(record.data),
+            record.log_time_ns,
+            record.publish_time_ns,
+            record.sequence,
+        )
         for record in reader.records(limit)
     ]
     reader.release()
@@ -102,6 +107,7 @@ def test_sequences_keep_their_low_32_bits(ring):
 
 def test_arrays_are_written_by_their_bytes(ring):
     import numpy
+
     writer, reader, _ = ring
     numbers = numpy.arange(4.0)
     writer.write(0, memoryview(numbers), 0, 0, 0)
