@@ -17,6 +17,7 @@ from .inert_pickle import Name
 from .layers import Network
 from .onnx_graph import BATCH
 from .policy_classes import COMBINED, EXTRACTORS_MODULE, FLATTEN, NATURE_CNN
+from .saved_policy import EXPORT_HINT
 from .spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space
 
 LAST = 'channels_last'
@@ -27,6 +28,7 @@ RESERVED = frozenset(('actions', 'action_masks', 'episode_starts', 'h_in', 'c_in
 _STRIDES = ((0, 8, 4), (2, 4, 2), (4, 3, 1))  # layer, kernel and stride of NatureCNN
 _CHANNELS = (32, 64, 64)
 _LEAST = 36
+_OPTIONS = ('features_dim', 'cnn_output_dim', 'normalized_image')
 _WHOLE = 255.0
 
 
@@ -65,7 +67,13 @@ class FeatureBuilder:
         self._where = f'{self._policy.file}: data: policy_kwargs'
         self._normalises = keywords.get('normalize_images', True) is not False
         options = keywords.get('features_extractor_kwargs') or {}
-        self._any_box_is_image = options.get('normalized_image', False) or not self._normalises
+        for name in options:
+            if name not in _OPTIONS:
+                raise ArtifactError(
+                    f'{self._where}: features_extractor_kwargs: {name!r} is none of '
+                    f'{", ".join(_OPTIONS)}. {EXPORT_HINT}'
+                )
+        self._any_box_is_image = bool(options.get('normalized_image')) or not self._normalises
         self._inputs: list[ArraySpec] = []
 
     def build(self) -> Features:

@@ -104,7 +104,8 @@ class _Builder:
         if family in ('actor_critic', 'maskable', 'recurrent'):
             if family == 'recurrent':
                 value, size = self._recurrent(value, size)
-            value, size = network.sequence(value, size, 'mlp_extractor.policy_net', False)
+            for part in ('shared_net', 'policy_net'):  # before 1.8 layers could be shared
+                value, size = network.sequence(value, size, f'mlp_extractor.{part}', False)
             return network.linear(value, size, 'action_net')
         if family == 'squashed':
             value, size = network.sequence(value, size, 'actor.latent_pi', False)

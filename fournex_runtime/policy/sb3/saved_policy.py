@@ -20,7 +20,7 @@ from typing import Any
 
 from ...configuration import nearest
 from ...errors import ArtifactError
-from .inert_pickle import Name, Vocabulary, read_pickle
+from .inert_pickle import Name, Record, Vocabulary, read_pickle
 from .numpy_records import NUMPY, as_number, describe
 from .policy_classes import EXTRACTORS_MODULE, POLICY_CLASSES, PolicyClass, algorithm
 from .spaces import SPACES, Box, Dict, Space, as_space
@@ -55,33 +55,23 @@ _TYPES = Vocabulary(
         }
     )
 )
-_KEYWORDS = frozenset(
-    (
-        'activation_fn',
-        'clip_mean',
-        'enable_critic_lstm',
-        'features_extractor_class',
-        'features_extractor_kwargs',
-        'full_std',
-        'log_std_init',
-        'lstm_hidden_size',
-        'lstm_kwargs',
-        'n_critics',
-        'n_lstm_layers',
-        'n_quantiles',
-        'net_arch',
-        'normalize_images',
-        'optimizer_class',
-        'optimizer_kwargs',
-        'ortho_init',
-        'sde_net_arch',
-        'share_features_extractor',
-        'shared_lstm',
-        'squash_output',
-        'use_expln',
-        'use_sde',
-    )
+_USED: Mapping[str, tuple[type, ...]] = {
+    'activation_fn': (Name, type(None)),
+    'clip_mean': (int, float, Record),
+    'features_extractor_class': (Name, type(None)),
+    'features_extractor_kwargs': (dict, type(None)),
+    'lstm_kwargs': (dict, type(None)),
+    'normalize_images': (bool,),
+    'sde_net_arch': (type(None),),
+    'squash_output': (bool,),
+}
+"""Arguments of policies that change what they do, and their types."""
+_OTHERS = (
+    ('enable_critic_lstm', 'full_std', 'log_std_init', 'lstm_hidden_size', 'n_critics')
+    + ('n_lstm_layers', 'n_quantiles', 'net_arch', 'optimizer_class', 'optimizer_kwargs')
+    + ('ortho_init', 'share_features_extractor', 'shared_lstm', 'use_expln', 'use_sde')
 )
+"""Arguments that matter in training alone, or that the weights say too."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -210,18 +200,18 @@ class _Data:
         found = self.value('policy_kwargs', _TYPES | NUMPY)
         if not isinstance(found, dict):
             raise ArtifactError(f'{where}: expected settings by name, found {describe(found)}')
-        for name in found:
-            if name not in _KEYWORDS:
+        for name, value in found.items():
+            if name not in _USED and name not in _OTHERS:
                 raise ArtifactError(
-                    f'{where}: {name!r} is no setting of the policies here.'
-                    f'{nearest(str(name), sorted(_KEYWORDS))} {EXPORT_HINT}'
+                    f'{where}: {name!r} is no argument of the policies here.'
+                    f'{nearest(str(name), [*_USED, *_OTHERS])} {EXPORT_HINT}'
                 )
-        if found.get('sde_net_arch') is not None:
-            raise ArtifactError(
-                f'{where}: sde_net_arch (exploration with a feature extractor of its own) is not '
-                'supported. Export the policy to ONNX in its training environment and use that'
-            )
-        if found.get('clip_mean') is not None:
+            if name in _USED and not isinstance(value, _USED[name]):
+                kinds = ', '.join(kind.__name__ for kind in _USED[name])
+                raise ArtifactError(
+                    f'{where}: {name}: expected {kinds}, found {describe(value)}. {EXPORT_HINT}'
+                )
+        if 'clip_mean' in found:
             found['clip_mean'] = as_number(found['clip_mean'], f'{where}: clip_mean')
         return MappingProxyType(found)
 

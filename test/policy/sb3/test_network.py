@@ -246,7 +246,7 @@ def test_squashed_actions_need_bounds():
         (linear('action_net', 2, 5), r"action_net.weight: expected shape \['any', 4\].*\[2, 5\]"),
         ({}, 'action_net.weight: no such tensor'),
         (linear('mlp_extractor.policy_net.0', 3, 4), 'action_net.weight: no such tensor'),
-        (linear('mlp_extractor.shared_net.0', 4, 4), 'mlp_extractor.shared_net.0.*does not have'),
+        (linear('mlp_extractor.value_nets.0', 4, 4), 'mlp_extractor.value_nets.0.*does not have'),
         (linear('attention', 2, 2), 'attention.weight: a tensor that .* does not have.*export'),
         ({'action_net.bias': np.zeros(3, np.float32)}, r'expected shape \[2\].*found \[3\]'),
         ({'action_net.bias': np.zeros(2, np.int64)}, 'of floating point, found .* int64'),
@@ -270,6 +270,10 @@ def test_weights_that_are_not_those_of_the_class(weights, problem):
         (
             {'features_extractor_class': Name('torch.nn.modules.activation', 'ReLU')},
             'features_extractor_class: expected FlattenExtractor, NatureCNN',
+        ),
+        (
+            {'features_extractor_kwargs': {'depth': 3}},
+            "features_extractor_kwargs: 'depth' is none of features_dim.*export",
         ),
     ],
 )
@@ -351,7 +355,12 @@ def test_classes_of_others_are_refused_with_what_to_do(model, saved):
     ('keywords', 'problem'),
     [
         ({'net_arhc': [8]}, 'net_arhc.*Did you mean net_arch'),
-        ({'sde_net_arch': [8]}, 'sde_net_arch .* is not supported. Export the policy to ONNX'),
+        ({'sde_net_arch': [8]}, 'sde_net_arch: expected NoneType, found a list.*ONNX'),
+        ({'activation_fn': 'ReLU'}, "activation_fn: expected Name, NoneType, found 'ReLU'"),
+        ({'normalize_images': 0}, 'normalize_images: expected bool, found 0'),
+        ({'squash_output': None}, 'squash_output: expected bool, found None'),
+        ({'lstm_kwargs': [1]}, 'lstm_kwargs: expected dict'),
+        ({'clip_mean': 'wide'}, 'clip_mean: expected int, float'),
         ([1], 'expected settings by name, found a list'),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pathlib
 
 import numpy as np
 import pytest
@@ -18,12 +19,17 @@ from pickle_code import (
 )
 
 from fournex_runtime.errors import ArtifactError
+from fournex_runtime.policy.onnx_backend import OnnxModel
+from fournex_runtime.policy.sb3.actions import action_mapping
 from fournex_runtime.policy.sb3.inert_pickle import Name
+from fournex_runtime.policy.sb3.network import build_onnx
 from fournex_runtime.policy.sb3.policy_classes import POLICY_CLASSES, algorithm
 from fournex_runtime.policy.sb3.saved_policy import read_sb3
 from fournex_runtime.policy.sb3.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete
 from fournex_runtime.policy.sb3.torch_weights import read_weights
 from fournex_runtime.policy.sb3.vec_normalize import read_vec_normalize
+
+SAVED = pathlib.Path(__file__).parent / 'saved'
 
 
 def array(values, code: str = 'f4', shape: tuple | None = None) -> Call:
@@ -64,6 +70,23 @@ def test_a_model_that_was_zipped_again(saved, tmp_path):
     file.write_bytes(zipped(saved, method=8))
     assert set(members(file)) == set(saved)
     assert read_sb3(file).algorithm == 'PPO'
+
+
+@pytest.mark.parametrize(
+    ('name', 'algorithm_name', 'version'),
+    [('ppo-1.6.2', 'PPO', '1.6.2'), ('sac-1.8.0', 'SAC', '1.8.0'), ('ppo-2.0.0', 'PPO', '2.0.0')],
+)
+def test_models_of_older_versions_do_what_they_did(name, algorithm_name, version):
+    policy = read_sb3(SAVED / f'{name}.zip')
+    assert (policy.algorithm, policy.versions['Stable-Baselines3']) == (algorithm_name, version)
+    statistics = read_vec_normalize(SAVED / f'{name}.pkl')
+    built = build_onnx(policy)
+    model = OnnxModel(built.model, name, built.signature, built.state)
+    with np.load(SAVED / f'{name}.npz') as answers:
+        observations, expected = answers['observations'], answers['actions']
+    assert len(observations) == 100
+    raw = model.run({'obs': statistics.normalise(observations)}, {})[0]['actions']
+    np.testing.assert_allclose(action_mapping(policy).apply(raw), expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize('missing', ['system_info.txt', '_stable_baselines3_version'])
