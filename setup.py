@@ -45,6 +45,7 @@ setup(
     # What rosdep does not know: pip installs it, into the environment that ROS 2 runs in.
     extras_require={
         'run': ['mcap', 'onnxruntime', 'rosbags', 'safetensors', 'zstandard', 'lz4'],
+        'sb3': ['onnx'],
         'sim': ['mujoco'],
         'picture': ['matplotlib'],
         'torch': ['torch'],
