@@ -243,6 +243,23 @@ class Section:
         except ValueError as problem:
             raise self.problem(key, str(problem)) from problem
 
+    def rows(self, key: str) -> tuple[tuple[float, ...], ...]:
+        """Return a list of lists of numbers; a row of one number may stand without brackets."""
+        expected = 'a list of lists of numbers'
+        node = self._required(key, expected)
+        if not isinstance(node, yaml.SequenceNode):
+            raise self.problem(key, f'expected {expected}, found {_kind(node)}')
+        found = []
+        for index, item in enumerate(node.value):
+            place = f'{key}[{index}]'
+            parts = item.value if isinstance(item, yaml.SequenceNode) else [item]
+            texts = [self._scalar(place, part, 'a number') for part in parts]
+            try:
+                found.append(tuple(parse_number(text) for text in texts))
+            except ValueError as problem:
+                raise self.problem(place, str(problem)) from problem
+        return tuple(found)
+
     def _items(self, key: str, expected: str) -> list[str]:
         node = self._required(key, expected)
         if not isinstance(node, yaml.SequenceNode):

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..configuration import FOREVER_NS, parse
 from ..errors import WiringError
-from ..pipeline.command_terms import ActionTerm
+from ..pipeline.action_terms import build_action
 from ..policy.contract import parse_contract
 from ..session.tick import Mode
 from .picture_scenes import Trace
@@ -32,14 +32,14 @@ def traces_of_actions(session: RecordedSession) -> list[Trace]:
     traces = []
     start = 0
     for term in contract.action_terms:
-        values = ActionTerm(term)
+        values = build_action(term)
         commanded = np.full((len(times), term.size), np.nan)
         for row, tick in enumerate(session.ticks):
             for array in tick.safe_action:
                 if array.name == term.name:
                     commanded[row] = array.float64_data
-        raw = values.command(asked[:, start : start + term.size])
-        start += term.size
+        raw = values.command(asked[:, start : start + term.width])
+        start += term.width
         curves = {}
         for column, label in enumerate(term.labels):
             curves[f'{label} asked'] = raw[:, column]
@@ -66,7 +66,8 @@ def _asked(session: RecordedSession, size: int) -> Any:
     rows = np.full((len(session.ticks), size), np.nan)
     for row, tick in enumerate(session.ticks):
         if tick.raw_action:
-            rows[row] = np.concatenate([array.float32_data for array in tick.raw_action])
+            given = [getattr(array, f'{array.dtype}_data') for array in tick.raw_action]
+            rows[row] = np.concatenate(given)
     return rows
 
 

@@ -8,7 +8,7 @@ import re
 import numpy as np
 
 from ..policy.bundle import Bundle
-from ..policy.contract import Contract, RecurrentState, Term
+from ..policy.contract import ArrayLayout, Contract, RecurrentState, Term
 from .table import facts, number, table
 from .words import bytes_text, hertz, units
 
@@ -25,7 +25,7 @@ def show_bundle(bundle: Bundle) -> str:
     for name in contract.inputs:
         parts.append(_input(bundle, name))
     for name, terms in contract.outputs.items():
-        parts.append(_output(name, terms))
+        parts.append(_output(name, contract.output_layouts[name], terms))
     if contract.state:
         parts.append(_state(contract.state))
     if contract.default_pose:
@@ -33,7 +33,8 @@ def show_bundle(bundle: Bundle) -> str:
         parts.append('default_pose\n' + table(('joint', 'rad or m'), rows))
     if contract.facts:
         parts.append(
-            'where the facts came from\n' + table(('fact', 'source'), list(contract.facts.items()))
+            'where the facts came from\n'
+            + table(('fact', 'source'), [(key, str(one)) for key, one in contract.facts.items()])
         )
     return '\n\n'.join(parts)
 
@@ -85,7 +86,11 @@ def _input(bundle: Bundle, name: str) -> str:
     }
     rows: list[Cells] = []
     at = 0
+    layout = contract.input_layouts[name]
     for term in contract.inputs[name]:
+        if term.shape:
+            rows.append(_image_row(term))
+            continue
         rows.extend(
             _merged(
                 [_input_row(bundle, term, index, at, normalised) for index in range(term.size)]
@@ -98,7 +103,24 @@ def _input(bundle: Bundle, name: str) -> str:
     note = ''
     if normalised and any(term.history > 1 for term in contract.inputs[name]):
         note = '\n  mean and std are those of the newest value of a history'
-    return f'input {name}: float32 [1, {at}];  {order}\n' + _shown(columns, rows) + note
+    if layout.history > 1:
+        first = 'newest' if layout.newest_first else 'oldest'
+        note += f'\n  {layout.history} frames of all of these, {first} first'
+    return f'input {name}: {_array(layout)};  {order}\n' + _shown(columns, rows) + note
+
+
+def _array(layout: ArrayLayout) -> str:
+    return f'{layout.dtype} {list(layout.array_shape)}'
+
+
+def _image_row(term: Term) -> Cells:
+    options = term.options
+    size = f'{options["channels"]} {options["width"]} x {options["height"]}, {options["layout"]}'
+    offset, scale = (
+        '' if {*row} == {usual} else ', '.join(map(number, row))
+        for row, usual in ((term.offset, 0.0), (term.scale, 1.0))
+    )
+    return ('all', _term(term), size, options['range'], term.frame, offset, '', scale, '', '', '')
 
 
 def _input_row(bundle: Bundle, term: Term, index: int, at: int, normalised: bool) -> Cells:
@@ -126,7 +148,7 @@ def _input_row(bundle: Bundle, term: Term, index: int, at: int, normalised: bool
     )
 
 
-def _output(name: str, terms: tuple[Term, ...]) -> str:
+def _output(name: str, layout: ArrayLayout, terms: tuple[Term, ...]) -> str:
     columns = {
         'at': 0,
         'term': 1,
@@ -141,6 +163,10 @@ def _output(name: str, terms: tuple[Term, ...]) -> str:
     rows: list[Cells] = []
     at = 0
     for term in terms:
+        if term.choices:
+            rows.extend(_choice_rows(term, at))
+            at += term.width
+            continue
         rows.extend(
             _merged(
                 [
@@ -160,9 +186,19 @@ def _output(name: str, terms: tuple[Term, ...]) -> str:
             )
         )
         at += term.size
-    return f'output {name}: float32 [1, {at}];  value → clip → × scale → + offset\n' + _shown(
-        columns, rows
-    )
+    arithmetic = 'value → clip → × scale → + offset'
+    return f'output {name}: {_array(layout)};  {arithmetic}\n' + _shown(columns, rows)
+
+
+def _choice_rows(term: Term, at: int) -> list[Cells]:
+    return [
+        (str(at), _term(term), f'choice {index}', '', term.frame, '', '', '', _chosen(term, row))
+        for index, row in enumerate(term.choices)
+    ]
+
+
+def _chosen(term: Term, row: tuple[float, ...]) -> str:
+    return ', '.join(f'{label} {number(value)}' for label, value in zip(term.labels, row))
 
 
 def _term(term: Term) -> str:
@@ -223,7 +259,9 @@ def _state(state: tuple[RecurrentState, ...]) -> str:
             one.name,
             f'float32 {list(one.shape)}',
             f'{one.input} → {one.output}',
-            "zeros at each episode's start",
+            f'{one.file or "zeros"}, at the start'
+            if one.keeps
+            else f"{one.file or 'zeros'} at each episode's start",
         )
         for one in state
     ]

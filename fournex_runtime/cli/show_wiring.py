@@ -72,7 +72,7 @@ def _inputs(session: SessionWiring) -> str:
 
 def _outputs(session: SessionWiring) -> str:
     rows = []
-    for target, stop, limits in zip(session.targets, session.stops, session.limits):
+    for target, stop, limits in zip(session.term_targets, session.stops, session.limits):
         values = (
             'the last command again'
             if stop.values is None

@@ -1,14 +1,14 @@
 """
-From the policy's outputs to commands: action terms in SI units, then messages as CDR bytes.
+From commanded values to messages as CDR bytes.
 
-An action value passes ``clip → * scale → + offset`` (the contract); what comes out is in the unit
-of the term. The safety gate works on that; an encoder turns what the gate lets through into the
-robot's message.
+The safety gate works on action terms in their units (``action_terms.py``); an encoder turns what
+the gate lets through into the robot's message. One message can carry several terms of the same
+joints: positions, velocities and efforts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,10 @@ from .ports import Target
 Vector = NDArray[np.float64]
 Encoder = Callable[[Vector, int], bytes]
 """Takes a term's values and the ROS time in nanoseconds; returns the message's bytes."""
+JointEncoder = Callable[[Sequence[Vector], int], bytes]
+"""The same for several terms in one message."""
 
+JOINT_STATE = 'sensor_msgs/msg/JointState'
 JOINT_TRAJECTORY = 'trajectory_msgs/msg/JointTrajectory'
 _JOINT_STATE_FIELDS = {
     'joint_position_target': 'position',
@@ -34,29 +37,6 @@ _TRAJECTORY_FIELDS = {
     'joint_velocity_target': 'velocities',
     'joint_effort_target': 'effort',
 }
-
-
-class ActionTerm:
-    """
-    One action term with its arithmetic bound.
-
-    :param term: the term of the contract.
-    """
-
-    def __init__(self, term: Term) -> None:
-        self.term = term
-        self._low, self._high = np.array(term.clip[0]), np.array(term.clip[1])
-        self._scale, self._offset = np.array(term.scale), np.array(term.offset)
-
-    def clip(self, raw: Vector) -> Vector:
-        """Return the raw values within the contract's clip."""
-        return np.clip(raw, self._low, self._high)
-
-    def command(self, clipped: Vector) -> Vector:
-        """Return the commanded values, in the unit of the term."""
-        with np.errstate(over='ignore'):  # the gate refuses what is not finite
-            command: Vector = clipped * self._scale + self._offset
-        return command
 
 
 def _header(messages: Messages, frame: str, ros_ns: int) -> Any:
@@ -118,20 +98,24 @@ def _twist_encoder(term: Term, target: Target, messages: Messages) -> Encoder:
     return encode
 
 
-def _joint_state_encoder(term: Term, target: Target, messages: Messages) -> Encoder:
+def _joint_state_encoder(
+    terms: Sequence[Term], target: Target, messages: Messages
+) -> JointEncoder:
     make = messages.type(target.type)
-    field = _JOINT_STATE_FIELDS[term.kind]
+    fields = _joint_fields(terms, _JOINT_STATE_FIELDS)
+    names = list(terms[0].joints)
 
-    def encode(values: Vector, ros_ns: int) -> bytes:
+    def encode(values: Sequence[Vector], ros_ns: int) -> bytes:
         arrays: dict[str, Vector] = dict.fromkeys(('position', 'velocity', 'effort'), np.empty(0))
-        arrays[field] = values
+        for (field, order), one in zip(fields, values):
+            arrays[field] = one[order]
         header = _header(messages, target.frame, ros_ns)
-        return messages.encode(make(header=header, name=list(term.joints), **arrays), target.type)
+        return messages.encode(make(header=header, name=names, **arrays), target.type)
 
     return encode
 
 
-def _trajectory_encoder(term: Term, target: Target, messages: Messages) -> Encoder:
+def _trajectory_encoder(terms: Sequence[Term], target: Target, messages: Messages) -> JointEncoder:
     if target.time_from_start_ns <= 0:
         raise WiringError(
             'a JointTrajectory needs time_from_start: how long the robot may take to the point, '
@@ -145,22 +129,72 @@ def _trajectory_encoder(term: Term, target: Target, messages: Messages) -> Encod
         sec=target.time_from_start_ns // 1_000_000_000,
         nanosec=target.time_from_start_ns % 1_000_000_000,
     )
-    field = _TRAJECTORY_FIELDS[term.kind]
+    fields = _joint_fields(terms, _TRAJECTORY_FIELDS)
+    names = list(terms[0].joints)
 
-    def encode(values: Vector, ros_ns: int) -> bytes:
+    def encode(values: Sequence[Vector], ros_ns: int) -> bytes:
         arrays: dict[str, Vector] = dict.fromkeys(
             ('positions', 'velocities', 'accelerations', 'effort'), np.empty(0)
         )
-        arrays[field] = values
+        for (field, order), one in zip(fields, values):
+            arrays[field] = one[order]
         # A zero stamp: the trajectory begins when it arrives (trajectory_msgs/JointTrajectory).
         return messages.encode(
             make(
                 header=_header(messages, target.frame, 0),
-                joint_names=list(term.joints),
+                joint_names=names,
                 points=[point(time_from_start=after, **arrays)],
             ),
             target.type,
         )
+
+    return encode
+
+
+def _joint_fields(
+    terms: Sequence[Term], names: dict[str, str]
+) -> list[tuple[str, NDArray[np.intp]]]:
+    """Return for each term its field in the message, and the order of the first term's joints."""
+    joints = terms[0].joints
+    fields: list[tuple[str, NDArray[np.intp]]] = []
+    for term in terms:
+        if sorted(term.joints) != sorted(joints):
+            raise WiringError(
+                f'{term.name} commands {", ".join(term.joints)}, and {terms[0].name} '
+                f'{", ".join(joints)}: one message has one list of joints'
+            )
+        field = names[term.command]
+        if field in (other for other, _ in fields):
+            raise WiringError(f'two terms would fill the field {field} of one message')
+        order = np.array([term.joints.index(joint) for joint in joints], np.intp)
+        fields.append((field, order))
+    return fields
+
+
+def _pose_encoder(term: Term, target: Target, messages: Messages) -> Encoder:
+    point = messages.type('geometry_msgs/msg/Point')
+    quaternion = messages.type('geometry_msgs/msg/Quaternion')
+    pose = messages.type('geometry_msgs/msg/Pose')
+    only_point = 'Point' in target.type
+    if only_point == (term.size == 7):
+        raise WiringError(
+            f'a pose_target of layout {term.options["layout"]} cannot be sent as {target.type}'
+        )
+    stamped = target.type.endswith('Stamped')
+    if stamped and not target.frame:
+        raise WiringError('frame: is missing: say in which frame the pose is')
+    make = messages.type(target.type)
+
+    def encode(values: Vector, ros_ns: int) -> bytes:
+        message = point(*values[:3].tolist())
+        if not only_point:
+            q = values[3:] / np.sqrt((values[3:] ** 2).sum())  # limits can have shortened it
+            message = pose(position=message, orientation=quaternion(*q.tolist()))
+        if stamped:
+            field = 'point' if only_point else 'pose'
+            header = _header(messages, target.frame, ros_ns)
+            message = make(header=header, **{field: message})
+        return messages.encode(message, target.type)
 
     return encode
 
@@ -175,16 +209,25 @@ def _number_encoder(term: Term, target: Target, messages: Messages) -> Encoder:
 
 
 _JOINT_KINDS = tuple(_JOINT_STATE_FIELDS)
+_ARRAY_KINDS = (*_JOINT_KINDS, 'joint_stiffness', 'joint_damping', 'value')
 _ENCODERS: dict[str, tuple[tuple[str, ...], Callable[[Term, Target, Messages], Encoder]]] = {
-    'std_msgs/msg/Float64MultiArray': ((*_JOINT_KINDS, 'value'), _array_encoder),
-    'std_msgs/msg/Float32MultiArray': ((*_JOINT_KINDS, 'value'), _array_encoder),
-    'std_msgs/msg/Float64': ((*_JOINT_KINDS, 'value'), _number_encoder),
-    'std_msgs/msg/Float32': ((*_JOINT_KINDS, 'value'), _number_encoder),
+    'std_msgs/msg/Float64MultiArray': (_ARRAY_KINDS, _array_encoder),
+    'std_msgs/msg/Float32MultiArray': (_ARRAY_KINDS, _array_encoder),
+    'std_msgs/msg/Float64': (_ARRAY_KINDS, _number_encoder),
+    'std_msgs/msg/Float32': (_ARRAY_KINDS, _number_encoder),
     'geometry_msgs/msg/Twist': (('twist',), _twist_encoder),
     'geometry_msgs/msg/TwistStamped': (('twist',), _twist_encoder),
-    'sensor_msgs/msg/JointState': (_JOINT_KINDS, _joint_state_encoder),
-    JOINT_TRAJECTORY: (_JOINT_KINDS, _trajectory_encoder),
+    'geometry_msgs/msg/Pose': (('pose_target',), _pose_encoder),
+    'geometry_msgs/msg/PoseStamped': (('pose_target',), _pose_encoder),
+    'geometry_msgs/msg/Point': (('pose_target',), _pose_encoder),
+    'geometry_msgs/msg/PointStamped': (('pose_target',), _pose_encoder),
 }
+_JOINT_ENCODERS: dict[str, Callable[[Sequence[Term], Target, Messages], JointEncoder]] = {
+    JOINT_STATE: _joint_state_encoder,
+    JOINT_TRAJECTORY: _trajectory_encoder,
+}
+SHARED_TYPES = tuple(_JOINT_ENCODERS)
+"""The message types of which one message can carry several action terms."""
 _NAMELESS = tuple(name for name in _ENCODERS if name.startswith('std_msgs/'))
 
 
@@ -194,13 +237,37 @@ def build_encoder(term: Term, target: Target, messages: Messages) -> Encoder:
 
     :raises WiringError: the term cannot be sent as that message type.
     """
-    known = [name for name, (kinds, _) in _ENCODERS.items() if term.kind in kinds]
-    if target.type not in known:
-        raise WiringError(
-            f'a {term.kind} cannot be sent as {target.type}; expected one of {", ".join(known)}'
-        )
+    if target.type in _JOINT_ENCODERS:
+        together = build_joint_encoder([term], target, messages)
+        return lambda values, ros_ns: together([values], ros_ns)
+    _check_kind(term, target)
     _refuse_unused(target, messages)
     return _ENCODERS[target.type][1](term, target, messages)
+
+
+def build_joint_encoder(terms: Sequence[Term], target: Target, messages: Messages) -> JointEncoder:
+    """
+    Return the encoder of several action terms of the same joints into one message.
+
+    :param terms: the terms, in the order of their values.
+    :param target: where the message goes; of one of ``SHARED_TYPES``.
+    :param messages: the message types.
+    :raises WiringError: the terms cannot be sent together as that message type.
+    """
+    for term in terms:
+        _check_kind(term, target)
+    _refuse_unused(target, messages)
+    return _JOINT_ENCODERS[target.type](terms, target, messages)
+
+
+def _check_kind(term: Term, target: Target) -> None:
+    known = [name for name, (kinds, _) in _ENCODERS.items() if term.command in kinds]
+    if term.command in _JOINT_KINDS:
+        known.extend(_JOINT_ENCODERS)
+    if target.type not in known:
+        raise WiringError(
+            f'a {term.command} cannot be sent as {target.type}; expected one of {", ".join(known)}'
+        )
 
 
 def _refuse_unused(target: Target, messages: Messages) -> None:

@@ -2,7 +2,7 @@
 From the newest messages of a session's sources to the policy's inputs.
 
 All arithmetic is in float64 and in a fixed order, without threads, so that the same messages give
-the same bits everywhere; the cast to the artifact's float32 comes last.
+the same bits everywhere; the cast to the artifact's dtype comes last.
 """
 
 from __future__ import annotations
@@ -11,36 +11,35 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MessageError, WiringError
 from ..policy.contract import Contract, Normalisation, Term
+from ..policy.contract_types import INTEGERS
 from ..policy.term_kinds import OBSERVATION_KINDS
+from .fields import Vector
+from .input_plan import History, InputPlan, normalise
 from .messages import Messages
-from .observation_terms import Reader, build_reader
+from .observation_terms import Ports, build_image_reader, build_reader
 from .ports import Port, Source
+from .term_plan import (
+    ImageTerm,
+    LastAction,
+    LastActionTerm,
+    NonFinite,
+    ReadTerm,
+    TermPlan,
+    TimeTerm,
+)
 
-Vector = NDArray[np.float64]
-History = Mapping[str, Vector]
-"""Past values by term, oldest first, shape (history - 1, size); scaled, as the policy saw them."""
-
-
-class NonFinite(MessageError):
-    """A term's value is not finite; never passed on to history, state or policy."""
-
-
-@dataclasses.dataclass(frozen=True)
-class LastAction:
-    """
-    The action of the tick before, as the policy gave it and after the contract's clip.
-
-    :param raw: all action terms in order, as the artifact gave them.
-    :param clipped: the same within the contract's clip.
-    """
-
-    raw: Vector
-    clipped: Vector
+__all__ = [
+    'History',
+    'LastAction',
+    'NonFinite',
+    'Observation',
+    'ObservationPipeline',
+    'normalise',
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,44 +47,12 @@ class Observation:
     """
     What the policy is asked with.
 
-    :param inputs: one float32 array of shape (1, n) for each input of the artifact.
+    :param inputs: one array for each input of the artifact, of the contract's shape and dtype.
     :param history: what the session's history becomes if the tick is concluded.
     """
 
-    inputs: Mapping[str, NDArray[np.float32]]
+    inputs: Mapping[str, NDArray[Any]]
     history: History
-
-
-class _TermPlan:
-    """One term with its arithmetic bound."""
-
-    def __init__(self, term: Term, reader: Reader | None, sources: Sequence[int]) -> None:
-        self.term = term
-        self.reader = reader
-        self.sources = sources
-        self.low, self.high = np.array(term.clip[0]), np.array(term.clip[1])
-        self.clips = bool(np.isfinite(self.low).any() or np.isfinite(self.high).any())
-        self.offset, self.scale = np.array(term.offset), np.array(term.scale)
-
-    def present(self, messages: Sequence[Any], last_action: LastAction) -> Vector:
-        """Return the term's present values after offset, clip and scale."""
-        term = self.term
-        if self.reader is None:
-            return last_action.raw if term.options['of'] == 'raw' else last_action.clipped
-        values = np.empty(term.size)
-        try:
-            self.reader([messages[source] for source in self.sources], values)
-        except (ValueError, IndexError, AttributeError, TypeError) as problem:
-            raise MessageError(f'{term.name}: cannot be read: {problem}') from problem
-        if not np.isfinite(values).all():
-            labels = [term.labels[i] for i in np.flatnonzero(~np.isfinite(values))[:3]]
-            raise NonFinite(f'{term.name}: not finite at {", ".join(labels)}')
-        with np.errstate(over='ignore'):  # what overflows is found before the policy is asked
-            values -= self.offset
-            if self.clips:
-                np.clip(values, self.low, self.high, out=values)
-            values *= self.scale
-        return values
 
 
 class ObservationPipeline:
@@ -98,7 +65,8 @@ class ObservationPipeline:
     :param messages: the message types.
     :param statistics: ``mean`` and ``var`` of the normalised input, if any.
     :param frame_prefix: put before the contract's frame names.
-    :raises WiringError: a term is not wired, or cannot be read from its message type.
+    :raises WiringError: a term is not wired, cannot be read from its message type, or statistics
+        are missing.
     """
 
     def __init__(
@@ -110,32 +78,31 @@ class ObservationPipeline:
         statistics: tuple[Vector, Vector] | None,
         frame_prefix: str = '',
     ) -> None:
-        self._inputs: dict[str, list[_TermPlan]] = {}
+        self._contract = contract
+        self._sources = sources
+        self._messages = messages
+        self._frame_prefix = frame_prefix
         by_term: dict[str, dict[str, Port]] = {}
         for port in ports:
             by_term.setdefault(port.term, {})[port.port] = port
+        self._inputs: dict[str, InputPlan] = {}
         for name, terms in contract.inputs.items():
-            self._inputs[name] = []
-            for term in terms:
-                found = by_term.get(term.name, {})
-                names = OBSERVATION_KINDS[term.kind].ports
-                if set(found) != set(names):
-                    raise WiringError(f'{term.name}: is not wired')
-                where = {key: (found[key], sources[found[key].source]) for key in names}
-                for port, source in where.values():
-                    _check_type(port, source, messages)
-                reader = _reader(term, where, messages, frame_prefix) if names else None
-                indices = [port.source for port, _ in where.values()]
-                self._inputs[name].append(_TermPlan(term, reader, indices))
-        self._normalisation = contract.normalisation
-        self._statistics = statistics
+            layout = contract.input_layouts[name]
+            whole = layout.dtype in INTEGERS
+            plans = [self._plan(term, by_term.get(term.name, {}), whole) for term in terms]
+            normalisation = _normalisation(contract, name, statistics)
+            self._inputs[name] = InputPlan(name, layout, plans, normalisation)
 
-    def initial_history(self) -> dict[str, Vector]:
+    def initial_history(self) -> dict[str, NDArray[Any]]:
         """Return the history at the start of an episode: empty; it fills with the first value."""
         return {}
 
     def build(
-        self, messages: Sequence[Any], last_action: LastAction, history: History
+        self,
+        messages: Sequence[Any],
+        last_action: LastAction,
+        history: History,
+        tick: int = 0,
     ) -> Observation:
         """
         Build the policy's inputs.
@@ -143,67 +110,64 @@ class ObservationPipeline:
         :param messages: the newest message of each source, none missing.
         :param last_action: of the tick before; zeros at the start of an episode.
         :param history: of the session; a term without one yet starts filled with its first value.
+        :param tick: number of the tick in its episode, from 0.
         :raises NonFinite: a value is not finite.
         :raises MessageError: a message lacks what its term needs.
         """
-        following: dict[str, Vector] = {}
-        inputs = {}
-        for name, plans in self._inputs.items():
-            parts: list[Vector] = []
-            for plan in plans:
-                present = plan.present(messages, last_action)
-                term = plan.term
-                if term.history > 1:
-                    past = history.get(term.name)
-                    if past is None:
-                        past = np.tile(present, (term.history - 1, 1))
-                    stack = np.concatenate([past, present[np.newaxis]])
-                    following[term.name] = stack[1:]
-                    parts.append((stack[::-1] if term.newest_first else stack).ravel())
-                else:
-                    parts.append(present)
-            vector = np.concatenate(parts)
-            if self._normalisation is not None and self._normalisation.input == name:
-                assert self._statistics is not None
-                vector = normalise(vector, *self._statistics, self._normalisation)
-            inputs[name] = _to_float32(name, vector)
+        following: dict[str, NDArray[Any]] = {}
+        inputs = {
+            name: plan.build(messages, last_action, history, tick, following)
+            for name, plan in self._inputs.items()
+        }
         return Observation(inputs, following)
 
+    def _plan(self, term: Term, found: Mapping[str, Port], whole: bool) -> TermPlan:
+        names = OBSERVATION_KINDS[term.kind].ports
+        if set(found) != set(names):
+            raise WiringError(f'{term.name}: is not wired')
+        if term.kind == 'last_action':
+            return LastActionTerm(term)
+        if not names:
+            return TimeTerm(term, self._contract.period_ns)
+        where = {key: (found[key], self._sources[found[key].source]) for key in names}
+        for port, source in where.values():
+            try:
+                self._messages.ensure(source.type)
+            except MessageError as problem:
+                raise WiringError(f'{port.where}: {problem}') from problem
+        return self._read(term, where, whole)
 
-def normalise(vector: Vector, mean: Vector, var: Vector, settings: Normalisation) -> Vector:
-    """Return ``clip((x - mean) / sqrt(var + epsilon))`` (VecNormalize.normalize_obs)."""
-    scaled: Vector = (vector - mean) / np.sqrt(var + settings.epsilon)
-    return np.clip(scaled, -settings.clip, settings.clip)
+    def _read(self, term: Term, where: Ports, whole: bool) -> TermPlan:
+        """Build a term's reader, and check the field that the wiring names for it."""
+        port, source = next(iter(where.values()))
+        try:
+            if term.shape:
+                return ImageTerm(term, build_image_reader(term, where), port.source, whole)
+            reader = build_reader(term, where, self._frame_prefix)
+            if port.field:
+                array = True if term.kind.startswith('joint_') else None
+                self._messages.check_field(source.type, port.field, array=array)
+        except (WiringError, MessageError) as problem:
+            raise WiringError(f'{port.where}: {problem}') from problem
+        return ReadTerm(term, reader, [port.source for port, _ in where.values()])
 
 
-def _to_float32(name: str, vector: Vector) -> NDArray[np.float32]:
-    with np.errstate(over='ignore'):
-        array = vector.astype(np.float32)[np.newaxis]
-    if not np.isfinite(array).all():
-        raise NonFinite(f'{name}: a value is too large for float32')
-    return array
-
-
-def _check_type(port: Port, source: Source, messages: Messages) -> None:
-    try:
-        messages.ensure(source.type)
-    except MessageError as problem:
-        raise WiringError(f'{port.where}: {problem}') from problem
-
-
-def _reader(
-    term: Term,
-    where: Mapping[str, tuple[Port, Source]],
-    messages: Messages,
-    frame_prefix: str,
-) -> Reader:
-    """Build a term's reader, and check the field that the wiring names for it."""
-    port, source = next(iter(where.values()))
-    try:
-        reader = build_reader(term, where, frame_prefix)
-        if port.field:
-            array = True if term.kind.startswith('joint_') else None
-            messages.check_field(source.type, port.field, array=array)
-    except (WiringError, MessageError) as problem:
-        raise WiringError(f'{port.where}: {problem}') from problem
-    return reader
+def _normalisation(
+    contract: Contract, name: str, statistics: tuple[Vector, Vector] | None
+) -> tuple[Normalisation, Vector, Vector] | None:
+    settings = contract.normalisation
+    if settings is None or settings.input != name:
+        return None
+    if statistics is None:
+        raise WiringError(
+            f'{contract.reference}: normalisation: expected mean and var of input {name} from '
+            f'{settings.file}, found no statistics in the bundle'
+        )
+    size = contract.input_size(name)
+    for key, array in zip(('mean', 'var'), statistics):
+        if array.shape != (size,):
+            raise WiringError(
+                f'{contract.reference}: normalisation: {key} has shape {list(array.shape)}, the '
+                f'input {name} has {size} values'
+            )
+    return settings, *statistics

@@ -8,6 +8,7 @@ and a result, so that the session owns it.
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -46,7 +47,11 @@ class ArraySpec:
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """The arrays that a contract's artifact takes and gives, batch of one."""
+    """
+    The arrays that a contract's artifact takes and gives, batch of one.
+
+    State that lives in buffers of the artifact is neither taken nor given.
+    """
 
     inputs: tuple[ArraySpec, ...]
     outputs: tuple[ArraySpec, ...]
@@ -56,15 +61,13 @@ class Signature:
 
 def signature(contract: Contract) -> Signature:
     """Return what the contract says that the artifact takes and gives."""
-    inputs = tuple(
-        ArraySpec(name, (1, contract.input_size(name)), 'float32') for name in contract.inputs
+    inputs, outputs = (
+        tuple(ArraySpec(name, one.array_shape, one.dtype) for name, one in layouts.items())
+        for layouts in (contract.input_layouts, contract.output_layouts)
     )
-    outputs = tuple(
-        ArraySpec(name, (1, sum(term.size for term in terms)), 'float32')
-        for name, terms in contract.outputs.items()
-    )
-    state_inputs = tuple(ArraySpec(s.input, s.shape, 'float32') for s in contract.state)
-    state_outputs = tuple(ArraySpec(s.output, s.shape, 'float32') for s in contract.state)
+    passed = [one for one in contract.state if not one.buffer]
+    state_inputs = tuple(ArraySpec(one.input, one.shape, 'float32') for one in passed)
+    state_outputs = tuple(ArraySpec(one.output, one.shape, 'float32') for one in passed)
     return Signature(inputs, outputs, state_inputs, state_outputs)
 
 
@@ -87,17 +90,34 @@ class Backend(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """End what runs outside this process for it; it cannot be run again."""
+        ...
 
-def load_backend(bundle: Bundle) -> Backend:
+
+def load_backend(
+    bundle: Bundle, python: pathlib.Path | None = None, timeout_s: float = 1.0
+) -> Backend:
     """
     Load the bundle's artifact and check it against the contract.
 
+    An ONNX model runs in this process. What torch runs is a program: it is opened in a worker
+    only, and torch is not loaded here.
+
+    :param bundle: the bundle.
+    :param python: the worker's Python; None for the one in ``FOURNEX_TORCH_PYTHON``, else this.
+    :param timeout_s: how long to wait for a worker's answer.
     :raises ArtifactError: it does not load, or does not have the contract's names and shapes.
+    :raises ConfigurationError: the worker's Python cannot be run.
     :raises MissingDependencyError: the backend's library is not installed.
     """
-    from .onnx_backend import OnnxBackend  # the only backend so far; its library loads here
+    if bundle.contract.artifact.backend == 'onnx':
+        from .onnx_backend import OnnxBackend  # its library loads here
 
-    return OnnxBackend(bundle)
+        return OnnxBackend(bundle)
+    from ..worker.backend import WorkerBackend
+
+    return WorkerBackend(bundle, python, timeout_s=timeout_s)
 
 
 def warm_up(backend: Backend, contract: Contract, runs: int = 10) -> None:
@@ -116,7 +136,7 @@ def warm_up(backend: Backend, contract: Contract, runs: int = 10) -> None:
         if problem:
             raise ArtifactError(f'{contract.artifact.file}: output {problem}')
     for remembered in contract.state:
-        expected = ArraySpec(remembered.output, remembered.shape, 'float32')
+        expected = ArraySpec(remembered.name, remembered.shape, 'float32')
         problem = expected.mismatch(following[remembered.name])
         if problem:
             raise ArtifactError(f'{contract.artifact.file}: state output {problem}')

@@ -63,7 +63,7 @@ class SessionReplay:
         self._last_index = [0] * len(manifest.input_topics)
         self._next_tick = 0
         self._uncertain = 0
-        self._memory = max(term.history for term in engine.contract.observation_terms)
+        self._memory = engine.contract.memory_ticks
 
     @property
     def topics(self) -> Iterator[str]:

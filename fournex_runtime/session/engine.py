@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 
 from ..configuration import FOREVER_NS
 from ..errors import MessageError, WiringError
-from ..pipeline.command_terms import ActionTerm, Encoder, build_encoder
+from ..pipeline.action_terms import build_action
+from ..pipeline.command_terms import JointEncoder, build_encoder, build_joint_encoder
+from ..pipeline.fields import field_getter
 from ..pipeline.messages import Messages
 from ..pipeline.observation import LastAction, NonFinite, Observation, ObservationPipeline
-from ..pipeline.observation_terms import field_getter
+from ..pipeline.ports import Target
 from ..policy.backend import ArraySpec, signature
 from ..policy.bundle import Bundle
 from ..safety.gate import Gate, NonFiniteCommand
@@ -68,7 +70,7 @@ class Engine:
             self.contract, wiring.sources, wiring.ports, messages, bundle.statistics, frame_prefix
         )
         self._signature = signature(self.contract)
-        self._actions = [ActionTerm(term) for term in self.contract.action_terms]
+        self._actions = [build_action(term) for term in self.contract.action_terms]
         self._gates = [Gate(limits, self.contract.period_ns) for limits in wiring.limits]
         try:
             if wiring.reward is not None:
@@ -77,9 +79,7 @@ class Engine:
             self._has_header = [messages.has_header(source.type) for source in wiring.sources]
         except MessageError as problem:
             raise WiringError(f'sessions.{wiring.name}.reward: {problem}') from problem
-        self._encoders = [
-            self._encoder(index, frame_prefix) for index in range(len(wiring.targets))
-        ]
+        self._encoders = [self._encoder(target, frame_prefix) for target in wiring.targets]
         self._stops = [self._checked_stop(index) for index in range(len(wiring.stops))]
         self._required = sorted({port.source for port in wiring.ports})
         for source in wiring.lockstep:
@@ -89,20 +89,32 @@ class Engine:
                     'so it carries no stamp to wait for'
                 )
 
-    def _encoder(self, index: int, frame_prefix: str) -> Encoder:
-        target, term = self.wiring.targets[index], self.contract.action_terms[index]
+    def _encoder(self, target: Target, frame_prefix: str) -> JointEncoder:
+        """Return what makes one topic's command of the values of all terms."""
+        indices = [
+            index
+            for index, one in enumerate(self.wiring.term_targets)
+            if one.topic == target.topic
+        ]
+        terms = [self.contract.action_terms[index] for index in indices]
         frame = frame_prefix + target.frame if target.frame else ''
+        framed = dataclasses.replace(target, frame=frame)
+        for index in indices:
+            limits = self.wiring.limits[index]
+            greatest = max(map(abs, (*limits.low, *limits.high)))
+            if 'Float32' in target.type and greatest > float(np.finfo(np.float32).max):
+                raise WiringError(
+                    f'{target.where}: {target.type} cannot hold all values up to the limit '
+                    f'{greatest}'
+                )
         try:
-            encoder = build_encoder(term, dataclasses.replace(target, frame=frame), self._messages)
+            if len(terms) > 1:
+                together = build_joint_encoder(terms, framed, self._messages)
+                return lambda safe, ros_ns: together([safe[index] for index in indices], ros_ns)
+            encode, only = build_encoder(terms[0], framed, self._messages), indices[0]
         except (WiringError, MessageError) as problem:
             raise WiringError(f'{target.where}: {problem}') from problem
-        limits = self.wiring.limits[index]
-        greatest = max(map(abs, (*limits.low, *limits.high)))
-        if 'Float32' in target.type and greatest > float(np.finfo(np.float32).max):
-            raise WiringError(
-                f'{target.where}: {target.type} cannot hold all values up to the limit {greatest}'
-            )
-        return encoder
+        return lambda safe, ros_ns: encode(safe[only], ros_ns)
 
     def _checked_stop(self, index: int) -> Vector | None:
         stop, limits = self.wiring.stops[index].values, self.wiring.limits[index]
@@ -111,8 +123,8 @@ class Engine:
         for label, value, low, high in zip(limits.labels, stop, limits.low, limits.high):
             if not low <= value <= high:
                 raise WiringError(
-                    f'{self.wiring.targets[index].where}.stop: {label} {value} is outside its '
-                    f'limits {low} to {high}'
+                    f'{self.wiring.term_targets[index].where}.stop: {label} {value} is outside '
+                    f'its limits {low} to {high}'
                 )
         return _frozen(np.array(stop))
 
@@ -173,7 +185,7 @@ class Engine:
             if fault is None:
                 try:
                     newest = [None if one is None else one.message for one in latched]
-                    observation = self._pipeline.build(newest, last_action, history)
+                    observation = self._pipeline.build(newest, last_action, history, episode.tick)
                     _freeze(observation.inputs, observation.history)
                 except NonFinite as problem:
                     fault = (Fault.NON_FINITE, str(problem))
@@ -301,7 +313,7 @@ class Engine:
             raw_action=answer.outputs,
             safe_action={}
             if act.safe is None
-            else {target.term: values for target, values in zip(self.wiring.targets, act.safe)},
+            else {one.term: values for one, values in zip(self.wiring.term_targets, act.safe)},
             limited=act.limited,
             commands=commands,
             command_indices=counts if commands else (),
@@ -350,10 +362,10 @@ class Engine:
 
     def last_action(self, outputs: Arrays) -> LastAction:
         """Return what ``last_action`` terms see after these outputs of the artifact."""
-        raw = np.concatenate([outputs[spec.name][0] for spec in self._signature.outputs]).astype(
-            np.float64
-        )
-        starts = np.cumsum([action.term.size for action in self._actions])[:-1]
+        raw = np.concatenate(
+            [outputs[spec.name].ravel() for spec in self._signature.outputs]
+        ).astype(np.float64)
+        starts = np.cumsum([action.term.width for action in self._actions])[:-1]
         clipped = [action.clip(part) for action, part in zip(self._actions, np.split(raw, starts))]
         return LastAction(_frozen(raw), _frozen(np.concatenate(clipped)))
 
@@ -372,13 +384,15 @@ class Engine:
         limited: list[str] = []
         start = 0
         for index, (term, gate) in enumerate(zip(self._actions, self._gates)):
-            values = action.clipped[start : start + term.term.size]
-            start += term.term.size
+            values = action.clipped[start : start + term.term.width]
+            start += term.term.width
             last = None if state.last_safe is None else state.last_safe[index]
             try:
                 passed, touched = gate.check(term.command(values), last)
             except NonFiniteCommand as problem:
                 raise _Unusable(Fault.NON_FINITE, str(problem)) from problem
+            if words := term.problem(passed):
+                raise _Unusable(Fault.FAILED, words)
             safe.append(_frozen(passed))
             limited.extend(touched)
         return _Act(
@@ -446,7 +460,7 @@ class Engine:
     ) -> tuple[tuple[bytes, ...], tuple[int, ...]]:
         if safe is None:
             return (), counts
-        commands = tuple(encode(values, ros_ns) for encode, values in zip(self._encoders, safe))
+        commands = tuple(encode(safe, ros_ns) for encode in self._encoders)
         return commands, tuple(count + 1 for count in counts)
 
 

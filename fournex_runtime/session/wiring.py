@@ -185,7 +185,7 @@ class _SessionReader:
             name=self._name,
             sources=(),
             ports=ports,
-            targets=tuple({target.topic: target for target in reversed(targets)}.values())[::-1],
+            targets=_one_a_topic(targets),
             term_targets=targets,
             stops=stops,
             limits=self._limits(),
@@ -410,6 +410,13 @@ class _SessionReader:
                 )
         section.finish()
         return tuple(self._source_index[topic] for topic in topics)
+
+
+def _one_a_topic(targets: Sequence[Target]) -> tuple[Target, ...]:
+    first: dict[str, Target] = {}
+    for target in targets:
+        first.setdefault(target.topic, target)
+    return tuple(first.values())
 
 
 def _parse_rate(text: str) -> float:

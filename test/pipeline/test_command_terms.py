@@ -7,7 +7,8 @@ import pytest
 from rosbags.typesys import Stores, get_typestore
 
 from fournex_runtime.errors import WiringError
-from fournex_runtime.pipeline.command_terms import ActionTerm, build_encoder
+from fournex_runtime.pipeline.action_terms import ActionTerm
+from fournex_runtime.pipeline.command_terms import build_encoder
 from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.pipeline.ports import Target
 from fournex_runtime.policy.contract import parse_contract

@@ -391,14 +391,23 @@ def test_what_a_kind_has_no_use_for_is_refused(term, options, words):
     assert words in str(caught.value)
 
 
-@pytest.mark.parametrize('kind', sorted(set(OBSERVATION_KINDS) - {'last_action', 'value'}))
+READ = sorted(kind.name for kind in OBSERVATION_KINDS.values() if kind.ports)
+
+
+@pytest.mark.parametrize('kind', sorted(set(READ) - {'value'}))
 def test_no_kind_reads_a_message_it_does_not_know(kind):
     options = {
         'joint': ', joints: [a]',
         'velocity_command': ', axes: [linear_x]',
-        'goal': ', layout: xy',
+        'goal_relative': ', layout: xy',
+        'goal_pose': ', layout: position',
         'target': ', layout: position, frame: base',
-        'range': ', sectors: 1, angle_min: 0, angle_max: 1, range_max: 1',
+        'orientation': ', layout: roll_pitch_yaw',
+        'range_scan': ', sectors: 1, angle_min: 0, angle_max: 1, range_max: 1',
+        'range': ', range_max: 1',
+        'height_scan': ', size: [1, 1], resolution: 0.5, order: x_fastest, reduce: max, fill: 0, '
+        'frame: base',
+        'image': ', height: 2, width: 2, channels: gray, layout: chw, range: 0-1, resize: none',
     }
     more = next((text for start, text in options.items() if kind.startswith(start)), '')
     with pytest.raises(WiringError, match='cannot be read from|names no joints'):

@@ -221,11 +221,11 @@ def test_two_terms_of_one_kind_have_names_of_their_own():
         (('shape: [1, 2]', 'shape: [1, 0]'), 'state.h.shape: expected whole numbers above 0'),
         (('shape: [1, 2]', 'shape: [1, 1.5]'), 'state.h.shape: expected whole numbers above 0'),
         (('initial: zeros', 'initial: ones'), "state.h.initial: expected zeros, found 'ones'."),
-        (('reset: episode', 'reset: never'), "state.h.reset: expected episode, found 'never'."),
+        (('reset: episode', 'reset: often'), 'state.h.reset: expected one of episode, never'),
         (('input: h_in', 'input: obs'), 'state: the artifact cannot have two inputs called obs'),
         (('output: h_out', 'output: action'), 'state: the artifact cannot have two outputs called '
          'action'),
-        (('backend: onnx', 'backend: pickle'), "artifact.backend: expected onnx, found 'pickle'."),
+        (('backend: onnx', 'backend: pickle'), 'artifact.backend: expected one of onnx, torch'),
         (("'0000", "'000"), 'artifact.sha256: expected 64 lower-case hexadecimal digits'),
         (('file: policy.onnx', 'file: ../policy.onnx'), "artifact.file: '../policy.onnx' is not "
          'the name of a file in the bundle'),

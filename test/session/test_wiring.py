@@ -2,6 +2,7 @@
 
 import pathlib
 
+import numpy as np
 import pytest
 from tiny_session import CONTRACT, WIRING, edited, make_bundle, make_engine
 
@@ -37,8 +38,9 @@ def example(checkout):
     def make(name):
         file = checkout / EXAMPLES[name]
         folder = file.parent / 'bundle'
-        statistics = None
         contract = load_contract(folder / 'policy.yaml')
+        size = contract.input_size('obs')
+        statistics = np.zeros(size), np.ones(size)
         bundle = Bundle(folder, contract, '0' * 64, b'', statistics)
         wiring = parse_wiring(file.read_text(), file, {name.split()[0]: bundle})
         return Engine(bundle, wiring.sessions[0], messages())

@@ -1,0 +1,95 @@
+"""
+From the policy's outputs to commanded values, term by term, in the unit of the term.
+
+An action value passes ``clip → * scale → + offset`` (the contract). A choice is looked up in the
+contract's table. The quaternion of a pose is made one of norm 1 with w of at least 0.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..policy.contract import Term
+from ..policy.term_kinds import DISCRETE
+
+Vector = NDArray[np.float64]
+LEAST_NORM = 0.5
+"""A quaternion shorter than this says too little about a rotation to be one."""
+
+
+class ActionTerm:
+    """
+    One action term with its arithmetic bound.
+
+    Values may have leading axes: ticks, for instance.
+
+    :param term: the term of the contract.
+    """
+
+    def __init__(self, term: Term) -> None:
+        self.term = term
+        self._low, self._high = np.array(term.clip[0]), np.array(term.clip[1])
+        self._scale, self._offset = np.array(term.scale), np.array(term.offset)
+
+    def clip(self, raw: Vector) -> Vector:
+        """Return the raw values within the contract's clip."""
+        return np.clip(raw, self._low, self._high)
+
+    def command(self, clipped: Vector) -> Vector:
+        """Return the commanded values in the unit of the term, NaN where there is none."""
+        with np.errstate(over='ignore'):  # the gate refuses what is not finite
+            command: Vector = clipped * self._scale + self._offset
+        return command
+
+    def problem(self, command: Vector) -> str:
+        """Return why a command within all limits cannot be sent all the same; usually empty."""
+        return ''
+
+
+class DiscreteTerm(ActionTerm):
+    """A choice: an index into the contract's table of commands."""
+
+    def __init__(self, term: Term) -> None:
+        super().__init__(term)
+        self._choices = np.array(term.choices)
+
+    def clip(self, raw: Vector) -> Vector:
+        """Return the choice as it is: another one would be another action."""
+        return raw
+
+    def command(self, clipped: Vector) -> Vector:
+        """Return the row of the table; not a number for a choice that is not in it."""
+        choice = clipped[..., 0]
+        known = (choice >= 0) & (choice < len(self._choices))
+        row = self._choices[np.where(known, choice, 0).astype(np.intp)]
+        return np.where(known[..., np.newaxis], row, np.nan)
+
+
+class PoseTerm(ActionTerm):
+    """A pose: position, and a quaternion that networks give without norm."""
+
+    def command(self, clipped: Vector) -> Vector:
+        """Return the pose with a quaternion of norm 1, NaN where it is too short for that."""
+        pose = super().command(clipped)
+        with np.errstate(invalid='ignore', over='ignore'):
+            norm = np.sqrt((pose[..., 3:] ** 2).sum(axis=-1, keepdims=True))
+            norm = np.where(pose[..., 6:] < 0.0, -norm, norm)
+            pose[..., 3:] = np.where(abs(norm) >= LEAST_NORM, pose[..., 3:] / norm, np.nan)
+        return pose
+
+    def problem(self, command: Vector) -> str:
+        """Return a complaint when the limits have left too little of the quaternion."""
+        norm = float(np.sqrt((command[3:] ** 2).sum()))
+        if norm >= LEAST_NORM:
+            return ''
+        return f'{self.term.name}: within its limits the quaternion has norm {norm:.2g}'
+
+
+def build_action(term: Term) -> ActionTerm:
+    """Return the arithmetic of an action term."""
+    if term.kind == DISCRETE:
+        return DiscreteTerm(term)
+    if term.kind == 'pose_target' and term.options['layout'] != 'position':
+        return PoseTerm(term)
+    return ActionTerm(term)

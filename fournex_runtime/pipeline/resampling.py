@@ -1,0 +1,63 @@
+"""
+Images in another size, in whole numbers only: the same bytes on every machine.
+
+``area`` gives each pixel the mean of what it covers, rounded to the nearest level, halves up.
+``nearest`` takes pixel ``floor(i * from / to)`` (OpenCV and torch), ``nearest_centre`` the one at
+the middle, ``floor((i + 1/2) * from / to)`` (Pillow, and torch's ``nearest-exact``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[Any]
+
+
+def resize(image: Pixels, height: int, width: int, method: str) -> Pixels:
+    """
+    Return an image, rows first, in another size.
+
+    :param image: of shape (height, width) or (height, width, channels); uint8 for ``area``.
+    :param height: rows of the result.
+    :param width: columns of the result.
+    :param method: ``area``, ``nearest`` or ``nearest_centre``.
+    """
+    rows, columns = image.shape[:2]
+    if (rows, columns) == (height, width):
+        return image
+    if method == 'area':
+        total = _covered(_covered(image.astype(np.int64), height, 0), width, 1)
+        pixels = rows * columns
+        return ((2 * total + pixels) // (2 * pixels)).astype(np.uint8)
+    half = method == 'nearest_centre'
+    return image[_nearest(rows, height, half)[:, None], _nearest(columns, width, half)]
+
+
+def _nearest(found: int, wanted: int, centre: bool) -> NDArray[np.intp]:
+    index = np.arange(wanted)
+    if centre:
+        return ((2 * index + 1) * found // (2 * wanted)).astype(np.intp)
+    return (index * found // wanted).astype(np.intp)
+
+
+def _covered(values: NDArray[np.int64], wanted: int, axis: int) -> NDArray[np.int64]:
+    """
+    Sum along an axis what each of ``wanted`` equal stretches covers, in parts of a pixel.
+
+    A pixel is ``wanted`` parts long, so a stretch is as many parts as there are pixels: every
+    bound is a whole number of parts, and the sums are exact.
+    """
+    found = values.shape[axis]
+    shape = list(values.shape)
+    shape[axis] = 1
+    before = np.concatenate([np.zeros(shape, np.int64), np.cumsum(values, axis)], axis)
+    pixel, parts = np.divmod(np.arange(wanted + 1) * found, wanted)
+    padded = np.concatenate([values, np.zeros(shape, np.int64)], axis)
+    along = [1] * values.ndim
+    along[axis] = wanted + 1
+    until: NDArray[np.int64] = before.take(pixel, axis) * wanted
+    until += padded.take(pixel, axis) * parts.reshape(along)
+    return np.diff(until, axis=axis)

@@ -1,0 +1,174 @@
+"""One observation term with its arithmetic bound: from messages to its present values."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import MessageError
+from ..policy.contract import Term
+from .fields import Reader, Vector
+from .image_reader import ImageReader
+from .trigonometry import sine_and_cosine_of_turn
+
+Values = NDArray[Any]
+_UNREADABLE = (ValueError, IndexError, AttributeError, TypeError)
+_GAIT_STEPS = 10**9
+"""Offsets of a gait are whole numbers of this part of a turn."""
+
+
+class NonFinite(MessageError):
+    """A term's value is not finite; never passed on to history, state or policy."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LastAction:
+    """
+    The action of the tick before, as the policy gave it and after the contract's clip.
+
+    :param raw: all action terms in order, as the artifact gave them.
+    :param clipped: the same within the contract's clip.
+    """
+
+    raw: Vector
+    clipped: Vector
+
+
+class TermPlan(Protocol):
+    """What gives a term's present values."""
+
+    term: Term
+
+    def present(self, messages: Sequence[Any], last_action: LastAction, tick: int) -> Values:
+        """
+        Return the term's present values after offset, clip and scale.
+
+        :param messages: the newest message of each source of the session.
+        :param last_action: of the tick before.
+        :param tick: number of the tick in its episode.
+        :raises NonFinite: a value is not finite.
+        :raises MessageError: a message lacks what the term needs.
+        """
+        ...
+
+
+class _Arithmetic:
+    """Offset, clip and scale of a term; ``shape`` makes them fit an image's channels."""
+
+    def __init__(self, term: Term, shape: tuple[int, ...] = (-1,)) -> None:
+        low, high = np.array(term.clip[0]), np.array(term.clip[1])
+        self._clips = bool(np.isfinite(low).any() or np.isfinite(high).any())
+        self._low, self._high = low.reshape(shape), high.reshape(shape)
+        self._offset = np.array(term.offset).reshape(shape)
+        self._scale = np.array(term.scale).reshape(shape)
+
+    def apply(self, values: Vector) -> Vector:
+        """Return the values after offset, clip and scale; works in place."""
+        with np.errstate(over='ignore'):  # what overflows is found before the policy is asked
+            values -= self._offset
+            if self._clips:
+                np.clip(values, self._low, self._high, out=values)
+            values *= self._scale
+        return values
+
+
+class ReadTerm:
+    """A term that is read from messages."""
+
+    def __init__(self, term: Term, reader: Reader, sources: Sequence[int]) -> None:
+        self.term = term
+        self._reader = reader
+        self._sources = sources
+        self._arithmetic = _Arithmetic(term)
+
+    def present(self, messages: Sequence[Any], last_action: LastAction, tick: int) -> Values:
+        """Return the present values; see :class:`TermPlan`."""
+        term = self.term
+        values = np.empty(term.size)
+        try:
+            self._reader([messages[source] for source in self._sources], values)
+        except _UNREADABLE as problem:
+            raise MessageError(f'{term.name}: cannot be read: {problem}') from problem
+        if not np.isfinite(values).all():
+            labels = [term.labels[i] for i in np.flatnonzero(~np.isfinite(values))[:3]]
+            raise NonFinite(f'{term.name}: not finite at {", ".join(labels)}')
+        return self._arithmetic.apply(values)
+
+
+class ImageTerm:
+    """An image; whole numbers go through untouched where the artifact takes whole numbers."""
+
+    def __init__(self, term: Term, reader: ImageReader, source: int, whole: bool) -> None:
+        self.term = term
+        self._reader = reader
+        self._source = source
+        self._whole = whole
+        self._share = term.options['range'] == '0-1'
+        by_channel = (-1, 1, 1) if term.options['layout'] == 'chw' else (1, 1, -1)
+        self._arithmetic = _Arithmetic(term, by_channel)
+
+    def present(self, messages: Sequence[Any], last_action: LastAction, tick: int) -> Values:
+        """Return the present pixels; see :class:`TermPlan`."""
+        try:
+            pixels = self._reader(messages[self._source])
+        except _UNREADABLE as problem:
+            raise MessageError(f'{self.term.name}: cannot be read: {problem}') from problem
+        if self._whole:
+            return np.ascontiguousarray(pixels)
+        values = pixels.astype(np.float64, order='C')
+        if self._share:
+            values /= 255.0
+        return self._arithmetic.apply(values)
+
+
+class LastActionTerm:
+    """The action of the tick before."""
+
+    def __init__(self, term: Term) -> None:
+        self.term = term
+        self._raw = term.options['of'] == 'raw'
+
+    def present(self, messages: Sequence[Any], last_action: LastAction, tick: int) -> Values:
+        """Return the last action; see :class:`TermPlan`."""
+        return last_action.raw if self._raw else last_action.clipped
+
+
+class TimeTerm:
+    """A term that depends on nothing but the number of the tick in its episode."""
+
+    def __init__(self, term: Term, period_ns: int) -> None:
+        self.term = term
+        self._period_ns = period_ns
+        self._values: Callable[[int], Sequence[float]] = (
+            self._phase if term.kind == 'gait_phase' else self._clock
+        )
+        self._arithmetic = _Arithmetic(term)
+        options = term.options
+        self._offsets = [round(one * _GAIT_STEPS) for one in options.get('offsets', ())]
+
+    def present(self, messages: Sequence[Any], last_action: LastAction, tick: int) -> Values:
+        """Return the present values; see :class:`TermPlan`."""
+        return self._arithmetic.apply(np.array(self._values(tick)))
+
+    def _phase(self, tick: int) -> Sequence[float]:
+        """Return sine and cosine of ``2 pi (time / period + offset)``, a pair an offset."""
+        turn_ns = self.term.options['period']
+        whole = turn_ns * _GAIT_STEPS
+        now = tick * self._period_ns * _GAIT_STEPS
+        pairs = [sine_and_cosine_of_turn(now + one * turn_ns, whole) for one in self._offsets]
+        if self.term.options['layout'] == 'interleaved':
+            return [value for pair in pairs for value in pair]
+        return [pair[index] for index in (0, 1) for pair in pairs]
+
+    def _clock(self, tick: int) -> Sequence[float]:
+        of = self.term.options['of']
+        if of == 'tick':
+            return [float(tick)]
+        time_ns = tick * self._period_ns
+        if of == 'seconds':
+            return [time_ns / 1e9]
+        return [min(1.0, time_ns / self.term.options['length'])]

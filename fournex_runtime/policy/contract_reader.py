@@ -1,0 +1,289 @@
+"""Reads ``policy.yaml`` into a :class:`~fournex_runtime.policy.contract_types.Contract`."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+from collections.abc import Mapping, Sequence
+
+from ..configuration import Section
+from .contract_types import (
+    BACKENDS,
+    FACT_SOURCES,
+    ArrayLayout,
+    Artifact,
+    Chunk,
+    Contract,
+    Fact,
+    Gains,
+    Normalisation,
+    RecurrentState,
+    Term,
+)
+from .layout_reader import declared, input_layout, output_layout, whole_numbers, with_history
+from .options import finite_duration_ns
+from .term_kinds import ACTION_KINDS, DISCRETE, OBSERVATION_KINDS
+from .term_reader import TermReader, fill_last_action
+
+Layouts = dict[str, ArrayLayout]
+Groups = dict[str, tuple[Term, ...]]
+
+
+class ContractReader:
+    """
+    Reads one contract.
+
+    :param section: the whole file.
+    :param text: its text.
+    """
+
+    def __init__(self, section: Section, text: str) -> None:
+        self._section = section
+        self._text = text
+        self._pose: dict[str, float] = {}
+        self._terms = TermReader(self._pose)
+
+    def contract(self) -> Contract:
+        """
+        Return the contract.
+
+        :raises ContractError: it is not valid.
+        """
+        section = self._section
+        self._pose.update(_by_joint(section, 'default_pose'))
+        name = section.text('name')
+        if not re.fullmatch(r'[A-Za-z0-9][A-Za-z0-9_.-]*', name):
+            raise section.problem('name', f'{name!r} is not a name of letters, digits, _ . and -')
+        version = section.integer('version', least=1)
+        period_ns = finite_duration_ns(section, 'period')
+        inputs, input_layouts, outputs, output_layouts, chunk = self._arrays(period_ns)
+        contract = Contract(
+            name=name,
+            version=version,
+            description=section.text('description', ''),
+            period_ns=period_ns,
+            inputs=inputs,
+            input_layouts=input_layouts,
+            outputs=outputs,
+            output_layouts=output_layouts,
+            chunk=chunk,
+            normalisation=self._normalisation(input_layouts),
+            state=self._state(),
+            default_pose=self._pose,
+            start_pose=self._start_pose(),
+            gains=self._gains(),
+            artifact=self._artifact(),
+            facts=self._facts(),
+            text=self._text,
+        )
+        self._check_arrays(contract)
+        section.finish()
+        return contract
+
+    def _arrays(self, period_ns: int) -> tuple[Groups, Layouts, Groups, Layouts, Chunk | None]:
+        """Read inputs, then outputs; then what of the inputs depends on the outputs."""
+        output_side = self._section.section('outputs')
+        input_side = self._section.section('inputs')
+        inputs, outputs, seen = {}, {}, {}
+        for key in input_side.keys():
+            given, items = declared(input_side, key, True)
+            terms = [self._terms.observation(item, OBSERVATION_KINDS) for item in items]
+            inputs[key] = [with_history(term, given) for term in terms]
+            seen[key] = given
+        output_layouts: Layouts = {}
+        shapes = {}
+        for key in output_side.keys():
+            shapes[key], items = declared(output_side, key, False)
+            outputs[key] = tuple(self._terms.action(item, ACTION_KINDS) for item in items)
+        labels = tuple(label for terms in outputs.values() for label in _action_labels(terms))
+        filled = {
+            key: tuple(fill_last_action(term, labels) for term in terms)
+            for key, terms in inputs.items()
+        }
+        for side, groups in (('inputs', filled), ('outputs', outputs)):
+            self._check_names(side, groups)
+        chunk = self._chunk(period_ns, outputs)
+        for key, given in shapes.items():
+            output_layouts[key] = output_layout(given, outputs[key], chunk)
+        input_layouts = {key: input_layout(given, filled[key]) for key, given in seen.items()}
+        return filled, input_layouts, outputs, output_layouts, chunk
+
+    def _chunk(self, period_ns: int, outputs: Groups) -> Chunk | None:
+        section = self._section.optional_section('chunk')
+        if section is None:
+            return None
+        size = section.integer('size', least=1)
+        chunk = Chunk(
+            size,
+            finite_duration_ns(section, 'step'),
+            section.integer('execute', least=1),
+            section.choice('interpolation', ('none', 'linear')) == 'linear',
+        )
+        if chunk.execute > size:
+            message = f'expected at most size {size}, found {chunk.execute}'
+            raise section.problem('execute', message)
+        if chunk.execute * chunk.step_ns % period_ns:
+            raise section.problem(
+                'execute', f'{chunk.execute} steps of {chunk.step_ns / 1e6:g} ms are no whole '
+                f'number of periods of {period_ns / 1e6:g} ms'
+            )  # fmt: skip
+        if chunk.linear and any(t.kind == DISCRETE for terms in outputs.values() for t in terms):
+            raise section.problem('interpolation', 'there is nothing between two choices')
+        section.finish()
+        return chunk
+
+    def _check_arrays(self, contract: Contract) -> None:
+        """Refuse two arrays of one name on one side of the artifact."""
+        passed = [one for one in contract.state if not one.buffer]
+        kept = [one.buffer for one in contract.state if one.buffer]
+        takes = [*contract.inputs, *(one.input for one in passed)]
+        gives = [*contract.outputs, *(one.output for one in passed)]
+        if kept and contract.artifact.backend == 'onnx':
+            raise self._section.problem(
+                'state', f'buffer {kept[0]}: an ONNX model has none; name its input: and output:'
+            )
+        for side, names in (('input', takes), ('output', gives), ('buffer', kept)):
+            for name in names:
+                if names.count(name) > 1:
+                    raise self._section.problem(
+                        'state', f'the artifact cannot have two {side}s called {name}'
+                    )
+
+    def _check_names(self, side: str, groups: Mapping[str, Sequence[Term]]) -> None:
+        if not groups or not all(groups.values()):
+            raise self._section.problem(side, 'expected at least one, each with at least one term')
+        seen: set[str] = set()
+        for term in (term for terms in groups.values() for term in terms):
+            if term.name in seen:
+                message = f'two terms are called {term.name}; give one of them a name: of its own'
+                raise self._section.problem(side, message)
+            seen.add(term.name)
+
+    def _normalisation(self, layouts: Layouts) -> Normalisation | None:
+        section = self._section.optional_section('normalisation')
+        if section is None:
+            return None
+        section.choice('kind', ('mean_std',))
+        only = next(iter(layouts)) if len(layouts) == 1 else None
+        found = Normalisation(
+            file=file_name(section, 'file'),
+            sha256=_sha256(section),
+            input=section.choice('input', tuple(layouts), only),
+            clip=section.number('clip'),
+            epsilon=section.number('epsilon'),
+        )
+        for key in ('clip', 'epsilon'):
+            if getattr(found, key) <= 0.0:
+                raise section.problem(key, 'expected a number above 0')
+        dtype = layouts[found.input].dtype
+        if not dtype.startswith('float'):
+            raise section.problem(
+                'input', f'{found.input} is {dtype}; what is normalised is float32 or float64'
+            )
+        section.finish()
+        return found
+
+    def _state(self) -> tuple[RecurrentState, ...]:
+        section = self._section.optional_section('state')
+        if section is None:
+            return ()
+        found = []
+        for name in section.keys():
+            one = section.section(name)
+            shape = whole_numbers(one, 'shape', 1)
+            file, sha256 = '', ''
+            if one.is_mapping('initial'):
+                initial = one.section('initial')
+                file, sha256 = file_name(initial, 'file'), _sha256(initial)
+                initial.finish()
+            else:
+                one.choice('initial', ('zeros',))
+            keeps = one.choice('reset', ('episode', 'never')) == 'never'
+            buffer = one.text('buffer') if 'buffer' in one else ''
+            takes, gives = ('', '') if buffer else (one.text('input'), one.text('output'))
+            found.append(RecurrentState(name, shape, takes, gives, file, sha256, keeps, buffer))
+            one.finish()
+        return tuple(found)
+
+    def _start_pose(self) -> Mapping[str, float]:
+        section = self._section
+        if 'start_pose' in section and not section.is_mapping('start_pose'):
+            if section.text('start_pose') != 'default_pose' or not self._pose:
+                message = 'expected a mapping of joints, or default_pose where there is one'
+                raise section.problem('start_pose', message)
+            return self._pose
+        return _by_joint(section, 'start_pose')
+
+    def _gains(self) -> Gains | None:
+        section = self._section.optional_section('gains')
+        if section is None:
+            return None
+        found = Gains(_by_joint(section, 'stiffness', 0.0), _by_joint(section, 'damping', 0.0))
+        if set(found.stiffness) != set(found.damping) or not found.stiffness:
+            apart = sorted({*found.stiffness} ^ {*found.damping})
+            raise section.problem(
+                '', f'expected stiffness and damping of the same joints; only one has {apart}'
+            )
+        section.finish()
+        return found
+
+    def _artifact(self) -> Artifact:
+        section = self._section.section('artifact')
+        found = Artifact(
+            file=file_name(section, 'file'),
+            sha256=_sha256(section),
+            backend=section.choice('backend', BACKENDS),
+        )
+        section.finish()
+        return found
+
+    def _facts(self) -> dict[str, Fact]:
+        section = self._section.optional_section('facts')
+        if section is None:
+            return {}
+        found = {}
+        for key in section.keys():
+            if section.is_mapping(key):
+                one = section.section(key)
+                found[key] = Fact(one.choice('from', FACT_SOURCES), one.text('detail', ''))
+                one.finish()
+                continue
+            text = section.text(key)
+            found[key] = Fact(text) if text in FACT_SOURCES else Fact('user', text)
+        return found
+
+
+def _action_labels(terms: Sequence[Term]) -> tuple[str, ...]:
+    return tuple(
+        label
+        for term in terms
+        for label in ((term.name,) if term.kind == DISCRETE else term.labels)
+    )
+
+
+def _by_joint(section: Section, key: str, least: float | None = None) -> dict[str, float]:
+    """Read a mapping of one number a joint; empty where the key is not given."""
+    nested = section.optional_section(key)
+    if nested is None:
+        return {}
+    found = {joint: nested.number(joint) for joint in nested.keys()}
+    for joint, value in found.items():
+        if least is not None and value < least:
+            raise nested.problem(joint, f'expected a number of at least {least:g}, found {value}')
+    return found
+
+
+def file_name(section: Section, key: str) -> str:
+    """Return the name of a file in the bundle's own folder; a path elsewhere is refused."""
+    name = section.text(key, expected='a file name')
+    single = name == pathlib.PurePosixPath(name).name and name.isprintable()
+    if not single or name.startswith('.'):
+        raise section.problem(key, f'{name!r} is not the name of a file in the bundle')
+    return name
+
+
+def _sha256(section: Section) -> str:
+    value = section.text('sha256', expected='the SHA-256 of the file')
+    if not re.fullmatch(r'[0-9a-f]{64}', value):
+        raise section.problem('sha256', 'expected 64 lower-case hexadecimal digits')
+    return value
