@@ -9,6 +9,8 @@ The errors that Fournex raises, as one tree.
     │   └── WiringError          the wiring file
     ├── BundleError              files of a policy bundle: missing, altered, not what they say
     │   └── ArtifactError        the artifact itself: names, shapes, dtypes, not loadable
+    │       ├── LateAnswer       its worker has not answered within its time
+    │       └── WorkerDied       its worker has ended, or never became ready
     ├── GraphError               the live ROS graph does not have what the wiring names
     ├── MessageError             a message cannot be decoded, or lacks what its term needs
     ├── RecordingError           a bag cannot be written or read
@@ -43,6 +45,14 @@ class BundleError(FournexError):
 
 class ArtifactError(BundleError):
     """The artifact does not load, or does not have the contract's names, shapes and dtypes."""
+
+
+class LateAnswer(ArtifactError):
+    """The worker that runs the artifact has not answered within its time."""
+
+
+class WorkerDied(ArtifactError):
+    """The worker that runs the artifact has ended, or never became ready."""
 
 
 class GraphError(FournexError):

@@ -7,7 +7,17 @@ import sys
 
 import pytest
 
-CORE = ('configuration', 'errors', 'policy', 'pipeline', 'safety', 'session', 'record', 'sim')
+CORE = (
+    'configuration',
+    'errors',
+    'policy',
+    'pipeline',
+    'safety',
+    'session',
+    'record',
+    'sim',
+    'worker',
+)
 ROS = {
     'rclpy',
     'ament_index_python',
@@ -32,6 +42,13 @@ ROS = {
 }
 ROS_NODES = {'sim/node.py', 'sim/pacing.py'}
 """The modules of these folders that are ROS nodes, and that nothing but a command line imports."""
+BACKENDS = {
+    'policy/onnx_backend.py',
+    'policy/torch_export_backend.py',
+    'policy/torch_module.py',
+    'policy/torchscript_backend.py',
+}
+"""The modules that need a library which runs artifacts."""
 
 BLOCKED = """
 import importlib, sys
@@ -108,7 +125,7 @@ def test_only_its_backend_imports_a_heavy_library(checkout):
             if library in imported(tree):
                 found[library].add(path)
     assert found['onnxruntime'] == {'policy/onnx_backend.py'}
-    assert len(found['torch']) <= 1
+    assert found['torch'] == {'policy/torch_module.py'}
 
 
 def test_the_search_sees_what_it_looks_for(checkout):
@@ -132,7 +149,7 @@ def test_the_core_imports_without_ros_and_without_any_backend(checkout):
     names = [
         'fournex_runtime.' + path.removesuffix('.py').removesuffix('/__init__').replace('/', '.')
         for path in modules(checkout)
-        if below_the_line(path) and path != 'policy/onnx_backend.py'
+        if below_the_line(path) and path not in BACKENDS
     ]
     assert len(names) > 30
     done = run_blocked(checkout, ROS | {'torch', 'onnxruntime'}, names)
@@ -149,7 +166,11 @@ def test_replay_and_evaluation_run_without_ros_and_torch(checkout):
 
 @pytest.mark.parametrize(
     ('library', 'module', 'command'),
-    [('onnxruntime', 'fournex_runtime.policy.onnx_backend', 'pip install onnxruntime')],
+    [
+        ('onnxruntime', 'fournex_runtime.policy.onnx_backend', 'pip install onnxruntime'),
+        ('torch', 'fournex_runtime.policy.torchscript_backend', 'pip install torch'),
+        ('torch', 'fournex_runtime.policy.torch_export_backend', 'pip install torch'),
+    ],
 )
 def test_a_backend_without_its_library_says_how_to_get_it(checkout, library, module, command):
     done = run_blocked(checkout, {library}, [module])

@@ -64,6 +64,7 @@ class OnnxModel:
         self._check_nothing_else(spec, needed)
         outputs = (*spec.outputs, *spec.state_outputs)
         self._check('output', outputs, self._session.get_outputs())
+        self._takes = (*spec.inputs, *spec.state_inputs)
         self._output_names = [one.name for one in outputs]
         self._state = state
         self._outputs = len(spec.outputs)
@@ -116,15 +117,29 @@ class OnnxModel:
     def run(self, inputs: Arrays, state: Arrays) -> tuple[Arrays, Arrays]:
         """Run the model once; see :class:`~fournex_runtime.policy.backend.Backend`."""
         feed = dict(inputs)
-        for one in self._state:
-            feed[one.input] = state[one.name]
         try:
+            for one in self._state:
+                feed[one.input] = state[one.name]
             found = self._session.run(self._output_names, feed)
         except Exception as problem:  # onnxruntime's errors share no base but Exception
-            raise ArtifactError(f'{self._file}: inference failed: {problem}') from problem
+            what = self._mismatch(feed) or f'inference failed: {problem}'
+            raise ArtifactError(f'{self._file}: {what}') from problem
         outputs = dict(zip(self._output_names[: self._outputs], found))
         following = {one.name: array for one, array in zip(self._state, found[self._outputs :])}
         return outputs, following
+
+    def _mismatch(self, feed: Arrays) -> str:
+        """Return which array was not what the contract says, or an empty text."""
+        for spec in self._takes:
+            if spec.name not in feed:
+                return f'input {spec.name} is missing'
+            problem = spec.mismatch(feed[spec.name])
+            if problem:
+                return f'input {problem}'
+        return ''
+
+    def close(self) -> None:
+        """Do nothing: the session ends with the object."""
 
 
 class OnnxBackend(OnnxModel):

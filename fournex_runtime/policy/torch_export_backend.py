@@ -1,0 +1,55 @@
+"""``torch.export`` artifacts (``.pt2``); see ``torch_module.py`` for arguments and results."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from ..errors import ArtifactError
+from .backend import Signature
+from .contract import RecurrentState
+from .torch_module import TorchModule, library, torch, use_threads
+
+
+class TorchExportModel(TorchModule):
+    """
+    An exported program on the CPU, in inference mode.
+
+    :param model: the archive. It is a program: load it in a worker only.
+    :param file: where it comes from, for errors.
+    :param spec: what the contract says that it takes and gives.
+    :param state: its recurrent state.
+    :param threads: how many threads torch may use.
+    :raises ArtifactError: it does not load, does not run, or does not fit the contract.
+    """
+
+    def __init__(
+        self,
+        model: bytes,
+        file: str,
+        spec: Signature,
+        state: tuple[RecurrentState, ...],
+        threads: int = 1,
+    ) -> None:
+        use_threads(threads)
+        try:
+            program = torch.export.load(io.BytesIO(model))
+            module = program.module()
+        except Exception as problem:  # torch's errors share no base but Exception
+            raise ArtifactError(
+                f'{file}: not a loadable torch.export program: {problem}'
+            ) from problem
+        description = f'{library()} torch.export cpu'
+        super().__init__(module, _arguments(program, file), description, file, spec, state)
+
+
+def _arguments(program: Any, file: str) -> list[str]:
+    """Return the names of the program's arguments, which must all be tensors by position."""
+    names = [str(name) for name in program.graph_signature.user_inputs]
+    flat = torch.utils._pytree.tree_structure((tuple(names), {}))
+    if program.call_spec.in_spec != flat:
+        raise ArtifactError(
+            f'{file}: was exported with keyword, nested or constant arguments '
+            f'({", ".join(names)}); export it with a tuple of tensors as its arguments'
+        )
+    return names

@@ -1,0 +1,257 @@
+"""
+A torch module that is run as a function. The only module that imports ``torch``.
+
+How arrays reach the module and come back, for every kind of artifact that torch runs:
+
+* Its arguments are the contract's ``inputs`` in their order, then the ``input`` of each recurrent
+  state that has one, in the order of ``state``. A name of the contract that the artifact knows for
+  another of its arguments is an error; names that it does not know are by position alone.
+* What it returns, tuples taken apart, is the contract's ``outputs`` in their order, then the
+  ``output`` of each such state.
+* A recurrent state with a ``buffer`` lives in that buffer of the module. It is written before, and
+  read after, each run. A ``reset()`` that the module has is called once, after loading.
+
+A buffer that changes while the module runs, and that is no state of the contract, would be a
+memory that no reset, snapshot or replay knows of; it is refused when the artifact is loaded. So is
+a module that gives two answers to one question.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ArtifactError, MissingDependencyError
+from .backend import Arrays, ArraySpec, Signature
+from .contract import RecurrentState
+
+try:
+    import torch as torch
+except ImportError as problem:
+    raise MissingDependencyError(
+        'torch', 'running a TorchScript or torch.export policy', 'pip install torch'
+    ) from problem
+
+Array = NDArray[Any]
+_PROBE_SEED = 20
+
+
+def use_threads(threads: int) -> None:
+    """Set how many threads torch computes with, and have every sum made in the same order."""
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def library() -> str:
+    """Return torch's name and version."""
+    return f'torch {torch.__version__}'
+
+
+class TorchModule:
+    """
+    A loaded module, checked against the contract.
+
+    :param module: the module; called with tensors by position.
+    :param arguments: names of its arguments.
+    :param description: library, version and provider.
+    :param file: where it comes from, for errors.
+    :param spec: what the contract says that it takes and gives.
+    :param state: its recurrent state.
+    :raises ArtifactError: it does not run, or does not fit the contract.
+    """
+
+    def __init__(
+        self,
+        module: Any,
+        arguments: Sequence[str],
+        description: str,
+        file: str,
+        spec: Signature,
+        state: tuple[RecurrentState, ...],
+    ) -> None:
+        self._module = module
+        self._description = description
+        self._file = file
+        self._inputs = [one.name for one in spec.inputs]
+        self._takes = (*spec.inputs, *spec.state_inputs)
+        self._results = (*spec.outputs, *spec.state_outputs)
+        self._outputs = len(spec.outputs)
+        self._passed = [one for one in state if not one.buffer]
+        self._kept: list[tuple[RecurrentState, Callable[[Any], Any]]] = [
+            (one, operator.attrgetter(one.buffer)) for one in state if one.buffer
+        ]
+        self._check_arguments(arguments, [*self._inputs, *(one.input for one in self._passed)])
+        self._check_buffers()
+        self._reset()
+        self.changes = self._probe(spec)
+        """Names of the buffers that change when it runs."""
+        self._reset()
+
+    @property
+    def description(self) -> str:
+        """Return library, version and provider."""
+        return self._description
+
+    def run(self, inputs: Arrays, state: Arrays) -> tuple[Arrays, Arrays]:
+        """Run the module once; see :class:`~fournex_runtime.policy.backend.Backend`."""
+        try:
+            return self._run(inputs, state)
+        except ArtifactError:
+            raise
+        except Exception as problem:  # torch's errors share no base but Exception
+            raise ArtifactError(f'{self._file}: inference failed: {_words(problem)}') from problem
+
+    def close(self) -> None:
+        """Do nothing: there is nothing that outlives the object."""
+
+    def _run(self, inputs: Arrays, state: Arrays) -> tuple[Arrays, Arrays]:
+        with torch.inference_mode():
+            for one, buffer in self._kept:
+                buffer(self._module).copy_(torch.from_numpy(state[one.name]))
+            arguments = [torch.from_numpy(inputs[name]) for name in self._inputs]
+            arguments += [torch.from_numpy(state[one.name]) for one in self._passed]
+            found = list(_flat(self._module(*arguments)))
+            if len(found) != len(self._results):
+                raise ArtifactError(
+                    f'{self._file}: gives {_count(found)}; the contract makes it '
+                    f'{_count(self._results)}: '
+                    f'{", ".join(one.name for one in self._results)}'
+                )
+            arrays = [self._array(one, spec) for one, spec in zip(found, self._results)]
+            outputs = {one.name: a for one, a in zip(self._results[: self._outputs], arrays)}
+            following = {one.name: a for one, a in zip(self._passed, arrays[self._outputs :])}
+            for one, buffer in self._kept:
+                following[one.name] = buffer(self._module).numpy().copy()
+        return outputs, following
+
+    def _array(self, found: Any, spec: ArraySpec) -> Array:
+        """Return a result as an array of its own: the module may write into its own again."""
+        if not isinstance(found, torch.Tensor):
+            raise ArtifactError(
+                f'{self._file}: gives a {type(found).__name__} for {spec.name}; expected a tensor'
+            )
+        array: Array = found.numpy().copy()
+        problem = spec.mismatch(array)
+        if problem:
+            raise ArtifactError(f'{self._file}: output {problem}')
+        return array
+
+    def _check_arguments(self, found: Sequence[str], expected: Sequence[str]) -> None:
+        if len(found) != len(expected):
+            raise ArtifactError(
+                f'{self._file}: takes {_count(found)} ({", ".join(found)}); the contract gives '
+                f'{_count(expected)} ({", ".join(expected)})'
+            )
+        for position, (name, there) in enumerate(zip(expected, found)):
+            if name != there and name in found:
+                raise ArtifactError(
+                    f'{self._file}: argument {position} is {there}, the contract has {name} '
+                    f'there; the artifact takes {", ".join(found)}, in that order'
+                )
+
+    def _buffers(self) -> dict[str, Any]:
+        return dict(self._module.named_buffers())
+
+    def _check_buffers(self) -> None:
+        found = self._buffers()
+        for one, _ in self._kept:
+            if one.buffer not in found:
+                raise ArtifactError(
+                    f'{self._file}: has no buffer {one.buffer}, which the contract names for '
+                    f'state {one.name}; it has {", ".join(sorted(found)) or "none"}'
+                )
+            tensor = found[one.buffer]
+            problem = ArraySpec(f'buffer {one.buffer}', one.shape, 'float32').mismatch(
+                tensor.numpy()
+            )
+            if problem:
+                raise ArtifactError(f'{self._file}: {problem}')
+
+    def _reset(self) -> None:
+        reset = getattr(self._module, 'reset', None)
+        if reset is None:
+            return
+        try:
+            with torch.inference_mode():
+                reset()
+        except Exception as problem:  # torch's errors share no base but Exception
+            raise ArtifactError(f'{self._file}: reset() failed: {_words(problem)}') from problem
+
+    def _probe(self, spec: Signature) -> tuple[str, ...]:
+        """Run it twice on one question; return which buffers changed."""
+        before = {name: one.clone() for name, one in self._buffers().items()}
+        try:
+            answers = [self._answer(spec), self._answer(spec)]
+        except ArtifactError as problem:
+            given = [f'{one.name} {one.dtype} {list(one.shape)}' for one in self._takes]
+            raise ArtifactError(
+                f'{problem}. The contract gives it {", ".join(given)}'
+            ) from problem
+        after = self._buffers()
+        changed = tuple(
+            name for name, one in before.items() if not _same(one.numpy(), after[name].numpy())
+        )
+        kept = {one.buffer for one, _ in self._kept}
+        hidden = sorted({*changed} - kept)
+        if hidden:
+            raise ArtifactError(
+                f'{self._file}: changes its buffers {", ".join(hidden)} when it runs. Name each '
+                'under state in the contract, with buffer: in place of input: and output:'
+            )
+        zeros = {one.name: np.zeros(one.shape, np.float32) for one, _ in self._kept}
+        still = [
+            one.buffer for one, _ in self._kept if _same(answers[0][one.name], zeros[one.name])
+        ]
+        if still:
+            raise ArtifactError(
+                f'{self._file}: its buffers {", ".join(still)} do not change when it runs, so '
+                'they are no recurrent state'
+            )
+        if not all(_same(one, answers[1][name]) for name, one in answers[0].items()):
+            raise ArtifactError(
+                f'{self._file}: gives two answers to one question: it draws random numbers, or '
+                'remembers something outside its buffers'
+            )
+        return changed
+
+    def _answer(self, spec: Signature) -> dict[str, Array]:
+        """Return all that comes of one fixed question that is not all zeros, by name."""
+        random = np.random.default_rng(_PROBE_SEED)
+        inputs = {}
+        for one in spec.inputs:
+            dtype = np.dtype(one.dtype)
+            values = (
+                random.standard_normal(one.shape) if dtype.kind == 'f' else np.zeros(one.shape)
+            )
+            inputs[one.name] = values.astype(dtype)
+        shapes = {one.name: one.shape for one in (*self._passed, *(s for s, _ in self._kept))}
+        state = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+        outputs, following = self.run(inputs, state)
+        return {**outputs, **following}
+
+
+def _flat(found: Any) -> Iterator[Any]:
+    if isinstance(found, (tuple, list)):
+        for one in found:
+            yield from _flat(one)
+    else:
+        yield found
+
+
+def _same(one: Array, other: Array) -> bool:
+    return one.shape == other.shape and one.tobytes() == other.tobytes()
+
+
+def _count(arrays: Sequence[Any]) -> str:
+    return '1 array' if len(arrays) == 1 else f'{len(arrays)} arrays'
+
+
+def _words(problem: Exception) -> str:
+    """Return what torch says without the traceback that it puts before it."""
+    text = str(problem).strip()
+    last = text.splitlines()[-1] if text else type(problem).__name__
+    return last if text.startswith('The following operation failed') else text

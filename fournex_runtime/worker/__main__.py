@@ -1,0 +1,53 @@
+"""
+``python <this folder>``: a worker's process, under whichever interpreter it is to run.
+
+The package is taken from where this file lies, without its folder on the import path: what is
+installed beside it (another numpy, say) belongs to another interpreter. Until that has been found
+fit, nothing newer than Python 3.6 is used here.
+"""
+
+import importlib.util
+import json
+import os
+import pathlib
+import sys
+
+_LEAST = (3, 10)
+
+
+def _refusal(needed: dict) -> dict:  # type: ignore[type-arg]
+    """Return why this interpreter cannot run a worker; empty when it can."""
+    if sys.version_info < _LEAST or not hasattr(os, 'eventfd'):
+        return {'version': '.'.join(map(str, sys.version_info[:3]))}
+    missing = [needed[module] for module in needed if importlib.util.find_spec(module) is None]
+    return {'missing': missing} if missing else {}
+
+
+def _adopt_package() -> None:
+    """Make ``fournex_runtime`` importable from where this file lies, and nothing else."""
+    here = pathlib.Path(__file__).resolve().parent
+    sys.path[:] = [entry for entry in sys.path if pathlib.Path(entry or '.').resolve() != here]
+    name, folder = 'fournex_runtime', here.parent
+    spec = importlib.util.spec_from_file_location(
+        name, str(folder / '__init__.py'), submodule_search_locations=[str(folder)]
+    )
+    assert spec is not None and spec.loader is not None
+    package = importlib.util.module_from_spec(spec)
+    sys.modules[name] = package
+    spec.loader.exec_module(package)
+
+
+def _main() -> None:
+    configuration = json.loads(sys.stdin.buffer.read().decode('utf-8'))
+    refusal = _refusal(configuration['packages'])
+    if refusal:
+        os.write(configuration['report'], json.dumps(refusal).encode('utf-8'))
+        return
+    _adopt_package()
+    from fournex_runtime.worker.child import serve
+
+    serve(configuration)
+
+
+if __name__ == '__main__':
+    _main()

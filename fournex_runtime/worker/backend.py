@@ -1,0 +1,177 @@
+"""A backend that runs in a worker: a process of its own, perhaps under another Python."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import os
+import pathlib
+import time
+import weakref
+from collections.abc import Collection, Sequence
+
+from ..errors import ArtifactError, LateAnswer, WorkerDied
+from ..policy.backend import Arrays, Signature, signature
+from ..policy.bundle import Bundle
+from .channel import ChannelHandles, ChannelLayout, SessionSide, sealed_memory
+from .interpreter import find_interpreter, packages
+from .process import WorkerProcess, WorkerReport
+from .wait import Waiter
+
+_ARTIFACT_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
+
+
+class WorkerBackend:
+    """
+    The artifact of a bundle in a worker.
+
+    The worker gets the bytes that were checked against the contract's hash. It holds nothing that
+    outlives a request: the session's state goes in and comes out with each.
+
+    :param bundle: the bundle; its artifact is checked against its contract here.
+    :param python: the worker's interpreter; None for the default of ``find_interpreter``.
+    :param timeout_s: how long :meth:`run` waits for an answer.
+    :param ready_timeout_s: how long loading and warming up may take.
+    :param threads: how many threads the worker's libraries may use.
+    :param warm_up: how often the artifact is run on zeros before the worker is ready; at least
+        once.
+    :param cores: processor cores that the worker may run on; all that this process may, when
+        left out. Waking a sleeping core is most of what a worker costs; on the core of the loop,
+        which waits meanwhile, it costs least, and there a hung worker competes with the loop.
+    :raises ArtifactError: the artifact does not load or does not fit the contract.
+    :raises ConfigurationError: ``python`` cannot be run, or is too old.
+    :raises MissingDependencyError: ``python`` lacks a package.
+    :raises WorkerDied: the worker ended or was not ready in time.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        python: pathlib.Path | None = None,
+        *,
+        timeout_s: float = 1.0,
+        ready_timeout_s: float = 60.0,
+        threads: int = 1,
+        warm_up: int = 10,
+        cores: Collection[int] = (),
+    ) -> None:
+        contract = bundle.contract
+        backend = contract.artifact.backend
+        self._file = str(bundle.folder / contract.artifact.file)
+        self._timeout_ns = round(timeout_s * 1e9)
+        self._asked = self._answered = 0
+        self.late = 0
+        """How many requests were given up."""
+        self._closed = False
+        interpreter = find_interpreter(backend, python, self._file)
+        spec = signature(contract)
+        layout = ChannelLayout(spec, contract.state)
+        self._handles = ChannelHandles.create(layout.size)
+        self._release = weakref.finalize(self, _close_all, self._handles.descriptors)
+        try:
+            self._channel = SessionSide(layout, self._handles)
+            artifact = sealed_memory('fournex-artifact', bundle.artifact, _ARTIFACT_SEALS)
+            try:
+                self._process = WorkerProcess(
+                    interpreter,
+                    {
+                        'backend': backend,
+                        'file': self._file,
+                        'packages': packages(backend),
+                        'artifact': artifact,
+                        'channel': self._handles.descriptors,
+                        'signature': _plain(spec),
+                        'state': [dataclasses.asdict(one) for one in contract.state],
+                        'warm_up': warm_up,
+                        'cores': sorted(cores),
+                    },
+                    (artifact, *self._handles.descriptors),
+                    threads,
+                )
+            finally:
+                os.close(artifact)
+        except BaseException:
+            self._release()
+            raise
+        try:
+            self.report: WorkerReport = self._process.wait_until_ready(ready_timeout_s)
+        except BaseException:
+            self.close()
+            raise
+        self._waiter = Waiter((self._handles.answer, self._process.death))
+
+    @property
+    def description(self) -> str:
+        """Return library, version and provider."""
+        return self.report.description
+
+    @property
+    def pid(self) -> int:
+        """Return the worker's process id."""
+        return self._process.pid
+
+    def log(self) -> str:
+        """Return the beginning of what the worker has printed."""
+        return self._process.log()
+
+    def run(self, inputs: Arrays, state: Arrays) -> tuple[Arrays, Arrays]:
+        """
+        Run the policy once; see :class:`~fournex_runtime.policy.backend.Backend`.
+
+        :raises ArtifactError: the artifact failed, or an array is not what the contract says.
+        :raises LateAnswer: no answer within ``timeout_s``; the next call asks anew.
+        :raises WorkerDied: the worker has ended.
+        """
+        deadline_ns = time.monotonic_ns() + self._timeout_ns
+        if self._closed:
+            raise WorkerDied(f'{self._file}: its worker was closed')
+        self._channel.put(inputs, state, self._file)
+        self._asked += 1
+        os.eventfd_write(self._handles.request, 1)
+        self._wait(deadline_ns)
+        outputs, following, problem = self._channel.take()
+        if problem:
+            raise ArtifactError(problem)
+        return outputs, following
+
+    def _wait(self, deadline_ns: int) -> None:
+        """Wait for the answer to the last request, and pass over those to earlier ones."""
+        waiter = self._waiter
+        while True:
+            found = waiter.wait(deadline_ns - time.monotonic_ns())
+            if found and waiter.readable(0):
+                try:
+                    self._answered += os.eventfd_read(self._handles.answer)
+                except BlockingIOError:  # taken back: as good as no answer
+                    continue
+                if self._answered == self._asked:
+                    return
+                if self._answered > self._asked:
+                    self.close()
+                    raise WorkerDied(f'{self._file}: its worker answered what nobody asked')
+            elif found:
+                words = self._process.ending()
+                raise WorkerDied(f'{self._file}: its worker {words}')
+            if time.monotonic_ns() >= deadline_ns:
+                self.late += 1
+                raise LateAnswer(f'{self._file}: no answer within {self._timeout_ns / 1e6:g} ms')
+
+    def close(self) -> None:
+        """End the worker. Later requests are refused."""
+        if not self._closed:
+            self._closed = True
+            self._process.close()
+            self._release()
+
+
+def _close_all(descriptors: Sequence[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def _plain(spec: Signature) -> dict[str, list[tuple[str, tuple[int, ...], str]]]:
+    """Return a signature as JSON can hold it."""
+    return {
+        field.name: [(one.name, one.shape, one.dtype) for one in getattr(spec, field.name)]
+        for field in dataclasses.fields(spec)
+    }

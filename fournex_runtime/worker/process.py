@@ -1,0 +1,227 @@
+"""Starting a worker's process, hearing that it is ready, noticing its death, and ending it."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import fcntl
+import json
+import os
+import pathlib
+import select
+import signal
+import subprocess
+import threading
+import time
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import ArtifactError, ConfigurationError, MissingDependencyError, WorkerDied
+from .channel import sealed_memory
+from .interpreter import environment, install_command
+from .wait import Waiter
+
+LOG_BYTES = 65536
+"""How much of what a worker prints is kept."""
+
+_PROGRAM = pathlib.Path(__file__).resolve().parent
+_REPORT_BYTES = select.PIPE_BUF
+_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+
+
+@dataclasses.dataclass(frozen=True)
+class WorkerReport:
+    """
+    What a worker says when it is ready.
+
+    :param description: library, version and provider.
+    :param python: its interpreter's version.
+    :param numpy: its numpy's version.
+    :param load_ns: how long loading the artifact took, imports counted.
+    :param warm_up_ns: how long the runs on zeros took.
+    """
+
+    description: str
+    python: str
+    numpy: str
+    load_ns: int
+    warm_up_ns: int
+
+
+class WorkerProcess:
+    """
+    A worker's process, in a session of its own, which ends with this process at the latest.
+
+    :param python: its interpreter.
+    :param configuration: what ``child.py`` reads, without what is added here.
+    :param descriptors: file descriptors that the configuration names; they stay the caller's.
+    :param threads: how many threads its libraries may use.
+    :raises OSError: there are not the resources for it.
+    """
+
+    def __init__(
+        self,
+        python: pathlib.Path,
+        configuration: dict[str, Any],
+        descriptors: Sequence[int],
+        threads: int,
+    ) -> None:
+        self._python = python
+        self._backend: str = configuration['backend']
+        self._file: str = configuration['file']
+        opened: list[int] = []
+        try:
+            opened.append(sealed_memory('fournex-worker-log', LOG_BYTES, _SEALS))
+            log = opened[0]
+            opened.extend(os.pipe2(os.O_CLOEXEC))
+            _, report, told = opened
+            full = {**configuration, 'parent': os.getpid(), 'report': told, 'threads': threads}
+            content = json.dumps(full).encode()
+            opened.append(sealed_memory('fournex-worker-configuration', content, _SEALS))
+            self._process: subprocess.Popen[bytes] = _spawner.call(
+                subprocess.Popen,
+                [os.fspath(python), os.fspath(_PROGRAM)],
+                stdin=opened[3],
+                stdout=log,
+                stderr=log,
+                pass_fds=(*descriptors, told),
+                start_new_session=True,
+                cwd='/',
+                env=environment(python, threads),
+            )
+            opened.append(os.pidfd_open(self._process.pid))
+        except OSError:
+            for descriptor in opened:
+                os.close(descriptor)
+            raise
+        os.close(told)
+        os.close(opened[3])
+        self._log, self._report = log, report
+        self.death = opened[4]
+        """File descriptor that can be read once the process has ended."""
+        self._end = weakref.finalize(self, _end, self._process, (log, report, self.death))
+
+    @property
+    def pid(self) -> int:
+        """Return the process id."""
+        return self._process.pid
+
+    def wait_until_ready(self, timeout_s: float) -> WorkerReport:
+        """
+        Return what it says when it has loaded and warmed up.
+
+        :raises ArtifactError: the artifact does not load or does not fit the contract.
+        :raises ConfigurationError: its interpreter is too old.
+        :raises MissingDependencyError: its interpreter lacks a package.
+        :raises WorkerDied: it ended, or said nothing in time and was ended.
+        """
+        deadline_ns = time.monotonic_ns() + round(timeout_s * 1e9)
+        waiter = Waiter((self._report, self.death))
+        while not waiter.wait(deadline_ns - time.monotonic_ns()):
+            if time.monotonic_ns() >= deadline_ns:
+                words = f'was not ready after {timeout_s:g} s{self._printed()}'
+                self.close()
+                raise WorkerDied(f'{self._file}: its worker under {self._python} {words}')
+        said = os.read(self._report, _REPORT_BYTES) if waiter.readable(0) else b''
+        if not said:
+            raise WorkerDied(f'{self._file}: its worker under {self._python} {self.ending()}')
+        try:
+            return self._understood(json.loads(said))
+        except (TypeError, ValueError) as problem:
+            raise WorkerDied(
+                f'{self._file}: its worker under {self._python} said {said[:80]!r}, which is not '
+                'what a worker says'
+            ) from problem
+
+    def _understood(self, said: dict[str, Any]) -> WorkerReport:
+        needed_for = f'running {self._file} (backend {self._backend}) under {self._python}'
+        if 'version' in said:
+            raise ConfigurationError(
+                f'{needed_for} needs Python 3.10 or later; that is Python {said["version"]}'
+            )
+        if 'missing' in said:
+            raise MissingDependencyError(
+                ', '.join(said['missing']),
+                needed_for,
+                install_command(self._python, self._backend),
+            )
+        if 'error' in said:
+            raise ArtifactError(said['error'])
+        return WorkerReport(**said)
+
+    def ending(self) -> str:
+        """Return in words how it ended, and what it had printed; it must have ended."""
+        self._end_group()
+        status = self._process.wait()
+        words = f'(process {self.pid}) ended with status {status}'
+        if status < 0:
+            words = f'(process {self.pid}) was killed by {_signal_name(-status)}'
+        return words + self._printed()
+
+    def _printed(self) -> str:
+        text = self.log().strip()
+        return f'; it printed:\n{text[-2000:]}' if text else ''
+
+    def log(self) -> str:
+        """Return the first ``LOG_BYTES`` of what it has printed."""
+        if not self._end.alive:
+            return ''
+        return os.pread(self._log, LOG_BYTES, 0).rstrip(b'\0').decode('utf-8', 'replace')
+
+    def _end_group(self) -> None:
+        _kill_group(self._process)
+
+    def close(self) -> None:
+        """Kill and reap it, with all that it started, and close the descriptors."""
+        self._end()
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and its group; it must not have been reaped, or nothing is done."""
+    if process.returncode is None:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # it has just been started, or it is gone with its whole group
+        process.kill()
+
+
+def _end(process: subprocess.Popen[bytes], descriptors: Sequence[int]) -> None:
+    _kill_group(process)
+    process.wait()
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f'signal {number}'
+
+
+class _Spawner:
+    """
+    A thread that starts processes, and lives as long as this process.
+
+    The kernel sends a child its parent-death signal when the *thread* that started it ends. A
+    worker must outlive the thread that happened to ask for it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pool: concurrent.futures.ThreadPoolExecutor | None = None
+        self._owner = 0
+
+    def call(self, function: Any, *arguments: Any, **named: Any) -> Any:
+        """Return what a function returns in that thread."""
+        with self._lock:
+            if self._pool is None or self._owner != os.getpid():  # a fork has no threads
+                self._pool = concurrent.futures.ThreadPoolExecutor(1, 'fournex-spawner')
+                self._owner = os.getpid()
+            pool = self._pool
+        return pool.submit(function, *arguments, **named).result()
+
+
+_spawner = _Spawner()

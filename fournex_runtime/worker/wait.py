@@ -1,0 +1,61 @@
+"""Waiting for descriptors, to the nanosecond; ``select.poll`` rounds to milliseconds."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import select
+from collections.abc import Sequence
+
+_SECOND_NS = 1_000_000_000
+
+
+class _PollDescriptor(ctypes.Structure):
+    _fields_ = (('fd', ctypes.c_int), ('events', ctypes.c_short), ('revents', ctypes.c_short))
+
+
+class _Timespec(ctypes.Structure):
+    _fields_ = (('seconds', ctypes.c_long), ('nanoseconds', ctypes.c_long))
+
+
+_ppoll = ctypes.CDLL(None, use_errno=True).ppoll
+_ppoll.argtypes = (ctypes.c_void_p, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_void_p)
+_ppoll.restype = ctypes.c_int
+
+
+class Waiter:
+    """
+    Waits until one of some descriptors can be read.
+
+    :param descriptors: which; they stay the caller's.
+    """
+
+    def __init__(self, descriptors: Sequence[int]) -> None:
+        self._count = len(descriptors)
+        self._polled = (_PollDescriptor * self._count)(
+            *(_PollDescriptor(one, select.POLLIN, 0) for one in descriptors)
+        )
+        self._timeout = _Timespec()
+        self._polled_at = ctypes.addressof(self._polled)
+        self._timeout_at = ctypes.addressof(self._timeout)
+
+    def wait(self, timeout_ns: int) -> bool:
+        """
+        Return whether one can be read; a signal ends the wait early, with False.
+
+        :param timeout_ns: how long to wait; below zero like zero.
+        :raises OSError: the kernel refuses.
+        """
+        self._timeout.seconds, self._timeout.nanoseconds = divmod(max(timeout_ns, 0), _SECOND_NS)
+        found = _ppoll(self._polled_at, self._count, self._timeout_at, None)
+        if found < 0:
+            number = ctypes.get_errno()
+            if number == errno.EINTR:
+                return False
+            raise OSError(number, os.strerror(number))
+        return bool(found)
+
+    def readable(self, index: int) -> bool:
+        """Return whether the wait before found this one readable, or its other end gone."""
+        return bool(self._polled[index].revents)
