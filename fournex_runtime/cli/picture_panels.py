@@ -9,7 +9,7 @@ import numpy as np
 from ..configuration import FOREVER_NS, parse
 from ..errors import WiringError
 from ..pipeline.action_terms import build_action
-from ..policy.contract import parse_contract
+from ..policy.contract import Contract, parse_contract
 from ..session.tick import Mode
 from .picture_scenes import Trace
 from .recorded_run import RecordedRun, RecordedSession
@@ -28,7 +28,7 @@ def traces_of_actions(session: RecordedSession) -> list[Trace]:
     """Return what the policy asked for and what was commanded, both in the term's unit."""
     contract = parse_contract(session.manifest.contract)
     times = session.seconds()
-    asked = _asked(session, contract.action_size)
+    asked = _asked(session, contract)
     traces = []
     start = 0
     for term in contract.action_terms:
@@ -61,13 +61,14 @@ def traces_of_actions(session: RecordedSession) -> list[Trace]:
     return traces
 
 
-def _asked(session: RecordedSession, size: int) -> Any:
-    """Return the raw actions as rows; not a number where the policy was not asked."""
-    rows = np.full((len(session.ticks), size), np.nan)
+def _asked(session: RecordedSession, contract: Contract) -> Any:
+    """Return the raw actions as rows, of a chunk the first; NaN where the policy was not asked."""
+    rows = np.full((len(session.ticks), contract.action_size), np.nan)
+    steps = 1 if contract.chunk is None else contract.chunk.size
     for row, tick in enumerate(session.ticks):
         if tick.raw_action:
             given = [getattr(array, f'{array.dtype}_data') for array in tick.raw_action]
-            rows[row] = np.concatenate(given)
+            rows[row] = np.concatenate([one.reshape(steps, -1)[0] for one in given])
     return rows
 
 

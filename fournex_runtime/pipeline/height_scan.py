@@ -32,7 +32,7 @@ class HeightScanReader:
         self._counts = height_grid(options)
         self._resolution = float(options['resolution'])
         self._low = (-0.5 * options['size'][0], -0.5 * options['size'][1])
-        self._x_fastest = options['order'] == 'x_fastest'
+        self._x_fastest = options['grid_order'] == 'x_fastest'
         self._greatest = options['reduce'] == 'max'
         self._fill = float(options['fill'])
 

@@ -9,15 +9,18 @@ every file that it names.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..configuration import parse
+from ..configuration import Section, parse
 from ..errors import BundleError, ContractError, MissingDependencyError
-from .contract import Contract, load_contract
+from .contract import Contract, RecurrentState, load_contract
 
 CONTRACT_FILE = 'policy.yaml'
 
@@ -32,6 +35,7 @@ class Bundle:
     :param sha256: hash over the names and hashes of its files.
     :param artifact: bytes of the artifact.
     :param statistics: ``mean`` and ``var`` of the normalised input, float64; None without one.
+    :param initial_state: first values of the recurrent states that have a file, float32, by name.
     """
 
     folder: pathlib.Path
@@ -39,6 +43,7 @@ class Bundle:
     sha256: str
     artifact: bytes
     statistics: tuple[NDArray[np.float64], NDArray[np.float64]] | None
+    initial_state: Mapping[str, NDArray[np.float32]] = dataclasses.field(default_factory=dict)
 
 
 def load_bundle(folder: pathlib.Path) -> Bundle:
@@ -60,7 +65,8 @@ def load_bundle(folder: pathlib.Path) -> Bundle:
         data = _checked(folder, normalisation.file, normalisation.sha256, 'normalisation')
         size = contract.input_size(normalisation.input)
         statistics = _statistics(folder / normalisation.file, data, size)
-    return Bundle(folder, contract, _content_hash(contract), artifact, statistics)
+    initial_state = {one.name: _initial_state(folder, one) for one in contract.state if one.file}
+    return Bundle(folder, contract, _content_hash(contract), artifact, statistics, initial_state)
 
 
 def seal_bundle(folder: pathlib.Path) -> Bundle:
@@ -75,16 +81,13 @@ def seal_bundle(folder: pathlib.Path) -> Bundle:
     """
     contract = load_contract(folder / CONTRACT_FILE)
     section = parse(contract.text, str(folder / CONTRACT_FILE), ContractError)
-    named = [('artifact', contract.artifact.file)]
-    if contract.normalisation is not None:
-        named.append(('normalisation', contract.normalisation.file))
     hashes: dict[tuple[int, int], str] = {}
-    for key, name in named:
+    for name, (keys, _) in contract.files.items():
         file = folder / name
         if not file.is_file():
             raise BundleError(f'{file}: no such file; {CONTRACT_FILE} names it')
         now = hashlib.sha256(file.read_bytes()).hexdigest()
-        hashes[section.section(key).span('sha256')] = now
+        hashes[functools.reduce(Section.section, keys, section).span('sha256')] = now
     text = contract.text
     for (begin, end), now in sorted(hashes.items(), reverse=True):
         text = text[:begin] + now + text[end:]
@@ -113,12 +116,8 @@ def _checked(folder: pathlib.Path, name: str, sha256: str, key: str) -> bytes:
 
 def _content_hash(contract: Contract) -> str:
     """Hash ``sha256  name`` lines, sorted by name, as ``sha256sum`` would print them."""
-    files = {
-        CONTRACT_FILE: hashlib.sha256(contract.text.encode()).hexdigest(),
-        contract.artifact.file: contract.artifact.sha256,
-    }
-    if contract.normalisation is not None:
-        files[contract.normalisation.file] = contract.normalisation.sha256
+    files = {name: sha256 for name, (_, sha256) in contract.files.items()}
+    files[CONTRACT_FILE] = hashlib.sha256(contract.text.encode()).hexdigest()
     lines = ''.join(f'{files[name]}  {name}\n' for name in sorted(files))
     return hashlib.sha256(lines.encode()).hexdigest()
 
@@ -126,17 +125,7 @@ def _content_hash(contract: Contract) -> str:
 def _statistics(
     file: pathlib.Path, data: bytes, size: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    try:  # only bundles with statistics need the package
-        from safetensors import SafetensorError
-        from safetensors.numpy import load
-    except ImportError as problem:
-        raise MissingDependencyError(
-            'safetensors', 'reading normalisation statistics', 'pip install safetensors'
-        ) from problem
-    try:
-        tensors = load(data)
-    except (SafetensorError, ValueError, KeyError, TypeError) as problem:
-        raise BundleError(f'{file}: not a readable safetensors file: {problem}') from problem
+    tensors = _tensors(file, data, 'reading normalisation statistics')
     arrays = []
     for name in ('mean', 'var'):
         if name not in tensors:
@@ -152,3 +141,37 @@ def _statistics(
     if (arrays[1] < 0.0).any():
         raise BundleError(f'{file}: var holds negative values')
     return arrays[0], arrays[1]
+
+
+def _initial_state(folder: pathlib.Path, state: RecurrentState) -> NDArray[np.float32]:
+    """Read the first value of a recurrent state: the tensor of its name in its file."""
+    data = _checked(folder, state.file, state.sha256, f'state.{state.name}.initial')
+    file = folder / state.file
+    tensors = _tensors(file, data, 'reading the first value of a recurrent state')
+    if state.name not in tensors:
+        raise BundleError(f'{file}: has no tensor {state.name!r}; found {sorted(tensors)}')
+    array = np.array(tensors[state.name])
+    if array.shape != state.shape or array.dtype != np.float32:
+        raise BundleError(
+            f'{file}: {state.name} is {array.dtype} {list(array.shape)}, the contract says '
+            f'float32 {list(state.shape)}'
+        )
+    if not np.isfinite(array).all():
+        raise BundleError(f'{file}: {state.name} holds values that are not finite')
+    array.setflags(write=False)
+    return array
+
+
+def _tensors(file: pathlib.Path, data: bytes, purpose: str) -> Mapping[str, NDArray[Any]]:
+    """Read a safetensors file, which holds numbers and nothing that could run."""
+    try:  # only bundles with such a file need the package
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+    except ImportError as problem:
+        raise MissingDependencyError(
+            'safetensors', purpose, 'pip install safetensors'
+        ) from problem
+    try:
+        return load(data)
+    except (SafetensorError, ValueError, KeyError, TypeError) as problem:
+        raise BundleError(f'{file}: not a readable safetensors file: {problem}') from problem

@@ -77,6 +77,7 @@ class ContractReader:
             text=self._text,
         )
         self._check_arrays(contract)
+        self._check_files(contract)
         section.finish()
         return contract
 
@@ -148,6 +149,15 @@ class ContractReader:
                     raise self._section.problem(
                         'state', f'the artifact cannot have two {side}s called {name}'
                     )
+
+    def _check_files(self, contract: Contract) -> None:
+        """Refuse one file for two purposes: each has a hash of its own."""
+        named = [contract.artifact.file, *(one.file for one in contract.state if one.file)]
+        if contract.normalisation is not None:
+            named.append(contract.normalisation.file)
+        for name in named:
+            if named.count(name) > 1:
+                raise self._section.problem('', f'the file {name} is named twice; use two files')
 
     def _check_names(self, side: str, groups: Mapping[str, Sequence[Term]]) -> None:
         if not groups or not all(groups.values()):

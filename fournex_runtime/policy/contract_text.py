@@ -87,7 +87,10 @@ class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # yaml has no types
 
 
 def _float(dumper: yaml.SafeDumper, value: float) -> yaml.Node:
-    return dumper.represent_scalar('tag:yaml.org,2002:float', repr(value))
+    text = repr(value)
+    if 'e' in text and '.' not in text:  # or YAML 1.1 would not see a number
+        text = text.replace('e', '.0e')
+    return dumper.represent_scalar('tag:yaml.org,2002:float', text)
 
 
 _Dumper.add_representer(float, _float)

@@ -261,14 +261,22 @@ class Contract:
         return max(self.ticks_of_chunk, *terms, *frames)
 
     @property
-    def files(self) -> dict[str, tuple[str, str]]:
-        """Return every file that the contract names: its key and its hash, by file name."""
-        found = {self.artifact.file: ('artifact', self.artifact.sha256)}
+    def has_history(self) -> bool:
+        """Return whether an observation depends on those of the ticks before."""
+        histories = (one.history for one in self.observation_terms)
+        return max(*histories, *(one.history for one in self.input_layouts.values())) > 1
+
+    @property
+    def files(self) -> dict[str, tuple[tuple[str, ...], str]]:
+        """Return every file that the contract names: the keys that lead to it, and its hash."""
+        found: dict[str, tuple[tuple[str, ...], str]] = {
+            self.artifact.file: (('artifact',), self.artifact.sha256)
+        }
         if self.normalisation is not None:
-            found[self.normalisation.file] = ('normalisation', self.normalisation.sha256)
+            found[self.normalisation.file] = (('normalisation',), self.normalisation.sha256)
         for one in self.state:
             if one.file:
-                found[one.file] = (f'state.{one.name}.initial', one.sha256)
+                found[one.file] = (('state', one.name, 'initial'), one.sha256)
         return found
 
     def input_size(self, name: str) -> int:

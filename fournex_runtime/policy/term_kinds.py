@@ -166,7 +166,7 @@ def _check_height(section: Section, options: Options) -> None:
 
 def _height_labels(joints: Labels, options: Options) -> Labels:
     along_x, along_y = height_grid(options)
-    if options['order'] == 'x_fastest':
+    if options['grid_order'] == 'x_fastest':
         return tuple(f'height_{x}_{y}' for y in range(along_y) for x in range(along_x))
     return tuple(f'height_{x}_{y}' for x in range(along_x) for y in range(along_y))
 
@@ -236,7 +236,7 @@ _OBSERVATIONS = (
         options=(
             row('size', 2),
             positive('resolution', 'a length above 0 m'),
-            choice('order', ('x_fastest', 'y_fastest')),
+            choice('grid_order', ('x_fastest', 'y_fastest')),
             choice('reduce', ('max', 'min')),
             number('fill'),
         ),

@@ -22,6 +22,7 @@ _PACKAGES = (
     'torch',
     'rosbags',
     'mcap',
+    'pillow',
     'rclpy',
 )
 

@@ -167,7 +167,7 @@ class SessionReplay:
         if record.answer is not AnswerKind.RESULT:
             if record.raw_action:
                 words = f'raw action: recorded with the answer {record.answer.name.lower()}'
-        elif self._uncertain > 0 and self._engine.contract.state and not record.episode_start:
+        elif self._uncertain > 0 and self._carried(record):
             words = None
         else:
             try:
@@ -185,6 +185,11 @@ class SessionReplay:
             self._differs(f'tick {record.tick}: {words}')
         return following
 
+    def _carried(self, record: TickRecord) -> bool:
+        """Return whether the policy ran with a recurrent state of the tick before."""
+        state = self._engine.contract.state
+        return any(one.keeps or not record.episode_start for one in state)
+
     def _judge_conclusion(
         self, record: TickRecord, request: Request, recurrent: Arrays, sure: bool
     ) -> SessionState:
@@ -201,6 +206,7 @@ class SessionReplay:
                 observation=Observation(record.observation, history),
                 fault=None,
                 waiting='',
+                playing=None,
             )
         problem = record.cause.split(': ', 1)[-1]
         answer = Answer(record.answer, problem=problem)
@@ -243,7 +249,7 @@ class SessionReplay:
         last_action, last_safe = state.last_action, state.last_safe
         if record.safe_action:
             last_safe = tuple(record.safe_action.values())
-        if record.mode is Mode.POLICY:
+        if record.mode is Mode.POLICY and record.raw_action:
             last_action = self._engine.last_action(record.raw_action)
         commands = state.commands
         if record.command_indices:

@@ -27,6 +27,7 @@ from ..policy.backend import ArraySpec, signature
 from ..policy.bundle import Bundle
 from ..safety.gate import Gate, NonFiniteCommand
 from ..safety.reactions import Fault
+from .chunk_player import ChunkPlayer, Playing
 from .tick import (
     Answer,
     AnswerKind,
@@ -71,6 +72,9 @@ class Engine:
         )
         self._signature = signature(self.contract)
         self._actions = [build_action(term) for term in self.contract.action_terms]
+        self._player = None
+        if self.contract.chunk is not None:
+            self._player = ChunkPlayer(self.contract.chunk, self.contract.period_ns)
         self._gates = [Gate(limits, self.contract.period_ns) for limits in wiring.limits]
         try:
             if wiring.reward is not None:
@@ -81,6 +85,7 @@ class Engine:
             raise WiringError(f'sessions.{wiring.name}.reward: {problem}') from problem
         self._encoders = [self._encoder(target, frame_prefix) for target in wiring.targets]
         self._stops = [self._checked_stop(index) for index in range(len(wiring.stops))]
+        self._remembers = self.contract.has_history
         self._required = sorted({port.source for port in wiring.ports})
         for source in wiring.lockstep:
             if not self._has_header[source]:
@@ -149,7 +154,16 @@ class Engine:
         return LastAction(zeros, zeros)
 
     def _initial_recurrent(self) -> Arrays:
-        return {one.name: _frozen(np.zeros(one.shape, np.float32)) for one in self.contract.state}
+        given = self.bundle.initial_state
+        return {
+            one.name: given[one.name] if one.file else _frozen(np.zeros(one.shape, np.float32))
+            for one in self.contract.state
+        }
+
+    def _recurrent_of_episode(self, before: Arrays) -> Arrays:
+        """Return the recurrent state that an episode begins with."""
+        kept = {one.name: before[one.name] for one in self.contract.state if one.keeps}
+        return {**self._initial_recurrent(), **kept}
 
     # --- observe ---------------------------------------------------------------------------------
 
@@ -169,7 +183,7 @@ class Engine:
         last_action, history = state.last_action, state.history
         if inputs.episode is not None:
             episode = Episode(inputs.episode.id, inputs.episode.seed)
-            recurrent = self._initial_recurrent()
+            recurrent = self._recurrent_of_episode(state.recurrent)
             last_action, history = self._no_action(), self._pipeline.initial_history()
         reward = self._reward(inputs)
         waiting = ', '.join(
@@ -180,13 +194,17 @@ class Engine:
         stopped = state.mode is Mode.STOPPED and inputs.episode is None
         observation: Observation | None = None
         fault: tuple[Fault, str] | None = None
+        playing = state.chunk if inputs.episode is None else None
+        played_history = history
         if not waiting and not stopped and not inputs.stop:
             fault = self._input_fault(latched, ages_ns)
-            if fault is None:
+            if fault is None and (playing is None or self._remembers):
                 try:
                     newest = [None if one is None else one.message for one in latched]
                     observation = self._pipeline.build(newest, last_action, history, episode.tick)
                     _freeze(observation.inputs, observation.history)
+                    if playing is not None:  # only what a later observation needs of this one
+                        played_history, observation = observation.history, None
                 except NonFinite as problem:
                     fault = (Fault.NON_FINITE, str(problem))
                 except MessageError as problem:
@@ -202,6 +220,8 @@ class Engine:
             reward=reward,
             waiting=waiting,
             fault=fault,
+            playing=playing,
+            history=played_history,
         )
 
     def stamp_ns(self, source: int, data: bytes) -> int | None:
@@ -331,6 +351,7 @@ class Engine:
             last_safe=act.safe if act.safe is not None else state.last_safe,
             fault_since_ns=fault_since,
             commands=counts,
+            chunk=act.chunk,
         )
         return record, following
 
@@ -348,6 +369,8 @@ class Engine:
         fault = request.fault
         if fault is None:
             try:
+                if request.playing is not None:
+                    return self._play(request, request.playing, state)
                 return self._policy_action(request, answer, state)
             except _Unusable as problem:
                 fault = problem.fault
@@ -362,9 +385,15 @@ class Engine:
 
     def last_action(self, outputs: Arrays) -> LastAction:
         """Return what ``last_action`` terms see after these outputs of the artifact."""
-        raw = np.concatenate(
-            [outputs[spec.name].ravel() for spec in self._signature.outputs]
-        ).astype(np.float64)
+        return self._as_action(self._rows(outputs)[0])
+
+    def _rows(self, outputs: Arrays) -> NDArray[np.float64]:
+        """Return the raw actions of the outputs: one row, or one for each of a chunk."""
+        rows = 1 if self.contract.chunk is None else self.contract.chunk.size
+        parts = [outputs[spec.name].reshape(rows, -1) for spec in self._signature.outputs]
+        return np.concatenate(parts, axis=1).astype(np.float64)
+
+    def _as_action(self, raw: Vector) -> LastAction:
         starts = np.cumsum([action.term.width for action in self._actions])[:-1]
         clipped = [action.clip(part) for action, part in zip(self._actions, np.split(raw, starts))]
         return LastAction(_frozen(raw), _frozen(np.concatenate(clipped)))
@@ -379,7 +408,42 @@ class Engine:
         for name, array in (*answer.outputs.items(), *answer.state.items()):
             if not np.isfinite(array).all():
                 raise _Unusable(Fault.NON_FINITE, f'the policy gave {name} not finite')
-        action = self.last_action(answer.outputs)
+        actions = self._rows(answer.outputs)
+        if self._player is not None:
+            playing = Playing(_frozen(actions), 0)
+            return self._command(
+                self._player.action(playing),
+                state,
+                recurrent=answer.state,
+                history=observation.history,
+                chunk=self._player.following(playing),
+            )
+        return self._command(
+            actions[0], state, recurrent=answer.state, history=observation.history, chunk=None
+        )
+
+    def _play(self, request: Request, playing: Playing, state: SessionState) -> _Act:
+        """Command the next action of a chunk; the policy was not asked."""
+        assert self._player is not None
+        return self._command(
+            self._player.action(playing),
+            state,
+            recurrent=request.recurrent,
+            history=request.history,
+            chunk=self._player.following(playing),
+        )
+
+    def _command(
+        self,
+        raw: Vector,
+        state: SessionState,
+        *,
+        recurrent: Arrays,
+        history: Any,
+        chunk: Playing | None,
+    ) -> _Act:
+        """Make commands of a raw action."""
+        action = self._as_action(raw)
         safe: list[Vector] = []
         limited: list[str] = []
         start = 0
@@ -400,9 +464,10 @@ class Engine:
             cause='',
             safe=tuple(safe),
             limited=tuple(limited),
-            recurrent=answer.state,
-            history=observation.history,
+            recurrent=recurrent,
+            history=history,
             last_action=action,
+            chunk=chunk,
         )
 
     def _own(self, request: Request, answer: Answer) -> Answer:
@@ -475,6 +540,7 @@ class _Act:
     recurrent: Arrays
     history: Any
     last_action: LastAction
+    chunk: Playing | None = None
 
 
 class _Unusable(Exception):

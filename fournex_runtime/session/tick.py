@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ..pipeline.observation import History, LastAction, Observation
 from ..safety.reactions import Fault
+from .chunk_player import Playing
 
 Arrays = Mapping[str, NDArray[Any]]
 Vector = NDArray[np.float64]
@@ -131,6 +132,7 @@ class SessionState:
     :param last_safe: last command of each target; None before the first.
     :param fault_since_ns: steady time at which the present fault began; None without one.
     :param commands: how many commands each target has been sent.
+    :param chunk: actions that the policy gave and that are still to be played; usually None.
     """
 
     tick: int
@@ -144,6 +146,7 @@ class SessionState:
     last_safe: tuple[Vector, ...] | None
     fault_since_ns: int | None
     commands: tuple[int, ...]
+    chunk: Playing | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -161,6 +164,8 @@ class Request:
     :param reward: reward received since the tick before.
     :param waiting: what the session waits for in standby; empty when it has everything.
     :param fault: what is wrong with the inputs, and in which words; None when nothing is.
+    :param playing: the chunk that this tick plays on instead of asking the policy; usually None.
+    :param history: what the history becomes in such a tick.
     """
 
     inputs: TickInputs
@@ -173,6 +178,8 @@ class Request:
     reward: float
     waiting: str
     fault: tuple[Fault, str] | None
+    playing: Playing | None = None
+    history: History | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -188,7 +188,7 @@ def cloud(points, frame='base', dtype='<f4', padding=0, rows=1, names='xyz', **m
 
 
 GRID = (
-    'term: height_scan, size: [1.0, 0.5], resolution: 0.5, order: {order}, reduce: {reduce}, '
+    'term: height_scan, size: [1.0, 0.5], resolution: 0.5, grid_order: {order}, reduce: {reduce}, '
     'fill: -9, frame: base'
 )
 POINTS = [

@@ -405,8 +405,8 @@ def test_no_kind_reads_a_message_it_does_not_know(kind):
         'orientation': ', layout: roll_pitch_yaw',
         'range_scan': ', sectors: 1, angle_min: 0, angle_max: 1, range_max: 1',
         'range': ', range_max: 1',
-        'height_scan': ', size: [1, 1], resolution: 0.5, order: x_fastest, reduce: max, fill: 0, '
-        'frame: base',
+        'height_scan': ', size: [1, 1], resolution: 0.5, grid_order: x_fastest, reduce: max, '
+        'fill: 0, frame: base',
         'image': ', height: 2, width: 2, channels: gray, layout: chw, range: 0-1, resize: none',
     }
     more = next((text for start, text in options.items() if kind.startswith(start)), '')

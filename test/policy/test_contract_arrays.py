@@ -132,7 +132,7 @@ def test_the_last_action_has_one_value_for_a_choice():
         ('[{term: clock, of: tick, length: 1 s}]', 'length: is how long an episode is'),
         ('[{term: clock, of: fraction}]', 'length: is how long an episode is'),
         ('[{term: gait_phase, period: forever, layout: grouped}]', 'period: expected a duration'),
-        ('[{term: height_scan, size: [1, 1], resolution: 0.3, order: x_fastest, reduce: max, '
+        ('[{term: height_scan, size: [1, 1], resolution: 0.3, grid_order: x_fastest, reduce: max, '
          'fill: 0}]', 'size: 1.0 m is no multiple of the resolution'),
         ('[{term: orientation}]', 'layout is missing: expected one of quaternion_xyzw'),
     ],

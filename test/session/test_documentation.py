@@ -35,6 +35,13 @@ def test_the_whole_examples_fit_each_other(page):
     assert Engine(bundle, wiring.sessions[0], messages())
 
 
+def test_every_option_of_every_kind_is_there(page):
+    contract = page('contract')
+    for kind in (*OBSERVATION_KINDS.values(), *ACTION_KINDS.values()):
+        for option in kind.options:
+            assert f'`{option.key}`' in contract or f'`{option.key}:' in contract, option.key
+
+
 def test_every_kind_and_fault_is_there(page):
     contract, wiring = page('contract'), page('wiring')
     for kind in (*OBSERVATION_KINDS, *ACTION_KINDS):
