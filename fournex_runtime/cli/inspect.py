@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..configuration import nearest
-from ..errors import FournexError
-from ..policy.bundle import CONTRACT_FILE
+from ..errors import FournexError, MissingDependencyError
+from ..policy.bundle import CONTRACT_FILE, Bundle
 from .examples import ROBOTS, example_wiring
 from .parser import Parser
+
+if TYPE_CHECKING:
+    from ..session.wiring import Wiring
+
+ONNX = 'onnx'
+"""The kind of artifact that is data: loading one runs nothing of it."""
 
 
 def parser() -> Parser:
     """Return the parser of this verb."""
     found = Parser(
         'inspect',
-        'Show what is in a policy bundle, a wiring file or a recording. What is shown has passed '
-        'every check\nthat can be made without a robot.',
+        'Show what is in a policy bundle, a wiring file or a recording. A wiring that is shown '
+        'has passed the\nchecks that can be made without a robot; of a bundle it says whether '
+        'the artifact fits the contract.',
         (
             ('fournex inspect my_policy/', "the contract: each value's place, unit, scale"),
             ('fournex inspect wiring.yaml', 'topics, budgets, limits, reactions'),
@@ -64,7 +72,8 @@ def _shown(path: pathlib.Path, bundle: pathlib.Path | None) -> str:
             from ..policy.bundle import load_bundle
             from .show_bundle import show_bundle
 
-            return show_bundle(load_bundle(path))
+            found = load_bundle(path)
+            return show_bundle(found, _artifact(found))
         if (path / 'metadata.yaml').is_file() or any(path.glob('*.mcap')):
             return _bag(path)
         inside = [f'{path / name}' for name in ('wiring.yaml', 'bundle') if (path / name).exists()]
@@ -79,11 +88,48 @@ def _shown(path: pathlib.Path, bundle: pathlib.Path | None) -> str:
         from ..session.wiring import load_wiring
         from .show_wiring import show_wiring
 
-        return show_wiring(load_wiring(path, bundle))
+        wiring = load_wiring(path, bundle)
+        _check(wiring)
+        return show_wiring(wiring)
     raise FournexError(
         f'{path}: not something to inspect: expected a policy bundle or a bag (folders), a wiring '
         'file (.yaml) or a recording (.mcap)'
     )
+
+
+def _check(wiring: Wiring) -> None:
+    """
+    Do to a wiring what the runtime does before it asks the robot.
+
+    :raises FournexError: a session's wiring, contract and artifact do not fit.
+    """
+    from ..pipeline.messages import messages
+    from ..session.engine import Engine
+
+    for session in wiring.sessions:
+        bundle = wiring.bundles[session.name]
+        Engine(bundle, session, messages())
+        if bundle.contract.artifact.backend == ONNX:
+            _run_once(bundle)
+
+
+def _artifact(bundle: Bundle) -> str:
+    """Return how the artifact compares with the contract, in words; of ONNX models alone."""
+    if bundle.contract.artifact.backend != ONNX:
+        return 'not compared with the artifact here: loading it runs a program'
+    try:
+        _run_once(bundle)
+    except MissingDependencyError as problem:
+        return f'not compared with the artifact: {problem}'
+    except FournexError as problem:
+        return f'NOT THOSE OF THE ARTIFACT: {problem}'
+    return 'names, shapes and types are those of the artifact'
+
+
+def _run_once(bundle: Bundle) -> None:
+    from ..policy.backend import load_backend, warm_up
+
+    warm_up(load_backend(bundle), bundle.contract, runs=1)
 
 
 def _bag(path: pathlib.Path) -> str:

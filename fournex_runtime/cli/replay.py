@@ -64,6 +64,9 @@ def replay(bag: pathlib.Path, bundles: Mapping[str, pathlib.Path], prefix: str =
     finally:
         progress.clear()
     several = len(found) > 1
+    with BagReader(bag) as reader:
+        if reader.truncated:
+            print(f'{bag} is cut off; what is there of it is compared')
     for one in found:
         print(prefix + summary(bag, one, several))
         if one.first_difference:

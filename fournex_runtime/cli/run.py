@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import ConfigurationError, FournexError, MissingDependencyError
+from ..policy.bundle import CONTRACT_FILE
 from .parser import REFUSED, Parser
 
 _NAMESPACE = re.compile(r'/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*')
@@ -60,6 +61,7 @@ def ros_arguments(arguments: Sequence[str]) -> list[str]:
     words = list(arguments)
     split = words.index('--ros-args') if '--ros-args' in words else len(words)
     options = parser().parse(words[:split])
+    _check_file(options.wiring)
     found = ['runtime', '--ros-args', '-p', f'wiring:={_absolute(options.wiring)}']
     if options.bundle is not None:
         found += ['-p', f'bundle:={_absolute(options.bundle)}']
@@ -98,6 +100,23 @@ def main(arguments: Sequence[str]) -> int:
     except FournexError as problem:
         print(f'{problem}\nNothing was started.', file=sys.stderr)
         return REFUSED
+
+
+def _check_file(path: pathlib.Path) -> None:
+    """
+    Refuse what is not a wiring file before anything of ROS starts.
+
+    :raises ConfigurationError: it is a folder, or a policy's contract.
+    """
+    if path.is_dir():
+        inside = path / 'wiring.yaml'
+        hint = f'. Did you mean {inside}?' if inside.is_file() else ''
+        raise ConfigurationError(f'{path}: a folder; expected a wiring file (.yaml){hint}')
+    if path.name == CONTRACT_FILE:
+        raise ConfigurationError(
+            f"{path}: a policy's contract; expected the robot's wiring file, which names the "
+            "policy's folder"
+        )
 
 
 def _absolute(path: pathlib.Path) -> str:

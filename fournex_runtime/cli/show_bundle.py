@@ -18,10 +18,15 @@ _NUMBERED = re.compile(r'(sector|value)_[0-9]+')
 _SHOWN_POSITIONS = 3
 
 
-def show_bundle(bundle: Bundle) -> str:
-    """Return the bundle's contract as tables."""
+def show_bundle(bundle: Bundle, artifact: str = '') -> str:
+    """
+    Return the bundle's contract as tables.
+
+    :param bundle: the bundle.
+    :param artifact: how its artifact compares with the contract, in words.
+    """
     contract = bundle.contract
-    parts = [_head(bundle)]
+    parts = [_head(bundle, artifact)]
     for name in contract.inputs:
         parts.append(_input(bundle, name))
     for name, terms in contract.outputs.items():
@@ -39,7 +44,7 @@ def show_bundle(bundle: Bundle) -> str:
     return '\n\n'.join(parts)
 
 
-def _head(bundle: Bundle) -> str:
+def _head(bundle: Bundle, signature: str) -> str:
     contract = bundle.contract
     artifact = contract.artifact
     return facts(
@@ -52,6 +57,7 @@ def _head(bundle: Bundle) -> str:
                 f'{artifact.file}  {bytes_text(len(bundle.artifact))}, {artifact.backend}, '
                 f'sha256 {artifact.sha256[:12]}… checked',
             ),
+            ('arrays', signature),
             ('rate', f'{hertz(contract.period_ns)} (period {contract.period_ns / 1e6:g} ms)'),
             ('normalises', _normalisation(contract)),
         )
