@@ -52,4 +52,14 @@ def _arguments(program: Any, file: str) -> list[str]:
             f'{file}: was exported with keyword, nested or constant arguments '
             f'({", ".join(names)}); export it with a tuple of tensors as its arguments'
         )
+    used = {
+        str(node.name) for node in program.graph.nodes if node.op == 'placeholder' and node.users
+    }
+    unused = [name for name in names if name not in used]
+    if unused:
+        raise ArtifactError(
+            f'{file}: does not use its argument {", ".join(unused)}. If one tensor was given for '
+            'several arguments when it was exported, they became one: export it with a tensor of '
+            'its own for each'
+        )
     return names

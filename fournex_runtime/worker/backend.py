@@ -58,7 +58,8 @@ class WorkerBackend:
         contract = bundle.contract
         backend = contract.artifact.backend
         self._file = str(bundle.folder / contract.artifact.file)
-        self._timeout_ns = round(timeout_s * 1e9)
+        self.timeout_ns = round(timeout_s * 1e9)
+        """How long :meth:`run` waits; may be changed from one call to the next."""
         self._asked = self._answered = 0
         self.late = 0
         """How many requests were given up."""
@@ -122,7 +123,7 @@ class WorkerBackend:
         :raises LateAnswer: no answer within ``timeout_s``; the next call asks anew.
         :raises WorkerDied: the worker has ended.
         """
-        deadline_ns = time.monotonic_ns() + self._timeout_ns
+        deadline_ns = time.monotonic_ns() + self.timeout_ns
         if self._closed:
             raise WorkerDied(f'{self._file}: its worker was closed')
         self._channel.put(inputs, state, self._file)
@@ -154,13 +155,14 @@ class WorkerBackend:
                 raise WorkerDied(f'{self._file}: its worker {words}')
             if time.monotonic_ns() >= deadline_ns:
                 self.late += 1
-                raise LateAnswer(f'{self._file}: no answer within {self._timeout_ns / 1e6:g} ms')
+                raise LateAnswer(f'{self._file}: no answer within {self.timeout_ns / 1e6:g} ms')
 
     def close(self) -> None:
         """End the worker. Later requests are refused."""
         if not self._closed:
             self._closed = True
             self._process.close()
+            self._channel.close()
             self._release()
 
 

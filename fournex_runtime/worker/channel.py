@@ -185,6 +185,11 @@ class SessionSide(_Mapped):
         following = {place.name: array.copy() for place, array in self._following}
         return outputs, following, ''
 
+    def close(self) -> None:
+        """Unmap the memory."""
+        self._inputs = self._state = self._outputs = self._following = ()
+        self._memory.close()
+
 
 class WorkerSide(_Mapped):
     """The side that answers."""

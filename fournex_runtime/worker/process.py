@@ -57,6 +57,7 @@ class WorkerProcess:
     :param configuration: what ``child.py`` reads, without what is added here.
     :param descriptors: file descriptors that the configuration names; they stay the caller's.
     :param threads: how many threads its libraries may use.
+    :raises ConfigurationError: the interpreter cannot be started.
     :raises OSError: there are not the resources for it.
     """
 
@@ -79,19 +80,9 @@ class WorkerProcess:
             full = {**configuration, 'parent': os.getpid(), 'report': told, 'threads': threads}
             content = json.dumps(full).encode()
             opened.append(sealed_memory('fournex-worker-configuration', content, _SEALS))
-            self._process: subprocess.Popen[bytes] = _spawner.call(
-                subprocess.Popen,
-                [os.fspath(python), os.fspath(_PROGRAM)],
-                stdin=opened[3],
-                stdout=log,
-                stderr=log,
-                pass_fds=(*descriptors, told),
-                start_new_session=True,
-                cwd='/',
-                env=environment(python, threads),
-            )
+            self._process = self._start(opened[3], log, (*descriptors, told), threads)
             opened.append(os.pidfd_open(self._process.pid))
-        except OSError:
+        except (OSError, ConfigurationError):
             for descriptor in opened:
                 os.close(descriptor)
             raise
@@ -101,6 +92,27 @@ class WorkerProcess:
         self.death = opened[4]
         """File descriptor that can be read once the process has ended."""
         self._end = weakref.finalize(self, _end, self._process, (log, report, self.death))
+
+    def _start(
+        self, standard_input: int, log: int, descriptors: Sequence[int], threads: int
+    ) -> subprocess.Popen[bytes]:
+        try:
+            started: subprocess.Popen[bytes] = _spawner.call(
+                subprocess.Popen,
+                [os.fspath(self._python), os.fspath(_PROGRAM)],
+                stdin=standard_input,
+                stdout=log,
+                stderr=log,
+                pass_fds=descriptors,
+                start_new_session=True,
+                cwd='/',
+                env=environment(self._python, threads),
+            )
+        except OSError as problem:
+            raise ConfigurationError(
+                f'running {self._file}: {self._python} cannot be started: {problem.strerror}'
+            ) from problem
+        return started
 
     @property
     def pid(self) -> int:

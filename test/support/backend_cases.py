@@ -138,21 +138,28 @@ def onnx_model(network: str) -> bytes:
 
 
 def endless_onnx_model() -> bytes:
-    """Return ``action = V[0]``, which it says at once, or never where ``obs[0, 0] > 100``."""
+    """Return ``action = obs W V``, which it says at once, or never where ``obs > 100``."""
     body = helper.make_graph(
-        [helper.make_node('Identity', ['cond'], ['again'])],
+        [
+            helper.make_node('Identity', ['cond'], ['again']),
+            helper.make_node('Identity', ['x_in'], ['x_out']),
+        ],
         'body',
         [
             helper.make_tensor_value_info('turn', TensorProto.INT64, []),
             helper.make_tensor_value_info('cond', TensorProto.BOOL, []),
+            helper.make_tensor_value_info('x_in', TensorProto.FLOAT, [1, SIZE]),
         ],
-        [helper.make_tensor_value_info('again', TensorProto.BOOL, [])],
+        [
+            helper.make_tensor_value_info('again', TensorProto.BOOL, []),
+            helper.make_tensor_value_info('x_out', TensorProto.FLOAT, [1, SIZE]),
+        ],
     )
     nodes = [
         helper.make_node('ReduceMax', ['obs'], ['greatest'], keepdims=0),
         helper.make_node('Greater', ['greatest', 'limit'], ['endless']),
-        helper.make_node('Loop', ['', 'endless'], [], body=body),
-        helper.make_node('MatMul', ['obs', 'W'], ['x']),
+        helper.make_node('Loop', ['', 'endless', 'obs'], ['same'], body=body),
+        helper.make_node('MatMul', ['same', 'W'], ['x']),
         helper.make_node('MatMul', ['x', 'V'], ['action']),
     ]
     numbers = {**weights(), 'limit': np.array(100.0, np.float32)}

@@ -143,7 +143,7 @@ def export(network, folder, name, *more):
 def main(folder):
     torch.manual_seed(3)
     torch.set_num_threads(1)
-    memory = (torch.zeros(1, 1, HIDDEN),) * 2
+    memory = torch.zeros(1, 1, HIDDEN), torch.zeros(1, 1, HIDDEN)
     networks = {
         'stateless': Stateless(),
         'lstm': Lstm(),
@@ -163,6 +163,7 @@ def main(folder):
     export(networks['stateless'], folder, 'stateless')
     export(networks['lstm'], folder, 'lstm', *memory)
     export(networks['lstm-buffers'], folder, 'lstm-buffers')
+    export(networks['lstm'], folder, 'aliased', memory[0], memory[0])
     program = torch.export.export(networks['stateless'], (), kwargs={'obs': torch.zeros(1, SIZE)})
     torch.export.save(program, folder / 'keyword.pt2')
     wrong = {
