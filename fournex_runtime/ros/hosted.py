@@ -7,7 +7,7 @@ import itertools
 import time
 from collections.abc import Callable, Sequence
 
-from ..errors import ArtifactError, GraphError
+from ..errors import ArtifactError, GraphError, LateAnswer
 from ..pipeline.messages import Messages
 from ..policy.backend import Backend
 from ..record.tick_record import TickCodec
@@ -233,11 +233,13 @@ class HostedSession:
         return record
 
     def _ask(self, request: Request) -> Answer:
-        """Run the policy in this process."""
+        """Run the policy, in this process or in its worker."""
         if request.observation is None:
             return Answer(AnswerKind.NONE)
         try:
             outputs, state = self.backend.run(request.observation.inputs, request.recurrent)
+        except LateAnswer as problem:
+            return Answer(AnswerKind.LATE, problem=str(problem))
         except ArtifactError as problem:
             return Answer(AnswerKind.FAILED, problem=str(problem))
         return Answer(AnswerKind.RESULT, outputs, state)

@@ -29,9 +29,10 @@ from fournex_msgs.srv import ResetEpisode, StopSession
 
 from ..errors import FournexError, GraphError
 from ..pipeline.messages import messages
-from ..policy.backend import load_backend, warm_up
+from ..policy.backend import Backend, load_backend, warm_up
 from ..session.engine import Engine
 from ..session.wiring import Wiring, load_wiring
+from ..worker.backend import WorkerBackend
 from .activation import Activation, Settings
 from .diagnostics import fill_status, make_updater
 from .events import STATUS_TYPE, encode_status
@@ -40,6 +41,8 @@ from .hosted import HostedSession
 from .loop import Clock, Loop
 
 STATUS_PERIOD_S = 0.2
+WARM_UP_TIMEOUT_S = 10.0
+"""How long a worker may take to answer before its session is active."""
 WATCH_S = 10.0
 """
 How long after activation another commander makes this runtime give way.
@@ -55,6 +58,7 @@ _PARAMETERS: tuple[tuple[str, Any, str], ...] = (
     ('bundle', '', 'policy bundle to use instead of the one that the wiring names'),
     ('record', '', 'folder in which each activation records a bag of its own; empty: none'),
     ('frame_prefix', '', "put before the contract's and the wiring's frame names, such as r1/"),
+    ('worker_python', '', 'Python that has torch, for policies that need it; empty: this one'),
     ('autostart', True, 'configure and activate at the start, without a lifecycle manager'),
     ('exit_with_parent', False, 'end, with the stop commands, when the parent process is gone'),
 )
@@ -85,10 +89,11 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
                 floating_point_range=[FloatingPointRange(from_value=0.1, to_value=3600.0)],
             ),
         )
+        self._lockstep_ns = round(float(self.get_parameter('lockstep_timeout').value) * 1e9)
         self.loop = Loop(
             Clock(self._ros_now_ns, bool(self.get_parameter('use_sim_time').value)),
             self.context.handle,
-            round(float(self.get_parameter('lockstep_timeout').value) * 1e9),
+            self._lockstep_ns,
         )
         self.loop.failed = self._loop_failed
         self.problem = ''
@@ -152,13 +157,16 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
             pathlib.Path(path).expanduser(), pathlib.Path(bundle).expanduser() if bundle else None
         )
         prefix = str(self.get_parameter('frame_prefix').value)
-        sessions = []
-        for one in wiring.sessions:
-            engine = Engine(wiring.bundles[one.name], one, self._messages, prefix)
-            backend = load_backend(engine.bundle)
-            warm_up(backend, engine.contract)
-            sessions.append(HostedSession(engine, backend))
-        _check_pacing(sessions)
+        sessions: list[HostedSession] = []
+        try:
+            for one in wiring.sessions:
+                engine = Engine(wiring.bundles[one.name], one, self._messages, prefix)
+                sessions.append(HostedSession(engine, self._load(engine)))
+            _check_pacing(sessions)
+        except BaseException:
+            for session in sessions:
+                session.backend.close()
+            raise
         self._wiring, self._sessions = wiring, sessions
         for session in sessions:
             self._status_publishers[session.name] = self.create_publisher(
@@ -169,6 +177,24 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
                 f'session {session.name}: {session.engine.contract.reference}, '
                 f'{1e9 / session.period_ns:g} Hz, {session.backend.description}'
             )
+
+    def _load(self, engine: Engine) -> Backend:
+        """Load a session's policy and warm it up; its worker, if it has one, gets a deadline."""
+        python = str(self.get_parameter('worker_python').value)
+        backend = load_backend(
+            engine.bundle,
+            pathlib.Path(python).expanduser() if python else None,
+            timeout_s=WARM_UP_TIMEOUT_S,
+        )
+        try:
+            warm_up(backend, engine.contract)
+        except BaseException:
+            backend.close()
+            raise
+        if isinstance(backend, WorkerBackend):
+            lockstep = bool(engine.wiring.lockstep)
+            backend.timeout_ns = self._lockstep_ns if lockstep else engine.contract.period_ns
+        return backend
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Check the live graph, subscribe, start recording, begin to tick."""
@@ -222,6 +248,7 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
         """Forget the policies."""
         with self._transition:
             for session in self._sessions:
+                session.backend.close()
                 self._updater.removeByName(session.name)
                 self.destroy_publisher(self._status_publishers.pop(session.name))
             self._wiring, self._sessions = None, []
@@ -247,6 +274,8 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
         """End the sessions with their stop commands; called by the loop's thread at the end."""
         with self._transition:
             self._deactivate(cause)
+            for session in self._sessions:
+                session.backend.close()
 
     def _loop_failed(self, problem: Exception) -> None:
         """Say that a tick raised, and end the runtime: a supervisor starts it again."""
