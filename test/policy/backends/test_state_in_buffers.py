@@ -25,7 +25,7 @@ def test_it_is_neither_taken_nor_given():
         ('onnx', '', '', 'buffer hidden_state: an ONNX model has none'),
         ('torchscript', 'cell_state', 'hidden_state', 'two buffers called hidden_state'),
         ('torchscript', 'buffer: cell_state', 'buffer: cell_state, input: c', 'input'),
-        ('torchscript', 'buffer: cell_state, ', '', r'state\.c\.input'),
+        ('torchscript', 'buffer: cell_state, ', '', r'state\.c: input is missing'),
     ],
 )
 def test_what_cannot_be_is_refused(backend, before, after, words):
