@@ -36,6 +36,16 @@ def generate_launch_description() -> LaunchDescription:
                 description="put before the contract's and the wiring's frames, such as r1/",
             ),
             DeclareLaunchArgument(
+                'graph_timeout',
+                default_value='10.0',
+                description='seconds to wait for publishers and for first messages',
+            ),
+            DeclareLaunchArgument(
+                'worker_python',
+                default_value='',
+                description='Python that has torch, for policies that need it; empty: this one',
+            ),
+            DeclareLaunchArgument(
                 'use_sim_time',
                 default_value='false',
                 choices=['true', 'false'],
@@ -67,6 +77,8 @@ def generate_launch_description() -> LaunchDescription:
                         'bundle': _value('bundle', str),
                         'record': _value('record', str),
                         'frame_prefix': _value('frame_prefix', str),
+                        'graph_timeout': _value('graph_timeout', float),
+                        'worker_python': _value('worker_python', str),
                         'use_sim_time': _value('use_sim_time', bool),
                         'autostart': _value('autostart', bool),
                         'exit_with_parent': _value('exit_with_parent', bool),
