@@ -24,7 +24,7 @@ help:
 	@echo 'make test    linters and all tests; TORCH=0 leaves out torch and what needs it;'
 	@echo '             TESTS="test/record -k ring" chooses'
 	@echo 'make lint    linters and type checks alone'
-	@echo 'make bench   what recording costs the control loop, measured here'
+	@echo 'make bench   what recording and a worker cost the control loop, measured here'
 	@echo 'make setup   only what the others need; then, in a shell: . build/jazzy/setup.sh'
 	@echo 'make clean   remove environments and builds'
 	@echo
@@ -41,7 +41,7 @@ lint:
 	@$(environment) run -- .ci/lint
 
 bench:
-	@$(environment) run -- python bench/recording_cost.py
+	@$(environment) run -- sh -c 'python bench/recording_cost.py && python bench/worker_cost.py'
 
 setup:
 	@$(environment) prepare

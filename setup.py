@@ -47,6 +47,7 @@ setup(
         'run': ['mcap', 'onnxruntime', 'rosbags', 'safetensors', 'zstandard', 'lz4'],
         'sb3': ['onnx'],
         'sim': ['mujoco'],
+        'images': ['pillow'],
         'picture': ['matplotlib'],
         'torch': ['torch'],
         'train': ['gymnasium', 'onnx', 'sb3-contrib', 'stable-baselines3', 'torch', 'tqdm'],

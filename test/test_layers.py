@@ -44,6 +44,7 @@ ROS_NODES = {'sim/node.py', 'sim/pacing.py'}
 """The modules of these folders that are ROS nodes, and that nothing but a command line imports."""
 BACKENDS = {
     'policy/onnx_backend.py',
+    'policy/sb3/backend.py',  # runs by the former
     'policy/torch_export_backend.py',
     'policy/torch_module.py',
     'policy/torchscript_backend.py',

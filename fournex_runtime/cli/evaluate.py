@@ -28,6 +28,9 @@ from .table import facts, number, table
 FAILED = 1
 _SHOWN_SEEDS = 10
 
+ANSWER_TIMEOUT_S = 10.0
+"""How long a policy in a worker may take; simulated time waits for it."""
+
 
 def parser() -> Parser:
     """Return the parser of this verb."""
@@ -102,12 +105,13 @@ def main(arguments: Sequence[str]) -> int:
     wiring = load_wiring(file, options.bundle)
     session = _session(wiring, options.session)
     bundle = wiring.bundles[session.name]
-    backend = load_backend(bundle)
-    warm_up(backend, bundle.contract)
     engine = Engine(bundle, session, messages())
     robot = make_robot(wiring.robot, options.goals)
     begun = time.perf_counter()
     with contextlib.ExitStack() as resources:
+        backend = load_backend(bundle, timeout_s=ANSWER_TIMEOUT_S)
+        resources.callback(backend.close)
+        warm_up(backend, bundle.contract)
         on_tick: TickObserver | None = None
         if options.record is not None:
             recording = EvaluationRecording(

@@ -101,7 +101,8 @@ def load_backend(
     """
     Load the bundle's artifact and check it against the contract.
 
-    An ONNX model runs in this process. What torch runs is a program: it is opened in a worker
+    An ONNX model runs in this process, and so does a zip of Stable-Baselines3, which is read as
+    data and rebuilt as ONNX. What torch runs is a program: it is opened in a worker
     only, and torch is not loaded here.
 
     :param bundle: the bundle.
@@ -115,6 +116,10 @@ def load_backend(
         from .onnx_backend import OnnxBackend  # its library loads here
 
         return OnnxBackend(bundle)
+    if bundle.contract.artifact.backend == 'stable_baselines3':
+        from .sb3.backend import Sb3Backend
+
+        return Sb3Backend(bundle)
     from ..worker.backend import WorkerBackend
 
     return WorkerBackend(bundle, python, timeout_s=timeout_s)

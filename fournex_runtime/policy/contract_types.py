@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from .term_kinds import DISCRETE, Options
 
 Floats = tuple[float, ...]
-BACKENDS = ('onnx', 'torchscript', 'torch_export')
+BACKENDS = ('onnx', 'stable_baselines3', 'torchscript', 'torch_export')
 """What can run an artifact, by the word in ``artifact.backend``."""
 DTYPES = ('float32', 'float64', 'uint8', 'int64')
 """Element types that an input can have."""

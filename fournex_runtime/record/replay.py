@@ -8,6 +8,7 @@ or the tick before is not in the bag, counts as unverifiable, never as equal.
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 from collections.abc import Callable, Mapping
 
@@ -30,6 +31,9 @@ from .session_replay import SessionReplay
 from .verification import Count, Verification
 
 __all__ = ['Count', 'Progress', 'Verification', 'read_manifest', 'verify']
+
+ANSWER_TIMEOUT_S = 10.0
+"""How long a policy in a worker may take; a replay is in no hurry."""
 
 Progress = Callable[[int, int], None]
 """Takes the ticks verified so far and the ticks in the bag."""
@@ -70,7 +74,7 @@ def verify(
     :raises ReplayError: the bag has no manifest or no ticks, or its bundle is not to be found.
     :raises RecordingError: the bag cannot be read.
     """
-    with BagReader(bag) as reader:
+    with BagReader(bag) as reader, contextlib.ExitStack() as backends:
         types = reader.types()
         manifest = read_manifest(reader, types)
         found = {
@@ -82,7 +86,7 @@ def verify(
             one.tick_topic: SessionReplay(
                 one,
                 Engine(found[one.name], wired[one.name], types, one.frame_prefix),
-                load_backend(found[one.name]),
+                _backend(found[one.name], backends),
                 types,
             )
             for one in manifest.sessions
@@ -94,6 +98,13 @@ def verify(
             if replay.result.ticks == 0:
                 raise ReplayError(f'{bag}: holds no tick of session {replay.result.session}')
         return [replay.result for replay in sessions.values()]
+
+
+def _backend(bundle: Bundle, backends: contextlib.ExitStack) -> Backend:
+    """Load a policy; it is closed with the others."""
+    backend = load_backend(bundle, timeout_s=ANSWER_TIMEOUT_S)
+    backends.callback(backend.close)
+    return backend
 
 
 def _bundle(manifest: SessionManifest, given: pathlib.Path | None) -> Bundle:

@@ -12,4 +12,5 @@ Policies of Stable-Baselines3 and sb3-contrib, without Stable-Baselines3, torch,
     onnx_graph      the one module with onnx     ─┐
     layers          linear, LSTM, activations     ├─ network         build_onnx() → OnnxPolicy
     features        preprocessing, extractors    ─┘
+    backend         a bundle's artifact
 """

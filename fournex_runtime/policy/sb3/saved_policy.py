@@ -116,7 +116,18 @@ def read_sb3(file: pathlib.Path) -> Sb3Policy:
     :param file: the zip file of ``model.save()``.
     :raises ArtifactError: it is damaged, dangerous, or holds what is not supported.
     """
-    members = ZipMembers(read_file(file), str(file))
+    return parse_sb3(read_file(file), file)
+
+
+def parse_sb3(content: bytes, file: pathlib.Path) -> Sb3Policy:
+    """
+    Read a saved model from its bytes; nothing in it is run.
+
+    :param content: the zip archive.
+    :param file: where it comes from, for errors.
+    :raises ArtifactError: it is damaged, dangerous, or holds what is not supported.
+    """
+    members = ZipMembers(content, str(file))
     data = _Data(members['data'], f'{file}: data')
     policy_class = str(data.name('policy_class'))
     if policy_class not in POLICY_CLASSES:

@@ -1,0 +1,29 @@
+"""The artifact of a bundle that is a zip file of Stable-Baselines3 or sb3-contrib."""
+
+from __future__ import annotations
+
+from ..backend import signature
+from ..bundle import Bundle
+from ..onnx_backend import OnnxModel
+from .network import build_onnx
+from .saved_policy import parse_sb3
+
+
+class Sb3Backend(OnnxModel):
+    """
+    A saved model, rebuilt as ONNX and run by ONNX Runtime; nothing in the file is run.
+
+    Its inputs are ``obs`` or the keys of the observation, its output is ``actions``, a recurrent
+    one has ``h_in``, ``c_in``, ``h_out`` and ``c_out``; see :func:`~.network.build_onnx`. Actions
+    are as the network gives them: the contract clips, or spreads them over the action space.
+
+    :param bundle: the bundle; its artifact is checked against its contract here.
+    :raises ArtifactError: the artifact is not supported, or does not fit the contract.
+    :raises MissingDependencyError: the package ``onnx`` is not installed.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        contract = bundle.contract
+        file = bundle.folder / contract.artifact.file
+        built = build_onnx(parse_sb3(bundle.artifact, file))
+        super().__init__(built.model, str(file), signature(contract), contract.state)
