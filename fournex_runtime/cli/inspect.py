@@ -15,8 +15,8 @@ from .parser import Parser
 if TYPE_CHECKING:
     from ..session.wiring import Wiring
 
-ONNX = 'onnx'
-"""The kind of artifact that is data: loading one runs nothing of it."""
+DATA = ('onnx', 'stable_baselines3')
+"""The kinds of artifact that are data: loading one runs nothing of it."""
 
 
 def parser() -> Parser:
@@ -109,13 +109,13 @@ def _check(wiring: Wiring) -> None:
     for session in wiring.sessions:
         bundle = wiring.bundles[session.name]
         Engine(bundle, session, messages())
-        if bundle.contract.artifact.backend == ONNX:
+        if bundle.contract.artifact.backend in DATA:
             _run_once(bundle)
 
 
 def _artifact(bundle: Bundle) -> str:
-    """Return how the artifact compares with the contract, in words; of ONNX models alone."""
-    if bundle.contract.artifact.backend != ONNX:
+    """Return how the artifact compares with the contract, in words; not of a program."""
+    if bundle.contract.artifact.backend not in DATA:
         return 'not compared with the artifact here: loading it runs a program'
     try:
         _run_once(bundle)
