@@ -99,6 +99,17 @@ class OnnxModel:
                     f'{self._file}: {side} {spec.name} is {dtype} {one.shape} in the artifact, '
                     f'the terms of the contract make it {spec.dtype} {list(spec.shape)}'
                 )
+            self._check_axes(side, spec, one.shape)
+
+    def _check_axes(self, side: str, spec: ArraySpec, axes: list[Any]) -> None:
+        """Refuse an open axis where the contract has a length: nothing would check it."""
+        for number, (axis, length) in enumerate(zip(axes, spec.shape)):
+            if side == 'input' and length > 1 and not isinstance(axis, int):
+                raise ArtifactError(
+                    f'{self._file}: {side} {spec.name} leaves axis {number} open ({axis}), the '
+                    f'contract has {length} values there; export it with a fixed length (only '
+                    'axes of length one, such as the batch, may be open)'
+                )
 
     def _check_nothing_else(self, spec: Signature, needed: list[Any]) -> None:
         given = {one.name for one in (*spec.inputs, *spec.state_inputs)}
