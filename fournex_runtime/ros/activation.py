@@ -25,7 +25,7 @@ from ..pipeline.ports import Source
 from ..record.channel import Channel, QosProfile
 from ..record.manifest import Manifest, SessionManifest, environment
 from ..record.tick_record import TICK_TYPE
-from ..session.tick import Received, TickRecord
+from ..session.tick import Mode, Received, TickRecord
 from ..session.wiring import Wiring
 from .events import EVENT_TYPE, encode_event
 from .feed import Feed
@@ -328,10 +328,21 @@ class Activation:
             data = encode_event(self._messages, session.name, kind, record, values)
             publish(data, next(numbers))
             if kind == 'mode_changed':
-                words = f'{session.name}: {record.mode.name.lower()}'
-                self._node.get_logger().info(f'{words}: {record.cause}' if record.cause else words)
+                self._say_mode(session.name, record)
 
         return tell
+
+    def _say_mode(self, session: str, record: TickRecord) -> None:
+        words = f'{session}: {record.mode.name.lower()}'
+        words = f'{words}: {record.cause}' if record.cause else words
+        logger = self._node.get_logger()
+        if record.mode is Mode.STOPPED and not record.stop_requested:
+            service = self._node.resolve_service_name('~/reset_episode')
+            logger.error(f'{words}. To go on, begin an episode: {service}')
+        elif record.mode is Mode.FALLBACK:
+            logger.warning(words)
+        else:
+            logger.info(words)
 
     # --- the end ---------------------------------------------------------------------------------
 

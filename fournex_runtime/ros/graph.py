@@ -131,20 +131,22 @@ def input_qos(node: Node, source: Source) -> QoSProfile:
     return qos
 
 
-def other_commanders(node: Node, target: Target) -> str:
-    """Return who else commands a topic, in words; empty when nobody does."""
-    own = (node.get_namespace(), node.get_name())
-    others = {
-        other.node_name if 'UNKNOWN' not in other.node_name else 'another node'
-        for other in node.get_publishers_info_by_topic(target.topic)
-        if (other.node_namespace, other.node_name) != own
-    }
-    if not others:
+def other_commanders(node: Node, target: Target, own: int) -> str:
+    """
+    Return who else commands a topic, in words; empty when nobody does.
+
+    Counted and not told by name, since two nodes can have one name.
+
+    :param own: how many publishers of the topic are this node's.
+    """
+    there = [one.node_name for one in node.get_publishers_info_by_topic(target.topic)]
+    if len(there) <= own:
         return ''
+    names = sorted({name for name in there if name != node.get_name() and 'UNKNOWN' not in name})
     return (
-        f'{node.resolve_topic_name(target.topic)} is commanded by {", ".join(sorted(others))} '
-        'already; two publishers on one command topic fight over the robot. End the other one, or '
-        'wire another topic'
+        f'{node.resolve_topic_name(target.topic)} is commanded by '
+        f'{", ".join(names) or "another node"} already; two publishers on one command topic fight '
+        'over the robot. End the other one, or wire another topic'
     )
 
 
@@ -197,7 +199,7 @@ def check_target(node: Node, target: Target, qos: QoSProfile) -> str:
         mismatch = _mismatch(offered=qos, requested=listener.qos_profile)
         if mismatch:
             raise GraphError(f'{topic}: {listener.node_name} asks for {mismatch}, as commands are')
-    fight = other_commanders(node, target)
+    fight = other_commanders(node, target, own=0)
     if fight:
         raise GraphError(fight)
     return '' if listeners else f'nobody subscribes to {topic} ({target.type}) yet'

@@ -106,10 +106,28 @@ class HostedSession:
         state = self.engine.initial_state()
         for _ in range(REHEARSALS):
             request = self.engine.observe(inputs, state)
-            if request.fault is not None and request.fault[0] is not Fault.STALE:
-                raise GraphError(f'sessions.{self.name}: {request.fault[1]}')
+            self._refuse_misfit(request)
             record, _ = self.engine.conclude(request, self._ask(request), state)
             self._codec.encode(record, Timing())
+
+    def _refuse_misfit(self, request: Request) -> None:
+        """Refuse what cannot be used, or is over its budget already when it arrives."""
+        if request.fault is not None and request.fault[0] is not Fault.STALE:
+            raise GraphError(f'sessions.{self.name}: {request.fault[1]}')
+        for port in self.engine.wiring.ports:
+            one = request.latched[port.source]
+            if one is None or one.stamp_ns == 0:
+                continue
+            late_ns = (request.inputs.ros_ns - one.stamp_ns) - (
+                request.inputs.steady_ns - one.arrival_ns
+            )
+            if late_ns > port.budget_ns:
+                topic = self._feeds[port.source].topic.name
+                raise GraphError(
+                    f'sessions.{self.name}: {port.label}: {topic} is {late_ns / 1e6:.0f} ms old '
+                    f'by its stamp when it arrives, budget {port.budget_ns / 1e6:.0f} ms: compare '
+                    'the clocks of publisher and runtime (use_sim_time?), or raise the budget'
+                )
 
     def begin(self, outlets: Outlets) -> None:
         """Make the session ready for its first tick, which begins its first episode."""

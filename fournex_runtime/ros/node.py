@@ -135,7 +135,10 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
         self.problem = str(problem)
         if not isinstance(problem, FournexError):
             self.problem = f'{type(problem).__name__}: {problem}\n{traceback.format_exc()}'
-        self.get_logger().error(self.problem)
+        if self.loop.quitting:
+            self.get_logger().info(f'ended while starting: {self.problem}')
+        else:
+            self.get_logger().error(self.problem)
         return _FAILURE
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -342,7 +345,7 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
             return
         for session in list(self._sessions):
             for target in session.engine.wiring.targets:
-                fight = other_commanders(self, target)
+                fight = other_commanders(self, target, own=1)
                 if fight:
                     self.problem, self.gave_way = fight, True
                     self._watch_until = 0.0

@@ -28,6 +28,8 @@ from rclpy.signals import SignalHandlerOptions
 from .node import RuntimeNode
 
 PARENT_PERIOD_S = 0.25
+START_PATIENCE_S = 10.0
+"""How long a start that is under way may take to notice the end."""
 
 
 def main(args: list[str] | None = None) -> int:
@@ -53,15 +55,18 @@ def main(args: list[str] | None = None) -> int:
         node.loop.quit()
     executor = MultiThreadedExecutor(num_threads=3)
     executor.add_node(node)
-    refused, ending = threading.Event(), threading.Event()
+    refused, ending, started = threading.Event(), threading.Event(), threading.Event()
     if node.get_parameter('autostart').value:
-        executor.create_task(_autostart, node, refused)
+        executor.create_task(_autostart, node, refused, started)
+    else:
+        started.set()
     if node.get_parameter('exit_with_parent').value:
         _watch_parent(node)
     spinning = threading.Thread(target=_spin, args=(executor, node, ending), name='executor')
     spinning.start()
     try:
         node.loop.run()
+        started.wait(START_PATIENCE_S)  # it sees that the loop has quit
         name = signal.Signals(caught[0]).name if caught else 'ended'
         node.end(name)
     finally:
@@ -97,11 +102,12 @@ def _spin(executor: Any, node: RuntimeNode, ending: threading.Event) -> None:
             node.get_logger().error(f'a service or timer failed: {problem!r}')
 
 
-def _autostart(node: RuntimeNode, refused: threading.Event) -> None:
+def _autostart(node: RuntimeNode, refused: threading.Event, started: threading.Event) -> None:
     """Start the sessions, on an executor thread; end the process when they are refused."""
-    if not node.autostart():
+    if not node.loop.quitting and not node.autostart():
         refused.set()
         node.loop.quit()
+    started.set()
 
 
 def _watch_parent(node: RuntimeNode) -> None:

@@ -131,3 +131,12 @@ def test_a_stop_by_service_needs_an_explicit_reset(robot, runtime):
     assert not refused.success and 'sessions here: pendulum' in refused.message
     side.call(ResetEpisode, '/fournex/reset_episode', ResetEpisode.Request(episode='mine'))
     side.wait(lambda: side.commands[-1].values != (0.0,), what='the policy acts again')
+
+
+def test_an_input_that_is_too_old_when_it_arrives_is_refused(robot, runtime):
+    side = robot()
+    side.state = lambda: joint_state((0.0, 0.0), stamp_ns=time.time_ns() - 5_000_000_000)
+    process = runtime()
+    assert process.wait(20) == 2
+    assert 'old by its stamp when it arrives, budget 50 ms' in process.text()
+    assert side.commands == []

@@ -66,12 +66,13 @@ def test_best_effort_is_taken_where_it_is_what_is_offered(robot, runtime):
     side.wait_for_commands(5)
 
 
-def test_a_second_commander_gives_way(robot, runtime):
+@pytest.mark.parametrize('remap', [['__node:=second'], []], ids=['another name', 'the same name'])
+def test_a_second_commander_gives_way(robot, runtime, remap):
     side = robot()
     first = runtime()
     side.wait_for_commands(5)
     time.sleep(WATCH_S)
-    second = runtime(name='second', remap=['__node:=second'])
+    second = runtime(name='second', remap=remap)
     assert second.wait(40) == 2, second.text()
     text = second.text()
     assert '/effort_controller/commands is commanded by' in text, text

@@ -102,12 +102,12 @@ def test_a_killed_node_leaves_no_shared_memory_after_the_sweep(starter):
     maps = pathlib.Path(f'/proc/{node.pid}/maps').read_text().splitlines()
     # fastrtps_ in Jazzy, fastdds_ from Kilted on
     mapped = {line.rsplit('/', 1)[1] for line in maps if '/dev/shm/fast' in line}
-    assert mapped, maps
-    assert mapped <= used
+    own = mapped & used  # others may have made a port that it uses, too
+    assert own, maps
     node.signal(signal.SIGKILL)
     node.wait()
     dds.remove_dead_shared_memory(since=time.time() - 60.0)
-    assert not [name for name in mapped if (dds.SHARED_MEMORY / name).exists()]
+    assert not [name for name in own if (dds.SHARED_MEMORY / name).exists()]
     starter.end()
 
 
