@@ -225,7 +225,7 @@ def test_two_terms_of_one_kind_have_names_of_their_own():
         (('input: h_in', 'input: obs'), 'state: the artifact cannot have two inputs called obs'),
         (('output: h_out', 'output: action'), 'state: the artifact cannot have two outputs called '
          'action'),
-        (('backend: onnx', 'backend: pickle'), 'artifact.backend: expected one of onnx, stable_baselines3, torch'),
+        (('backend: onnx', 'backend: pickle'), 'artifact.backend: expected one of onnx, stable_b'),
         (("'0000", "'000"), 'artifact.sha256: expected 64 lower-case hexadecimal digits'),
         (('file: policy.onnx', 'file: ../policy.onnx'), "artifact.file: '../policy.onnx' is not "
          'the name of a file in the bundle'),
