@@ -290,6 +290,15 @@ class Section:
             found.append(Section(item, self.file, path, self.error))
         return found
 
+    def mappings(self) -> Iterator[Section]:
+        """Return this mapping and, in the order of the file, every one within it."""
+        yield self
+        for key, node in self._values.items():
+            items = node.value if isinstance(node, yaml.SequenceNode) else [node]
+            for item in items:
+                if isinstance(item, yaml.MappingNode):
+                    yield from Section(item, self.file, self._child(key), self.error).mappings()
+
     def _child(self, key: str) -> str:
         return f'{self.path}.{key}' if self.path else key
 

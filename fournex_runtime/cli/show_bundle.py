@@ -7,8 +7,8 @@ import re
 
 import numpy as np
 
-from ..policy.bundle import Bundle
-from ..policy.contract import ArrayLayout, Contract, RecurrentState, Term
+from ..policy.bundle import Bundle, Statistics
+from ..policy.contract import ArrayLayout, Normalisation, RecurrentState, Term
 from .table import facts, number, table
 from .words import bytes_text, hertz, units
 
@@ -59,15 +59,15 @@ def _head(bundle: Bundle, signature: str) -> str:
             ),
             ('arrays', signature),
             ('rate', f'{hertz(contract.period_ns)} (period {contract.period_ns / 1e6:g} ms)'),
-            ('normalises', _normalisation(contract)),
+            *(
+                ('normalises' if index == 0 else '', _normalisation(one))
+                for index, one in enumerate(contract.normalisation)
+            ),
         )
     )
 
 
-def _normalisation(contract: Contract) -> str:
-    settings = contract.normalisation
-    if settings is None:
-        return ''
+def _normalisation(settings: Normalisation) -> str:
     return (
         f'{settings.input} by {settings.file}: clip((x - mean) / sqrt(var + '
         f'{settings.epsilon:g}), ±{settings.clip:g})'
@@ -76,7 +76,7 @@ def _normalisation(contract: Contract) -> str:
 
 def _input(bundle: Bundle, name: str) -> str:
     contract = bundle.contract
-    normalised = contract.normalisation is not None and contract.normalisation.input == name
+    statistics = bundle.statistics.get(name)
     columns = {
         'at': 0,
         'term': 1,
@@ -98,16 +98,14 @@ def _input(bundle: Bundle, name: str) -> str:
             rows.append(_image_row(term))
             continue
         rows.extend(
-            _merged(
-                [_input_row(bundle, term, index, at, normalised) for index in range(term.size)]
-            )
+            _merged([_input_row(term, index, at, statistics) for index in range(term.size)])
         )
         at += term.size * term.history
     order = 'value - relative to → clip → × scale → history' + (
-        ' → normalised' if normalised else ''
+        ' → normalised' if statistics is not None else ''
     )
     note = ''
-    if normalised and any(term.history > 1 for term in contract.inputs[name]):
+    if statistics is not None and any(term.history > 1 for term in contract.inputs[name]):
         note = '\n  mean and std are those of the newest value of a history'
     if layout.history > 1:
         first = 'newest' if layout.newest_first else 'oldest'
@@ -129,13 +127,13 @@ def _image_row(term: Term) -> Cells:
     return ('all', _term(term), size, options['range'], term.frame, offset, '', scale, '', '', '')
 
 
-def _input_row(bundle: Bundle, term: Term, index: int, at: int, normalised: bool) -> Cells:
+def _input_row(term: Term, index: int, at: int, statistics: Statistics | None) -> Cells:
     positions = [at + past * term.size + index for past in range(term.history)]
     mean = std = ''
-    if normalised and bundle.statistics is not None:
+    if statistics is not None:
         newest = positions[0] if term.newest_first else positions[-1]
-        mean = number(float(bundle.statistics[0][newest]))
-        std = number(math.sqrt(float(bundle.statistics[1][newest])))
+        mean = number(float(statistics[0][newest]))
+        std = number(math.sqrt(float(statistics[1][newest])))
     history = ''
     if term.history > 1:
         history = f'{term.history}, {"newest" if term.newest_first else "oldest"} first'

@@ -63,7 +63,7 @@ class ObservationPipeline:
     :param sources: the topics that the session samples.
     :param ports: how the terms read them.
     :param messages: the message types.
-    :param statistics: ``mean`` and ``var`` of the normalised input, if any.
+    :param statistics: ``mean`` and ``var`` of each normalised input, by name.
     :param frame_prefix: put before the contract's frame names.
     :raises WiringError: a term is not wired, cannot be read from its message type, or statistics
         are missing.
@@ -75,7 +75,7 @@ class ObservationPipeline:
         sources: Sequence[Source],
         ports: Sequence[Port],
         messages: Messages,
-        statistics: tuple[Vector, Vector] | None,
+        statistics: Mapping[str, tuple[Vector, Vector]],
         frame_prefix: str = '',
     ) -> None:
         self._contract = contract
@@ -153,21 +153,21 @@ class ObservationPipeline:
 
 
 def _normalisation(
-    contract: Contract, name: str, statistics: tuple[Vector, Vector] | None
+    contract: Contract, name: str, statistics: Mapping[str, tuple[Vector, Vector]]
 ) -> tuple[Normalisation, Vector, Vector] | None:
-    settings = contract.normalisation
-    if settings is None or settings.input != name:
+    settings = next((one for one in contract.normalisation if one.input == name), None)
+    if settings is None:
         return None
-    if statistics is None:
+    if name not in statistics:
         raise WiringError(
             f'{contract.reference}: normalisation: expected mean and var of input {name} from '
             f'{settings.file}, found no statistics in the bundle'
         )
     size = contract.input_size(name)
-    for key, array in zip(('mean', 'var'), statistics):
+    for key, array in zip(('mean', 'var'), statistics[name]):
         if array.shape != (size,):
             raise WiringError(
                 f'{contract.reference}: normalisation: {key} has shape {list(array.shape)}, the '
                 f'input {name} has {size} values'
             )
-    return settings, *statistics
+    return settings, *statistics[name]

@@ -9,7 +9,6 @@ every file that it names.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import pathlib
 from collections.abc import Mapping
@@ -18,11 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..configuration import Section, parse
+from ..configuration import parse
 from ..errors import BundleError, ContractError, MissingDependencyError
-from .contract import Contract, RecurrentState, load_contract
+from .contract import Contract, Normalisation, RecurrentState, load_contract
 
 CONTRACT_FILE = 'policy.yaml'
+
+Statistics = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""``mean`` and ``var`` of a normalised input, one number a value."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Bundle:
     :param contract: what the policy sees and does.
     :param sha256: hash over the names and hashes of its files.
     :param artifact: bytes of the artifact.
-    :param statistics: ``mean`` and ``var`` of the normalised input, float64; None without one.
+    :param statistics: ``mean`` and ``var``, float64, of each input that is normalised, by name.
     :param initial_state: first values of the recurrent states that have a file, float32, by name.
     """
 
@@ -42,7 +44,7 @@ class Bundle:
     contract: Contract
     sha256: str
     artifact: bytes
-    statistics: tuple[NDArray[np.float64], NDArray[np.float64]] | None
+    statistics: Mapping[str, Statistics] = dataclasses.field(default_factory=dict)
     initial_state: Mapping[str, NDArray[np.float32]] = dataclasses.field(default_factory=dict)
 
 
@@ -59,12 +61,10 @@ def load_bundle(folder: pathlib.Path) -> Bundle:
         raise BundleError(f'{folder}: not a policy bundle: it has no {CONTRACT_FILE}')
     contract = load_contract(folder / CONTRACT_FILE)
     artifact = _checked(folder, contract.artifact.file, contract.artifact.sha256, 'artifact')
-    statistics = None
-    if contract.normalisation is not None:
-        normalisation = contract.normalisation
-        data = _checked(folder, normalisation.file, normalisation.sha256, 'normalisation')
-        size = contract.input_size(normalisation.input)
-        statistics = _statistics(folder / normalisation.file, data, size)
+    statistics = {
+        one.input: _statistics(folder, one, contract.input_size(one.input))
+        for one in contract.normalisation
+    }
     initial_state = {one.name: _initial_state(folder, one) for one in contract.state if one.file}
     return Bundle(folder, contract, _content_hash(contract), artifact, statistics, initial_state)
 
@@ -82,12 +82,13 @@ def seal_bundle(folder: pathlib.Path) -> Bundle:
     contract = load_contract(folder / CONTRACT_FILE)
     section = parse(contract.text, str(folder / CONTRACT_FILE), ContractError)
     hashes: dict[tuple[int, int], str] = {}
-    for name, (keys, _) in contract.files.items():
-        file = folder / name
+    for mapping in section.mappings():
+        if 'file' not in mapping or 'sha256' not in mapping:
+            continue
+        file = folder / mapping.text('file')
         if not file.is_file():
             raise BundleError(f'{file}: no such file; {CONTRACT_FILE} names it')
-        now = hashlib.sha256(file.read_bytes()).hexdigest()
-        hashes[functools.reduce(Section.section, keys, section).span('sha256')] = now
+        hashes[mapping.span('sha256')] = hashlib.sha256(file.read_bytes()).hexdigest()
     text = contract.text
     for (begin, end), now in sorted(hashes.items(), reverse=True):
         text = text[:begin] + now + text[end:]
@@ -116,15 +117,15 @@ def _checked(folder: pathlib.Path, name: str, sha256: str, key: str) -> bytes:
 
 def _content_hash(contract: Contract) -> str:
     """Hash ``sha256  name`` lines, sorted by name, as ``sha256sum`` would print them."""
-    files = {name: sha256 for name, (_, sha256) in contract.files.items()}
+    files = contract.files
     files[CONTRACT_FILE] = hashlib.sha256(contract.text.encode()).hexdigest()
     lines = ''.join(f'{files[name]}  {name}\n' for name in sorted(files))
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def _statistics(
-    file: pathlib.Path, data: bytes, size: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _statistics(folder: pathlib.Path, settings: Normalisation, size: int) -> Statistics:
+    file = folder / settings.file
+    data = _checked(folder, settings.file, settings.sha256, 'normalisation')
     tensors = _tensors(file, data, 'reading normalisation statistics')
     arrays = []
     for name in ('mean', 'var'):
@@ -133,7 +134,8 @@ def _statistics(
         array = np.asarray(tensors[name], dtype=np.float64)
         if array.shape != (size,):
             raise BundleError(
-                f'{file}: {name} has shape {array.shape}, the input has {size} values'
+                f'{file}: {name} has shape {array.shape}, the input {settings.input} has {size} '
+                'values'
             )
         if not np.isfinite(array).all():
             raise BundleError(f'{file}: {name} holds values that are not finite')

@@ -152,9 +152,8 @@ class ContractReader:
 
     def _check_files(self, contract: Contract) -> None:
         """Refuse one file for two purposes: each has a hash of its own."""
-        named = [contract.artifact.file, *(one.file for one in contract.state if one.file)]
-        if contract.normalisation is not None:
-            named.append(contract.normalisation.file)
+        named = [contract.artifact.file, *(one.file for one in contract.normalisation)]
+        named.extend(one.file for one in contract.state if one.file)
         for name in named:
             if named.count(name) > 1:
                 raise self._section.problem('', f'the file {name} is named twice; use two files')
@@ -169,10 +168,23 @@ class ContractReader:
                 raise self._section.problem(side, message)
             seen.add(term.name)
 
-    def _normalisation(self, layouts: Layouts) -> Normalisation | None:
-        section = self._section.optional_section('normalisation')
-        if section is None:
-            return None
+    def _normalisation(self, layouts: Layouts) -> tuple[Normalisation, ...]:
+        """Read how inputs are normalised: one mapping, or a list with one for each."""
+        key = 'normalisation'
+        if key not in self._section:
+            return ()
+        listed = self._section.is_list(key)
+        sections = self._section.sections(key) if listed else [self._section.section(key)]
+        found = tuple(self._normalised(section, layouts) for section in sections)
+        if not found:
+            raise self._section.problem(key, 'expected at least one; found an empty list')
+        inputs = [one.input for one in found]
+        for section, name in zip(sections, inputs):
+            if inputs.count(name) > 1:
+                raise section.problem('input', f'{name} is normalised twice')
+        return found
+
+    def _normalised(self, section: Section, layouts: Layouts) -> Normalisation:
         section.choice('kind', ('mean_std',))
         only = next(iter(layouts)) if len(layouts) == 1 else None
         found = Normalisation(

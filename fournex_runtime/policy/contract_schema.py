@@ -74,17 +74,7 @@ def contract_schema() -> Schema:
                         'interpolation': {'enum': ['none', 'linear']},
                     }
                 ),
-                'normalisation': _mapping(
-                    {
-                        'kind': {'const': 'mean_std'},
-                        'file': _FILE,
-                        'sha256': _SHA256,
-                        'input': _TEXT,
-                        'clip': _POSITIVE,
-                        'epsilon': _POSITIVE,
-                    },
-                    optional=('input',),
-                ),
+                'normalisation': _normalisation(),
                 'state': {'type': 'object', 'additionalProperties': _state()},
                 'artifact': _mapping(
                     {'file': _FILE, 'sha256': _SHA256, 'backend': {'enum': list(BACKENDS)}}
@@ -171,6 +161,21 @@ def _common(kind: TermKind) -> Schema:
     properties['frame'] = _TEXT
     properties.update({option.key: option.schema for option in kind.options})
     return properties
+
+
+def _normalisation() -> Schema:
+    one = _mapping(
+        {
+            'kind': {'const': 'mean_std'},
+            'file': _FILE,
+            'sha256': _SHA256,
+            'input': _TEXT,
+            'clip': _POSITIVE,
+            'epsilon': _POSITIVE,
+        },
+        optional=('input',),
+    )
+    return {'anyOf': [one, {'type': 'array', 'items': one, 'minItems': 1}]}
 
 
 def _state() -> Schema:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -53,16 +54,9 @@ def contract_tree(contract: Contract) -> dict[str, Any]:
             'execute': contract.chunk.execute,
             'interpolation': 'linear' if contract.chunk.linear else 'none',
         }
-    if contract.normalisation is not None:
-        one = contract.normalisation
-        tree['normalisation'] = {
-            'kind': 'mean_std',
-            'file': one.file,
-            'sha256': one.sha256,
-            'input': one.input,
-            'clip': one.clip,
-            'epsilon': one.epsilon,
-        }
+    if contract.normalisation:
+        every = [{'kind': 'mean_std', **dataclasses.asdict(one)} for one in contract.normalisation]
+        tree['normalisation'] = every[0] if len(every) == 1 else every
     if contract.state:
         tree['state'] = {one.name: _state(one) for one in contract.state}
     artifact = contract.artifact

@@ -217,7 +217,7 @@ class Contract:
     outputs: Mapping[str, tuple[Term, ...]]
     output_layouts: Mapping[str, ArrayLayout]
     chunk: Chunk | None
-    normalisation: Normalisation | None
+    normalisation: tuple[Normalisation, ...]
     state: tuple[RecurrentState, ...]
     default_pose: Mapping[str, float]
     start_pose: Mapping[str, float]
@@ -267,17 +267,11 @@ class Contract:
         return max(*histories, *(one.history for one in self.input_layouts.values())) > 1
 
     @property
-    def files(self) -> dict[str, tuple[tuple[str, ...], str]]:
-        """Return every file that the contract names: the keys that lead to it, and its hash."""
-        found: dict[str, tuple[tuple[str, ...], str]] = {
-            self.artifact.file: (('artifact',), self.artifact.sha256)
-        }
-        if self.normalisation is not None:
-            found[self.normalisation.file] = (('normalisation',), self.normalisation.sha256)
-        for one in self.state:
-            if one.file:
-                found[one.file] = (('state', one.name, 'initial'), one.sha256)
-        return found
+    def files(self) -> dict[str, str]:
+        """Return the hash of every file that the contract names, by name."""
+        named: list[Artifact | Normalisation | RecurrentState] = [self.artifact]
+        named.extend((*self.normalisation, *self.state))
+        return {one.file: one.sha256 for one in named if one.file}
 
     def input_size(self, name: str) -> int:
         """Return the number of values of an input, history counted."""

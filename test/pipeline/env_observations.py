@@ -33,11 +33,11 @@ def main(folder: pathlib.Path) -> None:
     env = load_env(folder)
     file = folder / 'wiring.yaml'
     contract = dataclasses.replace(
-        load_contract(folder / 'bundle' / 'policy.yaml'), normalisation=None
+        load_contract(folder / 'bundle' / 'policy.yaml'), normalisation=()
     )
-    bundle = Bundle(folder / 'bundle', contract, '', b'', None)
+    bundle = Bundle(folder / 'bundle', contract, '', b'')
     wiring = parse_wiring(file.read_text(), file, {folder.name: bundle}).sessions[0]
-    pipeline = ObservationPipeline(contract, wiring.sources, wiring.ports, messages(), None)
+    pipeline = ObservationPipeline(contract, wiring.sources, wiring.ports, messages(), {})
     read = {port.source for port in wiring.ports}
     rng = np.random.default_rng(5)
     low, high = contract.action_terms[0].clip

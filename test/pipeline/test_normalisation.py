@@ -17,7 +17,7 @@ NORMALISED = edited(
 
 
 def test_by_hand():
-    run = Run(make_engine(NORMALISED, statistics=STATISTICS))
+    run = Run(make_engine(NORMALISED, statistics={'obs': STATISTICS}))
     record = run.tick([joint_state(['a', 'b'], [1.5, 2.0])])
     observed = record.observation['obs'][0]
     expected = [

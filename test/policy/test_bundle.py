@@ -35,7 +35,7 @@ def test_sealing_writes_the_hashes_and_nothing_else(tmp_path):
     artifact = hashlib.sha256(b'weights').hexdigest()
     statistics = hashlib.sha256((tmp_path / 'stats.safetensors').read_bytes()).hexdigest()
     assert bundle.contract.artifact.sha256 == artifact
-    assert bundle.contract.normalisation.sha256 == statistics != artifact
+    assert bundle.contract.normalisation[0].sha256 == statistics != artifact
     text = (tmp_path / 'policy.yaml').read_text()
     zeros = f"'{'0' * 64}'"
     assert text.replace(artifact, zeros).replace(statistics, zeros) == NORMALISED
@@ -99,7 +99,10 @@ def test_a_file_name_cannot_leave_the_bundle(tmp_path):
     ('statistics', 'words'),
     [
         ({'mean': np.zeros(6)}, "has no tensor 'var'; found ['mean']"),
-        ({'mean': np.zeros(5), 'var': np.ones(6)}, 'mean has shape (5,), the input has 6 values'),
+        (
+            {'mean': np.zeros(5), 'var': np.ones(6)},
+            'mean has shape (5,), the input obs has 6 values',
+        ),
         ({'mean': np.zeros((1, 6)), 'var': np.ones(6)}, 'mean has shape (1, 6)'),
         ({'mean': np.full(6, np.nan), 'var': np.ones(6)}, 'mean holds values that are not finite'),
         ({'mean': np.zeros(6), 'var': np.full(6, np.inf)}, 'var holds values that are not finite'),
@@ -131,9 +134,36 @@ def test_statistics_that_cannot_be_read(tmp_path, data):
 
 def test_statistics_are_float64_whatever_the_file_holds(tmp_path):
     stored = {name: array.astype(np.float32) for name, array in STATISTICS.items()}
-    mean, var = seal_bundle(make(tmp_path, NORMALISED, stored)).statistics
+    mean, var = seal_bundle(make(tmp_path, NORMALISED, stored)).statistics['obs']
     assert mean.dtype == var.dtype == np.float64
     assert mean.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+
+
+def test_each_normalised_input_has_statistics_of_its_own(tmp_path):
+    one = 'kind: mean_std, clip: 10, epsilon: 1e-8, sha256: ' + f"'{'0' * 64}'"
+    contract = edited(
+        CONTRACT,
+        (
+            'inputs:\n',
+            'inputs:\n  goal: [{term: value, size: 3}]\n  plain: [{term: base_height}]\n',
+        ),
+        (
+            'state:\n',
+            f'normalisation:\n  - {{input: goal, file: goal.safetensors, {one}}}\n'
+            f'  - {{input: obs, file: stats.safetensors, {one}}}\nstate:\n',
+        ),
+    )
+    make(tmp_path, contract, STATISTICS)
+    goal = {'mean': np.full(3, 0.5), 'var': np.full(3, 2.0)}
+    save_file(goal, tmp_path / 'goal.safetensors')
+    bundle = seal_bundle(tmp_path)
+    assert set(bundle.statistics) == {'goal', 'obs'}
+    assert bundle.statistics['goal'][1].tolist() == [2.0, 2.0, 2.0]
+    assert bundle.statistics['obs'][0].tolist() == STATISTICS['mean'].tolist()
+    assert set(bundle.contract.files) == {'policy.onnx', 'goal.safetensors', 'stats.safetensors'}
+    save_file(STATISTICS, tmp_path / 'goal.safetensors')
+    with pytest.raises(BundleError, match=r'mean has shape \(6,\), the input goal has 3 values'):
+        seal_bundle(tmp_path)
 
 
 # --- the artifact against the contract -----------------------------------------------------------

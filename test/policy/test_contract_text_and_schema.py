@@ -93,8 +93,9 @@ outputs:
   motion:
 {indented(ACTIONS, 4)}
 chunk: {{size: 4, step: 25 ms, execute: 2, interpolation: none}}
-normalisation: {{kind: mean_std, file: s.safetensors, sha256: '{SHA}', input: obs, clip: 10,
-                epsilon: 1e-8}}
+normalisation:
+  - {{kind: mean_std, file: s.safetensors, sha256: '{SHA}', input: obs, clip: 10, epsilon: 1e-8}}
+  - {{kind: mean_std, file: d.safetensors, sha256: '{SHA}', input: depth, clip: 5, epsilon: 1e-4}}
 state:
   h: {{shape: [1, 2], input: h_in, output: h_out, initial: zeros, reset: never}}
   c:
@@ -148,6 +149,7 @@ def test_contracts_that_differ_are_not_equal():
          'damping: {b: 0.6'), ('[2.5]', '[2.25]'), ('reset: never', 'reset: episode'),
         ('from: artifact', 'from: file'), ('crop: [1, 2', 'crop: [1, 3'), ('order: oldest_first',
          'order: newest_first'),
+        ('input: depth, clip: 5', 'input: depth, clip: 6'),
     ]:  # fmt: skip
         changed = parse_contract(edited(WHOLE, (before, after)))
         assert changed != contract
@@ -174,6 +176,13 @@ def test_facts_say_where_they_came_from():
         (('damping: {b: 0.5', 'damping: {b: -0.5'), 'gains.damping.b: expected a number of at le'),
         (('start_pose: default_pose', 'start_pose: home'), 'start_pose: expected a mapping of jo'),
         (('file: c.safetensors', 'file: s.safetensors'), 'the file s.safetensors is named twice'),
+        (('file: d.safetensors', 'file: s.safetensors'), 'the file s.safetensors is named twice'),
+        (
+            ('input: depth, clip', 'input: obs, clip'),
+            'normalisation[0].input: obs is normalised tw',
+        ),
+        (('input: depth', 'input: dept'), 'normalisation[1].input: expected one of image, depth'),
+        (('input: depth', 'input: image'), 'image is uint8; what is normalised is float32 or'),
         (
             ('{file: c.safetensors', '{file: ../c'),
             "'../c' is not the name of a file in the bundle",
@@ -241,6 +250,7 @@ def typed(node):
         ('interpolation: none', 'interpolation: cubic'),
         ('from: artifact', 'from: artefact'),
         ('epsilon: 1e-8', 'epsilon: 0'),
+        ('kind: mean_std, file: s', 'kind: min_max, file: s'),
     ],
 )
 def test_what_the_schema_refuses_the_reader_refuses_too(change):

@@ -82,15 +82,19 @@ def edited(text: str, *changes: tuple[str, str]) -> str:
     return text
 
 
-def make_bundle(contract: str = CONTRACT, statistics: Any = None) -> Bundle:
+def make_bundle(contract: str = CONTRACT, statistics: Any = ()) -> Bundle:
     """Return a bundle in memory."""
     return Bundle(
-        pathlib.Path('bundle'), parse_contract(contract), '0' * 64, b'no artifact', statistics
+        pathlib.Path('bundle'),
+        parse_contract(contract),
+        '0' * 64,
+        b'no artifact',
+        dict(statistics),
     )
 
 
 def make_engine(
-    contract: str = CONTRACT, wiring: str = WIRING, frame_prefix: str = '', statistics: Any = None
+    contract: str = CONTRACT, wiring: str = WIRING, frame_prefix: str = '', statistics: Any = ()
 ) -> Engine:
     """Return the engine of the first session of a wiring."""
     bundle = make_bundle(contract, statistics)
