@@ -24,6 +24,12 @@ Arrays = Mapping[str, NDArray[Any]]
 Vector = NDArray[np.float64]
 
 
+def frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the array made read-only: states and records share it."""
+    array.setflags(write=False)
+    return array
+
+
 class Mode(enum.IntEnum):
     """What a session does now; the numbers of ``fournex_msgs/Tick``."""
 
@@ -178,8 +184,8 @@ class Request:
     reward: float
     waiting: str
     fault: tuple[Fault, str] | None
-    playing: Playing | None = None
-    history: History | None = None
+    playing: Playing | None
+    history: History
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -1,0 +1,123 @@
+"""What a session makes of the policy's answer: checked arrays, raw actions, safe actions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..pipeline.action_terms import build_action
+from ..pipeline.observation import LastAction
+from ..policy.backend import ArraySpec, signature
+from ..policy.contract import Contract
+from ..safety.gate import Gate, Limits, NonFiniteCommand
+from ..safety.reactions import Fault
+from .tick import Answer, AnswerKind, Arrays, Vector, frozen
+
+
+class UnusableAnswer(Exception):
+    """The policy's answer cannot be used; ``fault`` says why."""
+
+    def __init__(self, kind: Fault, words: str) -> None:
+        super().__init__(words)
+        self.fault = (kind, words)
+
+
+class SessionActions:
+    """
+    The action terms of a session with their limits.
+
+    :param contract: what the artifact's outputs mean.
+    :param limits: the wiring's limits of each action term.
+    """
+
+    def __init__(self, contract: Contract, limits: Sequence[Limits]) -> None:
+        self._contract = contract
+        self._signature = signature(contract)
+        self._terms = [build_action(term) for term in contract.action_terms]
+        self._gates = [Gate(one, contract.period_ns) for one in limits]
+
+    def none_yet(self) -> LastAction:
+        """Return what ``last_action`` terms see at the beginning of an episode."""
+        zeros = frozen(np.zeros(self._contract.action_size))
+        return LastAction(zeros, zeros)
+
+    def answered(self, answer: Answer) -> Answer:
+        """
+        Return an answer whose arrays nobody else can change, and which the contract knows.
+
+        A result of another name, shape or dtype becomes ``FAILED``: it can be neither used nor
+        recorded.
+        """
+        if answer.kind is not AnswerKind.RESULT:
+            return Answer(answer.kind, problem=answer.problem)
+        own: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+        state = [ArraySpec(one.name, one.shape, 'float32') for one in self._contract.state]
+        sides = ((self._signature.outputs, answer.outputs), (state, answer.state))
+        for mine, (specs, arrays) in zip(own, sides):
+            for spec in specs:
+                array: Any = arrays.get(spec.name)
+                if not isinstance(array, np.ndarray):
+                    problem = f'{spec.name} is {"missing" if array is None else "no array"}'
+                else:
+                    problem = spec.mismatch(array)
+                if problem:
+                    return Answer(AnswerKind.FAILED, problem=f'the policy gave {problem}')
+                mine[spec.name] = frozen(np.array(array, order='C'))
+        return Answer(AnswerKind.RESULT, *own)
+
+    def usable(self, answer: Answer) -> NDArray[np.float64]:
+        """
+        Return the raw actions of an answer: one row, or one for each action of a chunk.
+
+        :raises UnusableAnswer: it came late or not at all, or holds what is not finite.
+        """
+        if answer.kind is AnswerKind.LATE:
+            raise UnusableAnswer(Fault.LATE, answer.problem)
+        if answer.kind is not AnswerKind.RESULT:
+            raise UnusableAnswer(Fault.FAILED, answer.problem)
+        for name, array in (*answer.outputs.items(), *answer.state.items()):
+            if not np.isfinite(array).all():
+                raise UnusableAnswer(Fault.NON_FINITE, f'the policy gave {name} not finite')
+        return self.rows(answer.outputs)
+
+    def rows(self, outputs: Arrays) -> NDArray[np.float64]:
+        """Return the raw actions of the artifact's outputs, one a row."""
+        rows = 1 if self._contract.chunk is None else self._contract.chunk.size
+        parts = [outputs[spec.name].reshape(rows, -1) for spec in self._signature.outputs]
+        return np.concatenate(parts, axis=1).astype(np.float64)
+
+    def as_last(self, raw: Vector) -> LastAction:
+        """Return what ``last_action`` terms see after a raw action."""
+        clipped = [term.clip(part) for term, part in zip(self._terms, self._split(raw))]
+        return LastAction(frozen(raw), frozen(np.concatenate(clipped)))
+
+    def _split(self, raw: Vector) -> list[Vector]:
+        return np.split(raw, np.cumsum([one.term.width for one in self._terms])[:-1])
+
+    def safe(
+        self, action: LastAction, last_safe: tuple[Vector, ...] | None
+    ) -> tuple[tuple[Vector, ...], tuple[str, ...]]:
+        """
+        Return what may be commanded for an action, and which limits changed it.
+
+        :param action: the policy's action.
+        :param last_safe: the safe action before it; None before the first.
+        :raises UnusableAnswer: there is no command for it.
+        """
+        safe: list[Vector] = []
+        limited: list[str] = []
+        parts = zip(self._terms, self._gates, self._split(action.clipped))
+        for index, (term, gate, values) in enumerate(parts):
+            last = None if last_safe is None else last_safe[index]
+            try:
+                passed, touched = gate.check(term.command(values), last)
+            except NonFiniteCommand as problem:
+                raise UnusableAnswer(Fault.NON_FINITE, str(problem)) from problem
+            if words := term.problem(passed):
+                raise UnusableAnswer(Fault.FAILED, words)
+            safe.append(frozen(passed))
+            limited.extend(touched)
+        return tuple(safe), tuple(limited)

@@ -1,0 +1,143 @@
+"""What a session makes of the messages of a tick before the policy sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..configuration import FOREVER_NS
+from ..errors import MessageError, WiringError
+from ..pipeline.fields import field_getter
+from ..pipeline.messages import Messages
+from ..safety.reactions import Fault
+from .tick import Latched, Received, TickInputs
+from .wiring_types import SessionWiring
+
+FUTURE_NS = 100_000_000
+"""A stamp may lie this far in the future (clocks of two machines) before it is a fault."""
+
+
+class SessionInputs:
+    """
+    The sources of a session: newest messages, their ages, and what is wrong with them.
+
+    :param wiring: the session's wiring.
+    :param messages: the message types.
+    :raises WiringError: a type lacks what the wiring reads from it.
+    """
+
+    def __init__(self, wiring: SessionWiring, messages: Messages) -> None:
+        self._wiring = wiring
+        self._messages = messages
+        try:
+            if wiring.reward is not None:
+                source, field = wiring.reward
+                messages.check_field(wiring.sources[source].type, field, array=False)
+            self._has_header = [messages.has_header(source.type) for source in wiring.sources]
+        except MessageError as problem:
+            raise WiringError(f'sessions.{wiring.name}.reward: {problem}') from problem
+        self._required = sorted({port.source for port in wiring.ports})
+        for source in wiring.lockstep:
+            if not self._has_header[source]:
+                raise WiringError(
+                    f'sessions.{wiring.name}.pacing: {wiring.sources[source].type} has no header, '
+                    'so it carries no stamp to wait for'
+                )
+
+    def latched(
+        self, inputs: TickInputs, before: Sequence[Latched | None]
+    ) -> tuple[Latched | None, ...]:
+        """Return the newest message of each source: this tick's, or that of the ticks before."""
+        return tuple(
+            self._latch(source, received, before[source])
+            for source, received in enumerate(inputs.messages)
+        )
+
+    def _latch(
+        self, source: int, received: Sequence[Received], before: Latched | None
+    ) -> Latched | None:
+        if not received:
+            return before
+        newest = received[-1]
+        try:
+            message = self._messages.decode(newest.data, self._wiring.sources[source].type)
+        except MessageError as problem:
+            return Latched(newest.index, newest.arrival_ns, 0, None, str(problem))
+        stamp_ns = 0
+        if self._has_header[source]:
+            stamp = message.header.stamp
+            stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
+        return Latched(newest.index, newest.arrival_ns, stamp_ns, message)
+
+    def stamp_ns(self, source: int, data: bytes) -> int | None:
+        """Return the ``header.stamp`` of a source's message; None where it has none to read."""
+        if not self._has_header[source]:
+            return None
+        try:
+            message = self._messages.decode(data, self._wiring.sources[source].type)
+        except MessageError:
+            return None
+        return int(message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec)
+
+    def waiting(self, latched: Sequence[Latched | None]) -> str:
+        """Return the topics that the policy needs and that have been silent; empty for none."""
+        return ', '.join(
+            self._wiring.sources[source].topic
+            for source in self._required
+            if latched[source] is None
+        )
+
+    def reward(self, inputs: TickInputs) -> float:
+        """Return the sum of the rewards that came since the tick before."""
+        if self._wiring.reward is None:
+            return 0.0
+        source, field = self._wiring.reward
+        total = 0.0
+        for received in inputs.messages[source]:
+            try:
+                message = self._messages.decode(received.data, self._wiring.sources[source].type)
+            except MessageError:
+                continue  # a reward is bookkeeping: an unreadable one is no reason to stop a robot
+            value = float(field_getter(field)(message))
+            total += value if np.isfinite(value) else 0.0
+        return total
+
+    def fault(
+        self, latched: Sequence[Latched | None], ages_ns: Sequence[int]
+    ) -> tuple[Fault, str] | None:
+        """
+        Return the first fault of the messages themselves, in the order of the contract.
+
+        :param latched: newest message of each source; none that is required is missing.
+        :param ages_ns: age of each source.
+        """
+        for port in self._wiring.ports:
+            one = latched[port.source]
+            assert one is not None
+            topic = self._wiring.sources[port.source].topic
+            if one.problem:
+                return Fault.INVALID, f'{port.label}: {topic}: {one.problem}'
+            age_ns = ages_ns[port.source]
+            if age_ns > port.budget_ns:
+                return Fault.STALE, (
+                    f'{port.label}: {topic} is {age_ns / 1e6:.0f} ms old, budget '
+                    f'{port.budget_ns / 1e6:.0f} ms'
+                )
+            if age_ns < -FUTURE_NS and port.budget_ns < FOREVER_NS:
+                return Fault.INVALID, (
+                    f'{port.label}: {topic} is stamped {-age_ns / 1e6:.0f} ms in the future; the '
+                    'clocks of publisher and runtime differ'
+                )
+        return None
+
+
+def age_ns(latched: Latched | None, inputs: TickInputs) -> int:
+    """Return the larger of the age by arrival and the age by stamp; -1 without a message."""
+    if latched is None:
+        return -1
+    by_arrival = inputs.steady_ns - latched.arrival_ns
+    if latched.stamp_ns == 0:
+        return by_arrival
+    by_stamp = inputs.ros_ns - latched.stamp_ns
+    return by_stamp if by_stamp < -FUTURE_NS else max(by_arrival, by_stamp)

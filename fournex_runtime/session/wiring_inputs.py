@@ -1,0 +1,89 @@
+"""Reads what a session samples: its sources, and the ``inputs:`` that read them."""
+
+from __future__ import annotations
+
+from ..configuration import Section
+from ..pipeline.ports import Port, Qos, Source
+from ..policy.contract import Contract, Term
+from ..policy.term_kinds import OBSERVATION_KINDS
+from .wiring_terms import check_terms
+
+
+class SourceReader:
+    """Reads the topics of a session; each is one source, however often it is named."""
+
+    def __init__(self) -> None:
+        self._sources: dict[str, Source] = {}
+
+    @property
+    def all(self) -> tuple[Source, ...]:
+        """Return the sources so far, in the order in which the file names them."""
+        return tuple(self._sources.values())
+
+    def read(self, section: Section) -> int:
+        """
+        Return the index of the source that a mapping names.
+
+        :raises WiringError: the topic is wired in another way before.
+        """
+        topic = section.text('topic', expected='a topic name')
+        kind = section.text('type', expected='a message type such as sensor_msgs/msg/JointState')
+        source = Source(topic, kind, _qos(section.optional_section('qos')))
+        other = self._sources.setdefault(topic, source)
+        if other != source:
+            raise section.problem(
+                'topic',
+                f'{topic} is wired as {other.type} before and as {kind} here'
+                if other.type != kind
+                else f'{topic} is wired with another qos before',
+            )
+        return list(self._sources).index(topic)
+
+
+def _qos(section: Section | None) -> Qos:
+    if section is None:
+        return Qos()
+    qos = Qos(
+        section.choice('reliability', ('reliable', 'best_effort'), ''),
+        section.choice('durability', ('transient_local', 'volatile'), ''),
+        section.integer('depth', 0),
+    )
+    section.finish()
+    return qos
+
+
+def read_ports(section: Section, contract: Contract, sources: SourceReader) -> tuple[Port, ...]:
+    """
+    Read ``inputs:``: how each observation term reads its sources.
+
+    :param section: the mapping.
+    :param contract: the contract of the session's policy.
+    :param sources: takes the sources.
+    :raises WiringError: it is not valid or does not fit the contract.
+    """
+    terms = [term for term in contract.observation_terms if OBSERVATION_KINDS[term.kind].ports]
+    check_terms(section, contract, terms, 'term')
+    ports: list[Port] = []
+    for term in terms:
+        names = OBSERVATION_KINDS[term.kind].ports
+        one = section.section(term.name)
+        if names == ('',):
+            ports.append(_port(one, term, '', sources))
+            continue
+        ports.extend(_port(one.section(name), term, name, sources) for name in names)
+        one.finish()
+    return tuple(ports)
+
+
+def _port(section: Section, term: Term, name: str, sources: SourceReader) -> Port:
+    port = Port(
+        term=term.name,
+        port=name,
+        source=sources.read(section),
+        field=section.text('field', ''),
+        joints=section.texts('joints', ()),
+        budget_ns=section.duration_ns('budget'),
+        place=section.place(),
+    )
+    section.finish()
+    return port

@@ -1,0 +1,89 @@
+"""Reads the wiring of one session against the contract of its policy."""
+
+from __future__ import annotations
+
+from ..configuration import Section, nearest
+from ..policy.contract import Contract
+from ..safety.reactions import Fault, Reaction, parse_reaction
+from .wiring_inputs import SourceReader, read_ports
+from .wiring_limits import read_limits
+from .wiring_outputs import one_a_topic, read_targets
+from .wiring_types import SessionWiring
+
+
+class SessionReader:
+    """
+    Reads the wiring of one session.
+
+    :param name: its name.
+    :param section: its mapping in the file.
+    :param contract: the contract of its policy.
+    """
+
+    def __init__(self, name: str, section: Section, contract: Contract) -> None:
+        self._name = name
+        self._section = section
+        self._contract = contract
+        self._sources = SourceReader()
+
+    def read(self) -> SessionWiring:
+        """
+        Return the wiring.
+
+        :raises WiringError: it is not valid or does not fit the contract.
+        """
+        section = self._section
+        ports = read_ports(section.section('inputs'), self._contract, self._sources)
+        targets, stops = read_targets(section.section('outputs'), self._contract)
+        limits = read_limits(section.section('limits'), self._contract)
+        reactions, reward, lockstep = self._reactions(), self._reward(), self._lockstep()
+        section.finish()
+        return SessionWiring(
+            name=self._name,
+            sources=self._sources.all,
+            ports=ports,
+            targets=one_a_topic(targets),
+            term_targets=targets,
+            stops=stops,
+            limits=limits,
+            reactions=reactions,
+            reward=reward,
+            lockstep=lockstep,
+        )
+
+    def _reactions(self) -> dict[Fault, Reaction]:
+        section = self._section.section('reactions')
+        expected = '"stop" or "hold 100 ms then stop"'
+        default = section.parsed('default', parse_reaction, expected)
+        found = {
+            fault: section.parsed(fault.value, parse_reaction, expected, default)
+            for fault in Fault
+        }
+        section.finish()
+        return found
+
+    def _reward(self) -> tuple[int, str] | None:
+        section = self._section.optional_section('reward')
+        if section is None:
+            return None
+        found = (self._sources.read(section), section.text('field', 'data'))
+        section.finish()
+        return found
+
+    def _lockstep(self) -> tuple[int, ...]:
+        """Read ``pacing: {lockstep: TOPIC, with: [TOPIC, …]}``."""
+        section = self._section.optional_section('pacing')
+        if section is None:
+            return ()
+        topics = (
+            section.text('lockstep', expected='the topic that triggers a tick'),
+            *section.texts('with', ()),
+        )
+        known = [source.topic for source in self._sources.all]
+        for key, topic in zip(('lockstep', *['with'] * len(topics)), topics):
+            if topic not in known:
+                raise section.problem(
+                    key, f'{topic} is no topic of this session.' + nearest(topic, known)
+                )
+        section.finish()
+        return tuple(known.index(topic) for topic in topics)

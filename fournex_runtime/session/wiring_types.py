@@ -1,0 +1,72 @@
+"""What a wiring says, as plain data."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping
+
+from ..pipeline.ports import Port, Source, Target
+from ..policy.bundle import Bundle
+from ..safety.gate import Limits
+from ..safety.reactions import Fault, Reaction
+
+
+@dataclasses.dataclass(frozen=True)
+class StopCommand:
+    """
+    What is commanded by one action term when the session stops.
+
+    :param values: in the unit of the action term; None: the last safe command once more.
+    """
+
+    values: tuple[float, ...] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class SessionWiring:
+    """
+    The wiring of one session.
+
+    :param name: its name in the wiring.
+    :param sources: the topics that it samples, each once.
+    :param ports: how the observation terms read them.
+    :param targets: the command topics, each once, by the first term that goes there.
+    :param term_targets: where each action term goes, in the contract's order.
+    :param stops: the stop command of each action term, same order.
+    :param limits: the limits of each action term, same order.
+    :param reactions: what happens on each kind of fault.
+    :param reward: index of the source of the reward, and its field; None without one.
+    :param lockstep: indices of the sources that must carry one stamp, the trigger first; empty
+        for a session that is paced by its period.
+    """
+
+    name: str
+    sources: tuple[Source, ...]
+    ports: tuple[Port, ...]
+    targets: tuple[Target, ...]
+    term_targets: tuple[Target, ...]
+    stops: tuple[StopCommand, ...]
+    limits: tuple[Limits, ...]
+    reactions: Mapping[Fault, Reaction]
+    reward: tuple[int, str] | None
+    lockstep: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Wiring:
+    """
+    A whole wiring file with the policy bundles that it names.
+
+    :param file: where it was read from.
+    :param robot: name of the robot.
+    :param sessions: the wirings of its sessions, in the order of the file.
+    :param bundles: the policy bundle of each session, by session name.
+    :param text: the file, whole.
+    """
+
+    file: pathlib.Path
+    robot: str
+    sessions: tuple[SessionWiring, ...]
+    bundles: Mapping[str, Bundle]
+    text: str
