@@ -158,8 +158,10 @@ def _per_value(section: Section, key: str, size: int, default: float) -> Floats:
     if key not in section:
         return (default,) * size
     numbers = section.numbers(key)
-    if len(numbers) == 1:
+    if not section.is_list(key):
         return numbers * size
     if len(numbers) != size:
-        raise section.problem(key, f'expected 1 or {size} numbers, found {len(numbers)}')
+        raise section.problem(
+            key, f'expected a number for all, or a list of {size}; found a list of {len(numbers)}'
+        )
     return numbers

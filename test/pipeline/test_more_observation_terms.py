@@ -338,6 +338,6 @@ artifact: {{file: policy.onnx, sha256: '{'0' * 64}', backend: onnx}}
 """)
     parts = contract, [Source('t', ARRAY)], [Port('value', '', 0, '', (), 1)], messages()
     with pytest.raises(WiringError, match='expected mean and var of input obs from s.st, found'):
-        ObservationPipeline(*parts, None)
+        ObservationPipeline(*parts, {})
     with pytest.raises(WiringError, match=r'mean has shape \[3\], the input obs has 2 values'):
-        ObservationPipeline(*parts, (np.zeros(3), np.ones(3)))
+        ObservationPipeline(*parts, {'obs': (np.zeros(3), np.ones(3))})

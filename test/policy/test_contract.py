@@ -211,7 +211,17 @@ def test_two_terms_of_one_kind_have_names_of_their_own():
         (('clip: [-1.0, 1.0]', 'clip: [-1.0, nan]'), "clip: expected a finite number, found 'nan"),
         (('clip: [-1.0, 1.0]', 'clip: {lo: 1}'), 'outputs.action[0].clip.lo: unknown key. Did you '
          'mean low?'),
-        (('scale: 2.0', 'scale: [1, 2, 3]'), 'scale: expected 1 or 2 numbers, found 3'),
+        (
+            ('scale: 2.0', 'scale: [1, 2, 3]'),
+            'scale: expected a number for all, or a list of 2; found a list of 3',
+        ),
+        (('scale: 2.0', 'scale: [2.0]'), 'scale: expected a number for all, or a list of 2'),
+        (('scale: 2.0', 'offset: [1]'), 'offset: expected a number for all, or a list of 2'),
+        (('clip: [-1.0, 1.0]', 'clip: {low: [0]}'), 'clip.low: expected a number for all, or a'),
+        (
+            ('history: 2', 'relative_to: [1]\n      history: 2'),
+            'relative_to: expected a number for all, or a list of 2; found a list of 1',
+        ),
         (('scale: 2.0', 'offset: default_pose'), 'offset: default_pose lacks a, b'),
         (('scale: 2.0', 'relative_to: 1'), 'outputs.action[0].relative_to: unknown key.'),
         (('scale: 2.0', 'history: 2'), 'outputs.action[0].history: unknown key.'),

@@ -130,7 +130,7 @@ def test_the_last_action_has_one_value_for_a_choice():
          'resize: area, fill: 0}]', 'resize: area would mix near and far'),
         (f'[{IMAGE[:-1]}, crop: [0, 0, 1.5, 1]}}]', 'crop: expected [top, left, height, wid'),
         (f'[{IMAGE.replace("area", "none")[:-1]}, crop: [0, 0, 4, 5]}}]', 'crop: is not of hei'),
-        (f'[{IMAGE[:-1]}, scale: [1, 2]}}]', 'scale: expected 1 or 3 numbers, found 2'),
+        (f'[{IMAGE[:-1]}, scale: [1, 2]}}]', 'a number for all, or a list of 3; found'),
         ('[{term: clock, of: tick, length: 1 s}]', 'length: is how long an episode is'),
         ('[{term: clock, of: fraction}]', 'length: is how long an episode is'),
         ('[{term: gait_phase, period: forever, layout: grouped}]', 'period: expected a duration'),
