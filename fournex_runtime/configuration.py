@@ -382,13 +382,13 @@ def _refuse_tags(node: yaml.Node, file: str, error: type[ConfigurationError]) ->
 
 def read_text(file: pathlib.Path, error: type[ConfigurationError]) -> str:
     """
-    Return the text of a configuration file.
+    Return the text of a configuration file, to the byte: encoded again it is the file.
 
     :param file: the file.
     :param error: the class of error to raise when it cannot be read.
     """
     try:
-        return file.read_text(encoding='utf-8')
+        return file.read_bytes().decode('utf-8')
     except OSError as problem:
         raise error(f'{file}: cannot be read: {problem.strerror}') from problem
     except UnicodeDecodeError as problem:

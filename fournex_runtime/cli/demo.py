@@ -62,7 +62,10 @@ def parser() -> Parser:
         help='folder for recordings, each in a folder of its own (runs)',
     )
     found.add_argument(
-        '--bundle', type=pathlib.Path, metavar='DIR', help='drive with this policy bundle instead'
+        '--bundle',
+        type=pathlib.Path,
+        metavar='BUNDLE',
+        help='drive with this policy instead: a folder, or name@version of the registry',
     )
     found.add_argument(
         '--seconds', type=positive, metavar='S', help='end after so long, task done or not'

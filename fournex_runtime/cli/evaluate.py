@@ -49,7 +49,10 @@ def parser() -> Parser:
         'robot', metavar='ROBOT|WIRING', help=f'{", ".join(ROBOTS)}, or a wiring file for one'
     )
     found.add_argument(
-        '--bundle', type=pathlib.Path, metavar='DIR', help='judge this policy bundle instead'
+        '--bundle',
+        type=pathlib.Path,
+        metavar='BUNDLE',
+        help='judge this policy instead: a folder, or name@version of the registry',
     )
     found.add_argument(
         '--session', metavar='NAME', help='which session of a wiring that has several'

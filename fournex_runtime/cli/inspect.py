@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..configuration import nearest
 from ..errors import FournexError, MissingDependencyError
 from ..policy.bundle import CONTRACT_FILE, Bundle
+from ..policy.registry import locate_bundle
 from .examples import ROBOTS, example_wiring
 from .parser import Parser
 
@@ -28,6 +29,7 @@ def parser() -> Parser:
         'the artifact fits the contract.',
         (
             ('fournex inspect my_policy/', "the contract: each value's place, unit, scale"),
+            ('fournex inspect rover-nav@3', 'the same, of a policy in the registry'),
             ('fournex inspect wiring.yaml', 'topics, budgets, limits, reactions'),
             ('fournex inspect runs/today', 'topics, ticks, modes, episodes, lateness, ages'),
         ),
@@ -36,13 +38,14 @@ def parser() -> Parser:
         'path',
         metavar='PATH',
         type=pathlib.Path,
-        help='a bundle, a wiring file, a bag, or the name of an example robot',
+        help='a bundle (its folder, or name@version of the registry), a wiring file, a bag, or '
+        'the name of an example robot',
     )
     found.add_argument(
         '--bundle',
         type=pathlib.Path,
-        metavar='DIR',
-        help='check a wiring file against this policy bundle instead',
+        metavar='BUNDLE',
+        help='check a wiring file against this policy instead: a folder, or name@version',
     )
     return found
 
@@ -54,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
     :param arguments: what follows it on the command line.
     """
     options = parser().parse(arguments)
-    path: pathlib.Path = options.path
+    path: pathlib.Path = locate_bundle(options.path)
     if not path.exists() and str(path) in ROBOTS:
         path = example_wiring(str(path))
     print(_shown(path, options.bundle))

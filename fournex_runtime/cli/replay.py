@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 from ..errors import ConfigurationError
+from ..policy.registry import locate_bundle
 from ..record.bag_reader import BagReader
 from ..record.replay import Verification, read_manifest, verify
 from .parser import Parser
@@ -32,10 +33,11 @@ def parser() -> Parser:
     )
     found.add_argument(
         '--bundle',
-        metavar='[SESSION=]DIR',
+        metavar='[SESSION=]BUNDLE',
         action='append',
         default=[],
-        help='take the policy bundle from here, not from where it was on the recording machine',
+        help='take the policy from this folder or name@version; left out, it is looked for where '
+        'it was at the recording, then by its hash in the registry',
     )
     return found
 
@@ -104,7 +106,7 @@ def _bundles(bag: pathlib.Path, words: Sequence[str]) -> dict[str, pathlib.Path]
         session, separator, folder = word.partition('=')
         if not separator:
             session, folder = _only_session(bag), word
-        found[session] = pathlib.Path(folder)
+        found[session] = locate_bundle(folder)
     return found
 
 

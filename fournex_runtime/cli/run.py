@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from ..errors import ConfigurationError, FournexError, MissingDependencyError
 from ..policy.bundle import CONTRACT_FILE
+from ..policy.registry import locate_bundle
 from .parser import REFUSED, Parser
 
 _NAMESPACE = re.compile(r'/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*')
@@ -31,8 +32,8 @@ def parser() -> Parser:
     found.add_argument(
         '--bundle',
         type=pathlib.Path,
-        metavar='DIR',
-        help='this policy bundle instead of the one that the wiring names',
+        metavar='BUNDLE',
+        help='this policy instead of the one that the wiring names: a folder, or name@version',
     )
     found.add_argument(
         '--record',
@@ -64,7 +65,7 @@ def ros_arguments(arguments: Sequence[str]) -> list[str]:
     _check_file(options.wiring)
     found = ['runtime', '--ros-args', '-p', f'wiring:={_absolute(options.wiring)}']
     if options.bundle is not None:
-        found += ['-p', f'bundle:={_absolute(options.bundle)}']
+        found += ['-p', f'bundle:={_absolute(locate_bundle(options.bundle))}']
     if options.record is not None:
         found += ['-p', f'record:={_absolute(options.record)}']
     if options.namespace is not None:

@@ -22,6 +22,8 @@ from ..errors import BundleError, ContractError, MissingDependencyError
 from .contract import Contract, Normalisation, RecurrentState, load_contract
 
 CONTRACT_FILE = 'policy.yaml'
+CHECKSUM_FILE = 'SHA256SUMS'
+"""In bundles of a registry: the hash of every other file, as ``sha256sum`` prints and checks."""
 
 Statistics = tuple[NDArray[np.float64], NDArray[np.float64]]
 """``mean`` and ``var`` of a normalised input, one number a value."""
@@ -52,6 +54,8 @@ def load_bundle(folder: pathlib.Path) -> Bundle:
     """
     Read a bundle and check every file against its hash.
 
+    One of a registry has its checksums with it: its ``policy.yaml``, too, must be as it was then.
+
     :raises BundleError: a file is missing or altered.
     :raises ContractError: ``policy.yaml`` is not valid.
     """
@@ -66,7 +70,20 @@ def load_bundle(folder: pathlib.Path) -> Bundle:
         for one in contract.normalisation
     }
     initial_state = {one.name: _initial_state(folder, one) for one in contract.state if one.file}
-    return Bundle(folder, contract, _content_hash(contract), artifact, statistics, initial_state)
+    sums = checksums(contract)
+    if (folder / CHECKSUM_FILE).exists() and _read(folder / CHECKSUM_FILE) != sums.encode():
+        raise BundleError(
+            f'{folder}: altered: {CONTRACT_FILE} or {CHECKSUM_FILE} is not as it was added to the '
+            f'registry. {_verify_hint(folder)}'
+        )
+    sha256 = hashlib.sha256(sums.encode()).hexdigest()
+    return Bundle(folder, contract, sha256, artifact, statistics, initial_state)
+
+
+def checksums(contract: Contract) -> str:
+    """Return ``sha256  name`` lines of a bundle's files, as ``sha256sum`` prints them, by name."""
+    files = {**contract.files, CONTRACT_FILE: hashlib.sha256(contract.text.encode()).hexdigest()}
+    return ''.join(f'{files[name]}  {name}\n' for name in sorted(files))
 
 
 def seal_bundle(folder: pathlib.Path) -> Bundle:
@@ -76,9 +93,14 @@ def seal_bundle(folder: pathlib.Path) -> Bundle:
     For training scripts, after an export: the ``sha256`` lines of ``policy.yaml`` are brought up
     to date, everything else in it stays as it is.
 
-    :raises BundleError: a file is missing.
+    :raises BundleError: a file is missing, or the bundle is one of a registry.
     :raises ContractError: ``policy.yaml`` is not valid.
     """
+    if (folder / CHECKSUM_FILE).exists():
+        raise BundleError(
+            f'{folder}: a bundle of a registry does not change: copy it without {CHECKSUM_FILE}, '
+            'change the copy, and raise its version'
+        )
     contract = load_contract(folder / CONTRACT_FILE)
     section = parse(contract.text, str(folder / CONTRACT_FILE), ContractError)
     hashes: dict[tuple[int, int], str] = {}
@@ -101,26 +123,30 @@ def seal_bundle(folder: pathlib.Path) -> Bundle:
 
 def _checked(folder: pathlib.Path, name: str, sha256: str, key: str) -> bytes:
     file = folder / name
-    try:
-        data = file.read_bytes()
-    except OSError as problem:
-        raise BundleError(f'{file}: cannot be read: {problem.strerror}') from problem
+    data = _read(file)
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
+        hint = 'Restore the file; if the change is meant, raise the version and write the new hash'
+        if (folder / CHECKSUM_FILE).exists():
+            hint = _verify_hint(folder)
         raise BundleError(
             f'{file}: altered: {CONTRACT_FILE} says {key}.sha256 {sha256[:12]}…, the file has '
-            f'{found[:12]}…. Restore the file; if the change is meant, raise the version and '
-            'write the new hash'
+            f'{found[:12]}…. {hint}'
         )
     return data
 
 
-def _content_hash(contract: Contract) -> str:
-    """Hash ``sha256  name`` lines, sorted by name, as ``sha256sum`` would print them."""
-    files = contract.files
-    files[CONTRACT_FILE] = hashlib.sha256(contract.text.encode()).hexdigest()
-    lines = ''.join(f'{files[name]}  {name}\n' for name in sorted(files))
-    return hashlib.sha256(lines.encode()).hexdigest()
+def _verify_hint(folder: pathlib.Path) -> str:
+    place = folder.absolute()
+    reference = f'{place.parent.name}@{place.name}'
+    return f'See: fournex policies verify {reference}; then remove it and add the bundle again'
+
+
+def _read(file: pathlib.Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as problem:
+        raise BundleError(f'{file}: cannot be read: {problem.strerror}') from problem
 
 
 def _statistics(folder: pathlib.Path, settings: Normalisation, size: int) -> Statistics:

@@ -25,6 +25,9 @@ from .options import finite_duration_ns
 from .term_kinds import ACTION_KINDS, DISCRETE, OBSERVATION_KINDS
 from .term_reader import TermReader, fill_last_action
 
+_RESERVED = ('policy.yaml', 'SHA256SUMS')
+"""Files of a bundle that its contract cannot name: itself, and what is made from it."""
+
 Layouts = dict[str, ArrayLayout]
 Groups = dict[str, tuple[Term, ...]]
 
@@ -299,7 +302,7 @@ def file_name(section: Section, key: str) -> str:
     """Return the name of a file in the bundle's own folder; a path elsewhere is refused."""
     name = section.text(key, expected='a file name')
     single = name == pathlib.PurePosixPath(name).name and name.isprintable()
-    if not single or name.startswith('.'):
+    if not single or name.startswith('.') or name in _RESERVED:
         raise section.problem(key, f'{name!r} is not the name of a file in the bundle')
     return name
 

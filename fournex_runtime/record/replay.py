@@ -12,10 +12,11 @@ import contextlib
 import pathlib
 from collections.abc import Callable, Mapping
 
-from ..errors import ReplayError
+from ..errors import FournexError, ReplayError
 from ..pipeline.messages import Messages
 from ..policy.backend import Backend, load_backend
 from ..policy.bundle import Bundle, load_bundle
+from ..policy.registry import Registry
 from ..session.engine import Engine
 from ..session.wiring import parse_wiring
 from .bag_reader import BagReader
@@ -108,10 +109,23 @@ def _backend(bundle: Bundle, backends: contextlib.ExitStack) -> Backend:
 
 
 def _bundle(manifest: SessionManifest, given: pathlib.Path | None) -> Bundle:
-    folder = given or pathlib.Path(manifest.bundle)
+    """Load the bundle of a recording: from where it was, or by its hash from the registry."""
+    if given is not None:
+        return _of_recording(given, manifest)
+    try:
+        return _of_recording(pathlib.Path(manifest.bundle), manifest)
+    except FournexError:
+        kept = Registry().find_hash(manifest.bundle_sha256)
+        if kept is None:
+            raise
+        return load_bundle(kept)
+
+
+def _of_recording(folder: pathlib.Path, manifest: SessionManifest) -> Bundle:
     if not folder.is_dir():
         raise ReplayError(
-            f'policy bundle {manifest.policy} is not at {folder}: say where it is with --bundle'
+            f'policy bundle {manifest.policy} is not at {folder}, and the registry has none of '
+            f'hash {manifest.bundle_sha256[:12]}…: say where it is with --bundle'
         )
     bundle = load_bundle(folder)
     if bundle.sha256 != manifest.bundle_sha256:

@@ -13,8 +13,9 @@ import re
 from collections.abc import Mapping, Sequence
 
 from ..configuration import Section, parse, read_text
-from ..errors import WiringError
+from ..errors import BundleError, WiringError
 from ..policy.bundle import Bundle, load_bundle
+from ..policy.registry import locate_bundle
 from .wiring_reader import SessionReader
 from .wiring_types import SessionWiring, StopCommand, Wiring
 
@@ -25,14 +26,15 @@ def load_wiring(file: pathlib.Path, bundle: pathlib.Path | None = None) -> Wirin
     """
     Read a wiring file, load its policy bundles and check one against the other.
 
-    :param file: the wiring file; the bundles that it names are relative to it.
-    :param bundle: take this bundle for every session instead.
+    :param file: the wiring file; the folders of bundles that it names are relative to it.
+    :param bundle: take this bundle for every session instead: a folder, or ``name@version``.
     :raises WiringError: the file is not valid or does not fit a contract.
     :raises BundleError: a bundle is missing or altered.
     :raises ContractError: a bundle's contract is not valid.
     """
     text = read_text(file, WiringError)
-    return _read(parse(text, str(file), WiringError), file, text, bundle)
+    instead = None if bundle is None else locate_bundle(bundle)
+    return _read(parse(text, str(file), WiringError), file, text, instead)
 
 
 def parse_wiring(text: str, file: pathlib.Path, bundles: Mapping[str, Bundle]) -> Wiring:
@@ -65,17 +67,24 @@ def _read(
                 name, f'{name!r} cannot be part of a topic name; use letters, digits and _'
             )
         one = sessions_section.section(name)
-        policy = one.text('policy', expected='the folder of a policy bundle')
+        policy = one.text('policy', expected='a policy bundle: its folder, or name@version')
         if known is not None and name in known:
             bundles[name] = known[name]
         else:
-            bundles[name] = load_bundle(bundle or file.parent / policy)
+            bundles[name] = load_bundle(_located(one, policy, file) if bundle is None else bundle)
         session = SessionReader(name, one, bundles[name].contract).read()
         _check_beside(session, sessions, sessions_section)
         sessions.append(session)
     if not sessions:
         raise section.problem('sessions', 'expected at least one session')
     return Wiring(file, robot, tuple(sessions), bundles, text)
+
+
+def _located(section: Section, policy: str, file: pathlib.Path) -> pathlib.Path:
+    try:
+        return locate_bundle(policy, file.parent)
+    except BundleError as problem:
+        raise section.problem('policy', str(problem)) from problem
 
 
 def _check_beside(

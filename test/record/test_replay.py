@@ -385,7 +385,7 @@ def test_without_the_bundle(tampered):
     def moved(message):
         message.sessions[0].bundle = '/nowhere'
 
-    with pytest.raises(ReplayError, match='is not at /nowhere: say where it is with --bundle'):
+    with pytest.raises(ReplayError, match='is not at /nowhere, and the registry has none of hash'):
         verify(tampered(edit_manifest(moved)))
 
 

@@ -28,7 +28,7 @@ def test_the_whole_examples_fit_each_other(page):
     contract = parse_contract(text)
     assert contract.input_size('obs') == 9 and '[1, 9]' in page('contract')
     assert contract.action_size == 2 and '[1, 2]' in page('contract')
-    bundle = Bundle(pathlib.Path('bundle'), contract, '', b'', None)
+    bundle = Bundle(pathlib.Path('bundle'), contract, '', b'')
     wiring = parse_wiring(
         first_example(page('wiring')), pathlib.Path('wiring.yaml'), {'reach': bundle}
     )

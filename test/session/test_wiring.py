@@ -41,7 +41,7 @@ def example(checkout):
         contract = load_contract(folder / 'policy.yaml')
         size = contract.input_size('obs')
         statistics = np.zeros(size), np.ones(size)
-        bundle = Bundle(folder, contract, '0' * 64, b'', statistics)
+        bundle = Bundle(folder, contract, '0' * 64, b'', {'obs': statistics})
         wiring = parse_wiring(file.read_text(), file, {name.split()[0]: bundle})
         return Engine(bundle, wiring.sessions[0], messages())
 
