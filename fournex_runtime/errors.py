@@ -6,7 +6,9 @@ The errors that Fournex raises, as one tree.
     FournexError                 anything a caller may want to catch; exit status 2 in the CLI
     ├── ConfigurationError       a contract, a wiring or an option says something that cannot be
     │   ├── ContractError        policy.yaml
-    │   └── WiringError          the wiring file
+    │   ├── WiringError          the wiring file
+    │   └── AnswerError          what a user says about an artifact that is imported
+    │       └── OpenQuestions    what the artifact does not say, and nobody has yet
     ├── BundleError              files of a policy bundle: missing, altered, not what they say
     │   └── ArtifactError        the artifact itself: names, shapes, dtypes, not loadable
     │       ├── LateAnswer       its worker has not answered within its time
@@ -37,6 +39,14 @@ class ContractError(ConfigurationError):
 
 class WiringError(ConfigurationError):
     """The wiring file is not valid, or does not fit the contract."""
+
+
+class AnswerError(ConfigurationError):
+    """What a user says about an artifact that is imported is not an answer, or contradicts it."""
+
+
+class OpenQuestions(AnswerError):
+    """An artifact does not say all that a contract must have, and the user has not said it yet."""
 
 
 class BundleError(FournexError):

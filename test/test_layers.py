@@ -10,6 +10,7 @@ import pytest
 CORE = (
     'configuration',
     'errors',
+    'importers',
     'policy',
     'pipeline',
     'safety',

@@ -22,16 +22,21 @@ VERBS = {
     'demo': 'drive a simulated robot with its trained policy over real ROS 2, and verify it',
     'run': 'drive your robot: host the sessions of a wiring file',
     'replay': 'run a recording again and compare it with what happened, bit for bit',
+    'import': 'make a policy bundle of what a training left behind',
     'inspect': 'show what is in a policy bundle, a wiring file or a recording',
     'evaluate': "count how often a policy succeeds at a simulated robot's task",
 }
+_MODULES = {'import': 'import_artifact'}
+"""Modules of verbs that are no names in Python."""
 _GROUPS = {
+    'Bring a policy': ('import',),
     'Drive a robot': ('demo', 'run'),
     'Understand what happened': ('replay', 'inspect'),
     'Judge a policy': ('evaluate',),
 }
 _EXAMPLES = {
     'fournex demo': 'a rover drives to three goals, in about 20 s',
+    'fournex import policy.zip --to my_policy': 'asks for what the artifact does not say',
     'fournex run wiring.yaml --record runs': 'drive, and record every tick',
     'fournex replay runs/rover-0001': 'the same ticks again, from the recorded messages',
     'fournex inspect my_policy/': "the policy's contract, to check by eye",
@@ -97,7 +102,8 @@ def _dispatch(words: list[str]) -> int:
             file=sys.stderr,
         )
         return REFUSED
-    verb = importlib.import_module(f'fournex_runtime.cli.{words[0]}')
+    module = _MODULES.get(words[0], words[0])
+    verb = importlib.import_module(f'fournex_runtime.cli.{module}')
     return int(verb.main(words[1:]))
 
 

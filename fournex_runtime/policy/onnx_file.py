@@ -9,6 +9,8 @@ bundle. This looks for them in the protobuf itself; field numbers are those of `
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 _PARTS: dict[str, dict[int, str]] = {
     'model': {7: 'graph', 20: 'training', 25: 'function'},
     'training': {1: 'graph', 2: 'graph'},
@@ -34,28 +36,48 @@ def needs_other_files(data: bytes) -> bool:
     """
     waiting = [('model', 0, len(data))]
     while waiting:
-        kind, position, end = waiting.pop()
-        while position < end:
-            tag, position = _varint(data, position, end)
-            field, wire = tag >> 3, tag & 7
-            if wire == _VARINT:
-                value, position = _varint(data, position, end)
-                if kind == 'tensor' and field == _DATA_LOCATION and value:
-                    return True
-            elif wire == _BYTES:
-                length, position = _varint(data, position, end)
+        kind, begin, end = waiting.pop()
+        for field, value in fields(data, begin, end):
+            if kind == 'tensor' and field == _DATA_LOCATION and isinstance(value, int) and value:
+                return True
+            if isinstance(value, tuple):
                 if kind == 'tensor' and field == _EXTERNAL_DATA:
                     return True
                 if field in _PARTS[kind]:
-                    waiting.append((_PARTS[kind][field], position, position + length))
-                position += length
-            elif wire in _FIXED_SIZES:
-                position += _FIXED_SIZES[wire]
-            else:
-                raise ValueError(f'unknown wire type {wire}')
-            if position > end:
-                raise ValueError('it is cut off')
+                    waiting.append((_PARTS[kind][field], *value))
     return False
+
+
+def fields(data: bytes, begin: int, end: int) -> Iterator[tuple[int, int | tuple[int, int]]]:
+    """
+    Return the fields of a protobuf message: number, and its whole number or where its bytes lie.
+
+    Numbers of fixed size are passed over.
+
+    :param data: the file that the message is in.
+    :param begin: where it begins.
+    :param end: where it ends.
+    :raises ValueError: it is not a protobuf message.
+    """
+    position = begin
+    while position < end:
+        tag, position = _varint(data, position, end)
+        field, wire = tag >> 3, tag & 7
+        if wire == _VARINT:
+            value, position = _varint(data, position, end)
+            yield field, value
+            continue
+        if wire == _BYTES:
+            length, position = _varint(data, position, end)
+        elif wire in _FIXED_SIZES:
+            length = _FIXED_SIZES[wire]
+        else:
+            raise ValueError(f'unknown wire type {wire}')
+        if position + length > end:
+            raise ValueError('it is cut off')
+        if wire == _BYTES:
+            yield field, (position, position + length)
+        position += length
 
 
 def _varint(data: bytes, position: int, end: int) -> tuple[int, int]:

@@ -1,0 +1,153 @@
+"""``fournex import``: a policy bundle from what a training left behind."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from ..errors import AnswerError, OpenQuestions
+from ..importers.answers import Answer, Answers, typed
+from ..importers.bundle_writer import DATA_BACKENDS, write_bundle
+from ..importers.draft import Draft
+from ..importers.importing import check_complete, draft_of, write_answers
+from ..importers.kinds import IMPORTERS
+from ..importers.questions import Question
+from ..importers.recognise import Match, recognise
+from .parser import Parser
+from .show_bundle import show_bundle
+
+
+def parser() -> Parser:
+    """Return the parser of this verb."""
+    found = Parser(
+        'import',
+        'Make a policy bundle of what a training left behind. The artifact is recognised by its '
+        'content.\nWhat it does not say is asked for: in the terminal, or else by an error that '
+        'lists every open\nquestion. Nothing is guessed, and nothing is overwritten.\n\nkinds:\n'
+        + '\n'.join(f'  {one.kind:<18} {one.what}' for one in IMPORTERS),
+        (
+            ('fournex import policy.zip --to walk', 'asks, then writes the bundle walk/'),
+            ('fournex import run/ --to walk --set period="20 ms"', 'a whole folder of a run'),
+            ('fournex import policy.onnx --to w --answers a.yaml', 'without a terminal'),
+        ),
+    )
+    found.add_argument(
+        'path', metavar='PATH', type=pathlib.Path, help='the artifact: a file, or its folder'
+    )
+    found.add_argument(
+        '--to', metavar='DIR', type=pathlib.Path, help='folder of the bundle; new or empty'
+    )
+    found.add_argument('--as', dest='kind', metavar='KIND', default='', help='what PATH is')
+    found.add_argument(
+        '--also', metavar='FILE', type=pathlib.Path, nargs='+', action='extend', default=[],
+        help='further files that belong to it',
+    )  # fmt: skip
+    found.add_argument('--name', help="the policy's name; else that of the file")
+    found.add_argument('--version', help='its version, a whole number; else 1')
+    found.add_argument(
+        '--set', metavar='KEY=VALUE', dest='settings', action='append', default=[],
+        help='answer a question; VALUE is YAML',
+    )  # fmt: skip
+    found.add_argument(
+        '--override', metavar='KEY=VALUE', dest='overrides', action='append', default=[],
+        help='contradict what the artifact says',
+    )  # fmt: skip
+    found.add_argument(
+        '--answers', metavar='FILE', type=pathlib.Path, help='answers as a YAML mapping'
+    )
+    found.add_argument(
+        '--write-answers', metavar='FILE', type=pathlib.Path,
+        help='write what was answered and what is open to a file for --answers, and end',
+    )  # fmt: skip
+    return found
+
+
+def main(arguments: Sequence[str]) -> int:
+    """
+    Run the verb.
+
+    :param arguments: what follows it on the command line.
+    """
+    verb = parser()
+    options = verb.parse(arguments)
+    if options.to is None and options.write_answers is None:
+        verb.error('--to DIR is missing: where the bundle is to be written')
+    answers = _answers(options)
+    match = recognise(options.path, IMPORTERS, options.kind, options.also)
+    print(f'{match.file.path}: {match.importer.what} ({match.evidence})')
+    draft = draft_of(match, answers)
+    for note in draft.notes:
+        print(f'  {note}')
+    if options.write_answers is not None:
+        write_answers(draft, answers, options.write_answers)
+        print(f'{options.write_answers}: {len(draft.open)} to fill in; then use --answers')
+        return 0
+    if sys.stdin.isatty():
+        draft = _interview(match, draft, answers)
+    check_complete(draft, match)
+    bundle = write_bundle(draft, str(match.file.path), options.to)
+    checked = bundle.contract.artifact.backend in DATA_BACKENDS
+    print()
+    print(
+        show_bundle(
+            bundle,
+            'names, shapes and types are those of the artifact'
+            if checked
+            else 'not compared with the artifact here: loading it runs a program',
+        )
+    )
+    print(f'\nWritten: {bundle.folder}. Check the table by eye; then wire it to your robot '
+          '(docs/wiring.md).')  # fmt: skip
+    return 0
+
+
+def _answers(options: argparse.Namespace) -> Answers:
+    answers = Answers()
+    for key in ('name', 'version'):
+        given = getattr(options, key)
+        if given is not None:
+            value = given if key == 'name' else typed(given, '--version')
+            answers.add(key, Answer(value, f'--{key}'))
+    answers.add_settings(options.settings, '--set')
+    answers.add_settings(options.overrides, '--override', overrides=True)
+    if options.answers is not None:
+        answers.add_file(options.answers)
+    return answers
+
+
+def _interview(match: Match, draft: Draft, answers: Answers) -> Draft:
+    """Ask the open questions one by one; further ones may follow from an answer."""
+    if draft.open:
+        print(
+            '\nWhat the artifact does not say (empty line: show the question again; Ctrl-D ends):'
+        )
+    while draft.open:
+        question = draft.open[0]
+        answers.add(question.key, _asked(question, match, draft))
+        draft = draft_of(match, answers)
+    return draft
+
+
+def _asked(question: Question, match: Match, draft: Draft) -> Answer:
+    while True:
+        print(f'\n{question.key}: {question.what}')
+        if question.why:
+            print(f'  {question.why}')
+        print(f'  {question.expected.words}, for example {question.expected.example}')
+        try:
+            text = input('> ')
+        except EOFError:
+            print()
+            check_complete(draft, match)
+            raise OpenQuestions(f'{question.key} was not answered') from None
+        if not text.strip():
+            continue
+        try:
+            value = typed(text, question.key)
+            question.expected.read(value)
+        except (AnswerError, ValueError) as problem:
+            print(f'  Not taken: {problem}')
+            continue
+        return Answer(value, f'the answer to {question.key}')

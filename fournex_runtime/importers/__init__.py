@@ -1,0 +1,19 @@
+"""
+From what a training left behind to a policy bundle; what it does not say is asked, never guessed.
+
+::
+
+    source_file     a file by its content       ─┐
+    foreign_data    YAML and JSON as plain data  ├─ recognise    recognise() → Match
+    foreign         … read by type              ─┘     kinds     IMPORTERS, one module each
+    questions       what counts as an answer    ─┐
+    answers         what the user says           ├─ draft        known(), ask()
+    array_questions what arrays mean             │
+    identity        name, version, period       ─┘
+    importing       draft_of(), what is open    ─── bundle_writer    write_bundle()
+
+An importer is an :class:`~.recognise.Importer`: it claims files by content, and fills a
+:class:`~.draft.Draft`, in which every value passes ``known()`` (the artifact says it, and where)
+or ``ask()`` (it does not). It is a function of the artifact and of the answers so far, and is run
+again with each further answer; so a question may depend on an answer.
+"""

@@ -1,0 +1,233 @@
+"""
+What the numbers of a network's arrays mean, asked in the words of a contract.
+
+Arrays have names, shapes and dtypes; what is in them, a plain network does not say. The answer is
+a list of terms as ``policy.yaml`` has it, checked at once against the array.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from ..errors import ContractError
+from ..policy.backend import ArraySpec
+from ..policy.contract import Contract, Term, parse_contract
+from .draft import Draft
+from .questions import Expected, Question, by_joint
+
+_TERMS = (
+    'the terms in the order of the array, as docs/contract.md has them. Order, joints, scale and '
+    'what is relative to what are those of the training environment: look them up, a wrong one is '
+    'not noticed before the robot moves'
+)
+_IN_EXAMPLE = '[{term: joint_position, joints: [hip, knee], relative_to: default_pose}, …]'
+_OUT_EXAMPLE = '[{term: joint_position_target, joints: [hip, knee], scale: 0.25}]'
+_HASH = '0' * 64
+_ARRAY_KEYS = ('terms', 'shape', 'history', 'history_layout', 'order')
+
+
+@dataclasses.dataclass(frozen=True)
+class Arrays:
+    """
+    The arrays of a network that terms fill, as far as the answers go.
+
+    :param inputs: for each input its array as the contract has it; None where it is asked for.
+    :param outputs: likewise.
+    """
+
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+
+    @property
+    def joints(self) -> tuple[str, ...]:
+        """Return every joint that a term refers to the default pose."""
+        found: dict[str, None] = {}
+        for one in (*self.inputs.values(), *self.outputs.values()):
+            found.update(dict.fromkeys(_posed_joints(one)))
+        return tuple(found)
+
+
+def ask_arrays(
+    draft: Draft,
+    inputs: Sequence[ArraySpec],
+    outputs: Sequence[ArraySpec],
+    refused: Sequence[str] = (),
+    why: str = '',
+) -> Arrays:
+    """
+    Ask for the terms of every input and output of a network.
+
+    :param inputs: what the network takes, recurrent state not counted.
+    :param outputs: what of its results is action.
+    :param refused: keys that terms of the outputs cannot have, because the artifact says them.
+    :param why: what to know about the outputs' terms.
+    """
+    width = sum(_size(spec) for spec in outputs)
+    return Arrays(
+        {
+            spec.name: draft.ask(
+                Question(
+                    f'inputs.{spec.name}',
+                    f'what the {_size(spec)} values of {_array(spec)} are',
+                    Expected(
+                        'a list of observation terms',
+                        functools.partial(input_array, spec=spec, action_width=width),
+                        _IN_EXAMPLE,
+                    ),
+                    _TERMS,
+                )
+            )
+            for spec in inputs
+        },
+        {
+            spec.name: draft.ask(
+                Question(
+                    f'outputs.{spec.name}',
+                    f'what the {_size(spec)} values of {_array(spec)} command',
+                    Expected(
+                        'a list of action terms',
+                        functools.partial(output_array, spec=spec, refused=refused),
+                        _OUT_EXAMPLE,
+                    ),
+                    why or _TERMS,
+                )
+            )
+            for spec in outputs
+        },
+    )
+
+
+def ask_default_pose(draft: Draft, joints: Sequence[str]) -> Mapping[str, float] | None:
+    """Ask for the default pose of the joints that terms refer to it, and put it into the tree."""
+    if not joints:
+        return {}
+    pose: Mapping[str, float] | None = draft.ask(
+        Question(
+            'default_pose',
+            'the default position of each joint, which the terms refer to',
+            by_joint(joints, 'rad or m'),
+            'the pose that training subtracts from positions and adds to targets '
+            '(default_joint_pos, default_dof_pos, init_state.joint_pos)',
+        )
+    )
+    if pose is not None:
+        draft.tree['default_pose'] = dict(pose)
+    return pose
+
+
+def input_array(value: Any, spec: ArraySpec, action_width: int) -> dict[str, Any]:
+    """
+    Read the terms of an input: a list, or a mapping with ``terms`` and history.
+
+    :param value: plain data.
+    :param spec: the input.
+    :param action_width: how many values ``last_action`` has.
+    :raises ValueError: they are not terms, or do not fill the input.
+    """
+    array = _as_array(value, spec)
+    action = {'action': [{'term': 'value', 'size': action_width}]}
+    _stub({spec.name: array}, action, array)
+    return array
+
+
+def output_array(value: Any, spec: ArraySpec, refused: Sequence[str] = ()) -> dict[str, Any]:
+    """
+    Read the terms of an output.
+
+    :param value: plain data.
+    :param spec: the output.
+    :param refused: keys that its terms cannot have.
+    :raises ValueError: they are not terms, or do not use the output.
+    """
+    array = _as_array(value, spec)
+    for term in array['terms']:
+        for key in refused:
+            if key in term:
+                raise ValueError(f'{term.get("term")}: leave out {key}: the artifact says it')
+    output_terms(spec.name, array, {})
+    return array
+
+
+def output_terms(name: str, array: Mapping[str, Any], pose: Mapping[str, float]) -> list[Term]:
+    """
+    Return the terms of an output with their numbers.
+
+    :param pose: the default pose; zeros where it is empty.
+    :raises ValueError: they are not terms.
+    """
+    observation = {'obs': [{'term': 'value', 'size': 1}]}
+    return list(_stub(observation, {name: array}, array, pose).outputs[name])
+
+
+def has_batch(spec: ArraySpec) -> bool:
+    """Return whether an array has a batch axis of one in front."""
+    return len(spec.shape) > 1 and spec.shape[0] == 1
+
+
+def _as_array(value: Any, spec: ArraySpec) -> dict[str, Any]:
+    given = {'terms': value} if isinstance(value, list) else value
+    if not isinstance(given, dict) or not isinstance(given.get('terms'), list):
+        raise ValueError('expected a list of terms such as [{term: joint_position, joints: [a]}]')
+    for key in given:
+        if key not in _ARRAY_KEYS:
+            raise ValueError(f'{key} is none of {", ".join(_ARRAY_KEYS)}')
+    for term in given['terms']:
+        if not isinstance(term, dict):
+            raise ValueError(f'expected terms such as {{term: joint_position, …}}, found {term!r}')
+    batch = has_batch(spec)
+    shape = list(spec.shape[1:] if batch else spec.shape)
+    if list(given.get('shape', shape)) != shape:
+        raise ValueError(f'shape is {given["shape"]}, that of the network is {shape}')
+    return {**given, 'shape': shape, 'dtype': spec.dtype, 'batch': batch}
+
+
+def _stub(
+    inputs: Mapping[str, Any],
+    outputs: Mapping[str, Any],
+    array: Mapping[str, Any],
+    pose: Mapping[str, float] | None = None,
+) -> Contract:
+    """Read a contract that has this array and as little else as it can."""
+    tree = {
+        'name': 'answer',
+        'version': 1,
+        'period': '1 s',
+        'default_pose': dict(pose or dict.fromkeys(_posed_joints(array), 0.0)),
+        'inputs': dict(inputs),
+        'outputs': dict(outputs),
+        'artifact': {'file': 'none', 'sha256': _HASH, 'backend': 'onnx'},
+    }
+    if not tree['default_pose']:
+        del tree['default_pose']
+    try:
+        return parse_contract(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True), 'answer')
+    except ContractError as problem:
+        # without the file and line of the stub: the user sees neither
+        raise ValueError(str(problem).split(': ', 1)[1]) from problem
+
+
+def _posed_joints(array: Mapping[str, Any] | None) -> list[str]:
+    """Return the joints of the terms that say ``default_pose``; ``same`` as in contracts."""
+    found: list[str] = []
+    latest: list[str] = []
+    for term in (array or {}).get('terms', ()):
+        joints = term.get('joints')
+        if isinstance(joints, list):
+            latest = [str(one) for one in joints]
+        if 'default_pose' in (term.get('relative_to'), term.get('offset')):
+            found.extend(joint for joint in latest if joint not in found)
+    return found
+
+
+def _size(spec: ArraySpec) -> int:
+    return math.prod(spec.shape)
+
+
+def _array(spec: ArraySpec) -> str:
+    return f'{spec.name} ({spec.dtype} {list(spec.shape)})'

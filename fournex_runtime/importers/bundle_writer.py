@@ -1,0 +1,120 @@
+"""Writes a finished draft as a policy bundle: checked first, then there at once or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from ..errors import BundleError
+from ..policy.backend import load_backend, warm_up
+from ..policy.bundle import CONTRACT_FILE, Bundle, load_bundle
+from ..policy.contract import Contract, parse_contract
+from .draft import Draft
+
+DATA_BACKENDS = ('onnx', 'stable_baselines3')
+"""Backends whose artifacts are data, so that running one once needs no cage."""
+
+
+def contract_of(draft: Draft, origin: str) -> Contract:
+    """
+    Return the contract of a draft without open questions.
+
+    :param draft: the draft.
+    :param origin: what it was made of, for errors.
+    :raises ContractError: it is not valid.
+    """
+    facts = {
+        key: {'from': fact.source, **({'detail': fact.detail} if fact.detail else {})}
+        for key, fact in draft.facts.items()
+    }
+    tree = _plain({**draft.tree, 'facts': facts})
+    text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=10_000)
+    contract = parse_contract(text, f'{origin}: as a contract')
+    return parse_contract(contract.to_text(), f'{origin}: as a contract')
+
+
+def write_bundle(draft: Draft, origin: str, folder: pathlib.Path) -> Bundle:
+    """
+    Write a draft as a bundle; a folder that holds something is never touched.
+
+    The bundle is written beside the folder, loaded, and its artifact run once if it is data; only
+    then it is moved to its place.
+
+    :param draft: without open questions.
+    :param origin: what it was made of, for errors.
+    :param folder: where the bundle goes; new or empty.
+    :returns: the bundle in its place.
+    :raises ContractError: the contract is not valid.
+    :raises ArtifactError: the artifact does not fit it.
+    :raises BundleError: the folder is not empty, or cannot be written.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BundleError(f'{folder}: is there already; nothing is overwritten. Name a new folder')
+    with bundle_folder(draft, origin, folder.parent) as made:
+        try:
+            if folder.exists():
+                folder.rmdir()
+            made.rename(folder)
+        except OSError as problem:
+            raise BundleError(f'{folder}: cannot be written: {problem.strerror}') from problem
+        return load_bundle(folder)
+
+
+@contextlib.contextmanager
+def bundle_folder(draft: Draft, origin: str, parent: pathlib.Path) -> Iterator[pathlib.Path]:
+    """
+    Make a checked bundle in a temporary folder, which is gone at the end unless it was moved.
+
+    :param draft: without open questions.
+    :param origin: what it was made of, for errors.
+    :param parent: where the temporary folder is made.
+    """
+    contract = contract_of(draft, origin)
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        temporary = pathlib.Path(tempfile.mkdtemp(prefix='.import-', dir=parent))
+    except OSError as problem:
+        raise BundleError(f'{parent}: cannot be written: {problem.strerror}') from problem
+    try:
+        made = temporary / 'bundle'
+        try:
+            made.mkdir()
+            for name, data in {**draft.files, CONTRACT_FILE: contract.text.encode()}.items():
+                _write(made / name, data)
+        except OSError as problem:
+            raise BundleError(f'{made}: cannot be written: {problem.strerror}') from problem
+        _try_out(load_bundle(made), origin)
+        yield made
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _try_out(bundle: Bundle, origin: str) -> None:
+    """Load the artifact of a bundle and run it once on zeros; not what is a program."""
+    if bundle.contract.artifact.backend in DATA_BACKENDS:
+        named = dataclasses.replace(bundle, folder=pathlib.Path(origin))
+        warm_up(load_backend(named), bundle.contract, runs=1)
+
+
+def _write(file: pathlib.Path, data: bytes) -> None:
+    with file.open('xb') as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _plain(value: Any) -> Any:
+    """Return plain data without tuples, which YAML has not."""
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return value

@@ -1,0 +1,9 @@
+"""The kinds of artifacts that can be imported; general ones give way to the others."""
+
+from __future__ import annotations
+
+from . import stable_baselines3
+from .recognise import Importer
+
+IMPORTERS: tuple[Importer, ...] = (stable_baselines3.IMPORTER,)
+"""All of them, in the order in which help and errors list them."""

@@ -1,0 +1,206 @@
+"""
+Zips of Stable-Baselines3 and sb3-contrib (``model.save()``), with their ``VecNormalize``.
+
+The zip says shapes, the clip and scale of actions, and recurrent state; not what the values mean,
+and not at which rate the environment was stepped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArtifactError, MissingDependencyError
+from ..policy.sb3.actions import ActionMapping, action_mapping
+from ..policy.sb3.network import OnnxPolicy, build_onnx
+from ..policy.sb3.saved_policy import Sb3Policy, parse_sb3
+from ..policy.sb3.spaces import Box
+from ..policy.sb3.vec_normalize import VecNormalizeStatistics, read_vec_normalize
+from .array_questions import ask_arrays, ask_default_pose, output_terms
+from .draft import Draft
+from .identity import ask_identity, ask_period
+from .questions import Question, choice
+from .recognise import Importer, Match
+from .source_file import SourceFile
+
+_MEMBERS = frozenset(('data', 'policy.pth'))
+_GREATEST = float(np.finfo(np.float32).max)
+"""In the place of no bound: the clip of a float32 value at it changes nothing."""
+_ACTIONS = (
+    'the zip says how the action space clips and spreads, so leave out clip; scale and offset are '
+    'what the environment makes of an action after that (force = 10 * action: scale: 10)'
+)
+
+
+def _claims(file: SourceFile) -> str:
+    if not _MEMBERS <= set(file.zip_names):
+        return ''
+    return 'a zip with the members data and policy.pth'
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Saved:
+    """The zip, read once."""
+
+    policy: Sb3Policy
+    network: OnnxPolicy
+
+
+def _saved(file: SourceFile) -> _Saved:
+    policy = parse_sb3(file.data, file.path)
+    return _Saved(policy, build_onnx(policy))
+
+
+def _draft(match: Match, draft: Draft) -> None:
+    saved = match.file.once(_saved)
+    policy, network = saved.policy, saved.network
+    name = match.file.name
+    ask_identity(draft, match)
+    draft.tree['description'] = _description(policy)
+    ask_period(draft, 'the time between two calls of env.step()')
+    arrays = ask_arrays(
+        draft,
+        network.signature.inputs,
+        network.signature.outputs,
+        ('clip',) if isinstance(policy.action_space, Box) else (),
+        _ACTIONS if isinstance(policy.action_space, Box) else '',
+    )
+    pose = ask_default_pose(draft, arrays.joints)
+    _normalisation(match, draft, saved)
+    draft.tree['inputs'] = dict(arrays.inputs)
+    draft.tree['outputs'] = dict(arrays.outputs)
+    if isinstance(policy.action_space, Box):
+        output = network.signature.outputs[0].name
+        mapping = draft.known(
+            f'outputs.{output}.clip', action_mapping(policy), f'{name}: action_space', None,
+            'artifact'
+        )  # fmt: skip
+        array = arrays.outputs[output]
+        if array is not None and pose is not None:
+            draft.tree['outputs'][output] = _mapped(output, array, pose, mapping)
+    if network.state:
+        draft.tree['state'] = {
+            one.name: draft.known(
+                f'state.{one.name}', _state(one.shape, one.input, one.output),
+                f'{name}: policy.pth', None, 'artifact'
+            )
+            for one in network.state
+        }  # fmt: skip
+    for one in network.optional_inputs:
+        if one.name == 'action_masks':
+            draft.notes.append('action_masks is left out: every choice is allowed')
+    draft.set_artifact('policy.zip', match.file.data, 'stable_baselines3')
+
+
+def _description(policy: Sb3Policy) -> str:
+    version = policy.versions.get('Stable-Baselines3', '')
+    return f'{policy.algorithm} of Stable-Baselines3 {version}'.strip()
+
+
+def _state(shape: tuple[int, ...], takes: str, gives: str) -> dict[str, Any]:
+    return {
+        'shape': list(shape),
+        'input': takes,
+        'output': gives,
+        'initial': 'zeros',
+        'reset': 'episode',
+    }
+
+
+def _mapped(name: str, array: dict[str, Any], pose: Any, mapping: ActionMapping) -> dict[str, Any]:
+    """Return an output whose terms do what ``predict()`` does, and then what the user says."""
+    made, at = [], 0
+    for given, term in zip(array['terms'], output_terms(name, array, pose)):
+        part = slice(at, at + term.size)
+        at += term.size
+        scale, offset = np.array(term.scale), np.array(term.offset)
+        factor = mapping.scale[part] * scale
+        constant = mapping.offset[part] * scale + offset
+        one = {key: value for key, value in given.items() if key not in ('scale', 'offset')}
+        low, high = mapping.low[part], mapping.high[part]
+        if np.isfinite(low).any() or np.isfinite(high).any():
+            one['clip'] = {
+                'low': np.maximum(low, -_GREATEST).tolist(),
+                'high': np.minimum(high, _GREATEST).tolist(),
+            }
+        if (factor != 1.0).any():
+            one['scale'] = factor.tolist()
+        if constant.any():
+            one['offset'] = constant.tolist()
+        made.append(one)
+    return {**array, 'terms': made}
+
+
+def _is_vec_normalize(file: SourceFile) -> bool:
+    return file.is_pickle and b'VecNormalize' in file.data
+
+
+def _statistics(file: SourceFile) -> VecNormalizeStatistics:
+    return read_vec_normalize(file.path)
+
+
+def _normalisation(match: Match, draft: Draft, saved: _Saved) -> None:
+    """Put the statistics of a VecNormalize into the bundle, or ask whether there was one."""
+    file = match.companion(draft, 'VecNormalize', _is_vec_normalize, ('.', '*'))
+    if file is None:
+        draft.ask(
+            Question(
+                'normaliser',
+                'whether observations were normalised by VecNormalize',
+                choice('none'),
+                'no VecNormalize was found beside the zip. If there was one, give its .pkl with '
+                '--also: without it the policy sees numbers that it has never seen',
+            )
+        )
+        return
+    statistics = file.once(_statistics)
+    where = f'{file.name}: obs_rms'
+    known = {spec.name: spec for spec in saved.network.signature.inputs}
+    keys = statistics.norm_obs_keys
+    made = []
+    for key in draft.known('normalisation', keys, where):
+        name = key or next(iter(known))
+        size = math.prod(known[name].shape) if name in known else None
+        if size != statistics.mean[key].size:
+            takes = ', '.join(f'{one} {list(spec.shape[1:])}' for one, spec in known.items())
+            raise ArtifactError(
+                f'{file.path}: obs_rms: normalises {key or "observations"} of '
+                f'{statistics.mean[key].size} values, the policy in {match.file.path} takes '
+                f'{takes}. Name the VecNormalize of this policy with --also'
+            )
+        suffix = f'_{name}' if len(keys) > 1 else ''
+        data = _safetensors(
+            mean=statistics.mean[key].reshape(-1), var=statistics.var[key].reshape(-1)
+        )
+        made.append(
+            {
+                'kind': 'mean_std',
+                **draft.add_file(f'normalisation{suffix}.safetensors', data),
+                'input': name,
+                'clip': statistics.clip_obs,
+                'epsilon': statistics.epsilon,
+            }
+        )
+    if made:
+        draft.tree['normalisation'] = made
+
+
+def _safetensors(**arrays: Any) -> bytes:
+    try:
+        from safetensors.numpy import save
+    except ImportError as problem:
+        raise MissingDependencyError(
+            'safetensors', 'writing normalisation statistics', 'pip install safetensors'
+        ) from problem
+    return save(arrays)
+
+
+IMPORTER = Importer(
+    'stable_baselines3',
+    'a zip of Stable-Baselines3 or sb3-contrib (model.save()), with its VecNormalize',
+    _claims,
+    _draft,
+)
