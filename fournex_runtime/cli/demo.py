@@ -132,7 +132,7 @@ def _demo(
         )
     from .replay import replay
 
-    status = replay(bag, {}, f'[{total}/{total}] ')
+    status = replay(bag, {}, prefix=f'[{total}/{total}] ')
     print(f'Bag       {bag}   (open it in Foxglove; fournex inspect {bag})')
     _draw(bag, wiring.robot, seed, task.goals)
     if not done:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from ..configuration import nearest
 from ..errors import ConfigurationError
 from ..policy.registry import locate_bundle
 from ..record.bag_reader import BagReader
 from ..record.replay import Verification, read_manifest, verify
+from ..record.selection import ALL_TICKS, Selection
+from ..record.session_replay import ReplayedTick
 from .parser import Parser
 from .progress import Progress
+from .show_tick import show_tick
 
 FAILED = 1
 
@@ -24,6 +28,11 @@ def parser() -> Parser:
         'bit.',
         (
             ('fournex replay runs/today', 'exit status 1 and the first difference, if any'),
+            (
+                'fournex replay runs/today --tick 200',
+                'all of one tick: what was seen, wanted, sent',
+            ),
+            ('fournex replay runs/today --from 100 --to 250', 'compare a part of it'),
             ('fournex replay runs/today --bundle walk_8/', 'where the bundle has moved to'),
         ),
     )
@@ -39,6 +48,13 @@ def parser() -> Parser:
         help='take the policy from this folder or name@version; left out, it is looked for where '
         'it was at the recording, then by its hash in the registry',
     )
+    found.add_argument('--tick', type=int, metavar='N', help='show this tick, and compare it')
+    found.add_argument(
+        '--from', type=int, metavar='N', dest='first', help='the first tick to compare'
+    )
+    found.add_argument('--to', type=int, metavar='N', dest='last', help='the last tick to compare')
+    found.add_argument('--episode', default='', metavar='ID', help='compare this episode only')
+    found.add_argument('--session', default='', metavar='NAME', help='with --tick: show only its')
     return found
 
 
@@ -49,22 +65,76 @@ def main(arguments: Sequence[str]) -> int:
     :param arguments: what follows it on the command line.
     """
     options = parser().parse(arguments)
-    return replay(options.bag, _bundles(options.bag, options.bundle))
+    if options.tick is not None and (options.first is not None or options.last is not None):
+        raise ConfigurationError('--tick is one tick: leave out --from and --to')
+    bundles = _bundles(options.bag, options.bundle)
+    if options.tick is not None:
+        return show(options.bag, bundles, options.tick, options.session)
+    selection = Selection(options.first or 0, options.last, options.episode)
+    return replay(options.bag, bundles, selection)
 
 
-def replay(bag: pathlib.Path, bundles: Mapping[str, pathlib.Path], prefix: str = '') -> int:
+def show(
+    bag: pathlib.Path, bundles: Mapping[str, pathlib.Path], number: int, session: str = ''
+) -> int:
+    """
+    Make one tick again and print all of it; returns the exit status.
+
+    :param bag: the recording.
+    :param bundles: policy bundles by session, for those that are not where they were.
+    :param number: number of the tick.
+    :param session: show only this session's.
+    """
+    seen: list[ReplayedTick] = []
+    found = _verified(bag, bundles, Selection(number, number), seen.append)
+    names = [tick.engine.wiring.name for tick in seen]
+    if session and session not in names:
+        raise ConfigurationError(
+            f'{bag} has no tick {number} of session {session!r}.{nearest(session, names)}'
+        )
+    chosen = [tick for tick in seen if session in ('', tick.engine.wiring.name)]
+    with BagReader(bag) as reader:
+        counts = {
+            one.name: reader.counts.get(one.tick_topic, 0)
+            for one in read_manifest(reader, reader.types()).sessions
+        }
+    for tick in chosen:
+        name = tick.engine.wiring.name
+        if len(seen) > 1:
+            print(f'session {name}')
+        print(show_tick(tick, counts[name] - 1))
+    wanted = {tick.engine.wiring.name for tick in chosen}
+    return 0 if all(one.all_equal for one in found if one.session in wanted) else FAILED
+
+
+def _verified(
+    bag: pathlib.Path,
+    bundles: Mapping[str, pathlib.Path],
+    selection: Selection,
+    watch: Callable[[ReplayedTick], None] | None = None,
+) -> list[Verification]:
+    progress = Progress('replaying')
+    try:
+        return verify(bag, bundles, progress.update, selection, watch)
+    finally:
+        progress.clear()
+
+
+def replay(
+    bag: pathlib.Path,
+    bundles: Mapping[str, pathlib.Path],
+    selection: Selection = ALL_TICKS,
+    prefix: str = '',
+) -> int:
     """
     Verify a recording and print what came of it; returns the exit status.
 
     :param bag: the recording.
     :param bundles: policy bundles by session, for those that are not where they were.
+    :param selection: the ticks to compare.
     :param prefix: put before the first line.
     """
-    progress = Progress('replaying')
-    try:
-        found = verify(bag, bundles, progress.update)
-    finally:
-        progress.clear()
+    found = [one for one in _verified(bag, bundles, selection) if one.ticks]
     several = len(found) > 1
     with BagReader(bag) as reader:
         if reader.truncated:

@@ -46,6 +46,12 @@ class InputPlan:
         self._shape = layout.array_shape
         self._frames = f'{name}/frames'
 
+    def as_read(
+        self, messages: Sequence[Any], last_action: LastAction, tick: int
+    ) -> dict[str, Values]:
+        """Return each term's present values before any arithmetic; raises as :meth:`build`."""
+        return {one.term.name: one.as_read(messages, last_action, tick) for one in self._terms}
+
     def build(
         self,
         messages: Sequence[Any],

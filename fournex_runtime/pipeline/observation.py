@@ -30,6 +30,7 @@ from .term_plan import (
     ReadTerm,
     TermPlan,
     TimeTerm,
+    Values,
 )
 
 __all__ = [
@@ -120,6 +121,20 @@ class ObservationPipeline:
             for name, plan in self._inputs.items()
         }
         return Observation(inputs, following)
+
+    def as_read(
+        self, messages: Sequence[Any], last_action: LastAction, tick: int
+    ) -> dict[str, Values]:
+        """
+        Return the present values of every term before relative_to, clip and scale, by its name.
+
+        What people want to see of an observation; arguments and errors are those of
+        :meth:`build`.
+        """
+        found: dict[str, Values] = {}
+        for plan in self._inputs.values():
+            found.update(plan.as_read(messages, last_action, tick))
+        return found
 
     def _plan(self, term: Term, found: Mapping[str, Port], whole: bool) -> TermPlan:
         names = OBSERVATION_KINDS[term.kind].ports

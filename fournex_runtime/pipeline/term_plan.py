@@ -43,6 +43,14 @@ class TermPlan(Protocol):
 
     term: Term
 
+    def as_read(self, messages: Sequence[Any], last_action: LastAction, tick: int) -> Values:
+        """
+        Return the term's present values before offset, clip and scale, in its unit.
+
+        Arguments and errors are those of :meth:`present`.
+        """
+        ...
+
     def present(self, messages: Sequence[Any], last_action: LastAction, tick: int) -> Values:
         """
         Return the term's present values after offset, clip and scale.
@@ -85,8 +93,8 @@ class ReadTerm:
         self._sources = sources
         self._arithmetic = _Arithmetic(term)
 
-    def present(self, messages: Sequence[Any], last_action: LastAction, tick: int) -> Values:
-        """Return the present values; see :class:`TermPlan`."""
+    def as_read(self, messages: Sequence[Any], last_action: LastAction, tick: int) -> Values:
+        """Return the values of the messages; see :class:`TermPlan`."""
         term = self.term
         values = np.empty(term.size)
         try:
@@ -96,7 +104,11 @@ class ReadTerm:
         if not np.isfinite(values).all():
             labels = [term.labels[i] for i in np.flatnonzero(~np.isfinite(values))[:3]]
             raise NonFinite(f'{term.name}: not finite at {", ".join(labels)}')
-        return self._arithmetic.apply(values)
+        return values
+
+    def present(self, messages: Sequence[Any], last_action: LastAction, tick: int) -> Values:
+        """Return the present values; see :class:`TermPlan`."""
+        return self._arithmetic.apply(self.as_read(messages, last_action, tick))
 
 
 class ImageTerm:
@@ -111,12 +123,16 @@ class ImageTerm:
         by_channel = (-1, 1, 1) if term.options['layout'] == 'chw' else (1, 1, -1)
         self._arithmetic = _Arithmetic(term, by_channel)
 
-    def present(self, messages: Sequence[Any], last_action: LastAction, tick: int) -> Values:
-        """Return the present pixels; see :class:`TermPlan`."""
+    def as_read(self, messages: Sequence[Any], last_action: LastAction, tick: int) -> Values:
+        """Return the pixels as the contract lays them out; see :class:`TermPlan`."""
         try:
-            pixels = self._reader(messages[self._source])
+            return self._reader(messages[self._source])
         except _UNREADABLE as problem:
             raise MessageError(f'{self.term.name}: cannot be read: {problem}') from problem
+
+    def present(self, messages: Sequence[Any], last_action: LastAction, tick: int) -> Values:
+        """Return the present pixels; see :class:`TermPlan`."""
+        pixels = self.as_read(messages, last_action, tick)
         if self._whole:
             return np.ascontiguousarray(pixels)
         values = pixels.astype(np.float64, order='C')
@@ -132,9 +148,11 @@ class LastActionTerm:
         self.term = term
         self._raw = term.options['of'] == 'raw'
 
-    def present(self, messages: Sequence[Any], last_action: LastAction, tick: int) -> Values:
+    def as_read(self, messages: Sequence[Any], last_action: LastAction, tick: int) -> Values:
         """Return the last action; see :class:`TermPlan`."""
         return last_action.raw if self._raw else last_action.clipped
+
+    present = as_read
 
 
 class TimeTerm:
@@ -150,9 +168,13 @@ class TimeTerm:
         options = term.options
         self._offsets = [round(one * _GAIT_STEPS) for one in options.get('offsets', ())]
 
+    def as_read(self, messages: Sequence[Any], last_action: LastAction, tick: int) -> Values:
+        """Return the values of the tick; see :class:`TermPlan`."""
+        return np.array(self._values(tick))
+
     def present(self, messages: Sequence[Any], last_action: LastAction, tick: int) -> Values:
         """Return the present values; see :class:`TermPlan`."""
-        return self._arithmetic.apply(np.array(self._values(tick)))
+        return self._arithmetic.apply(self.as_read(messages, last_action, tick))
 
     def _phase(self, tick: int) -> Sequence[float]:
         """Return sine and cosine of ``2 pi (time / period + offset)``, a pair an offset."""

@@ -28,7 +28,8 @@ from .manifest import (
     decode_manifest,
     environment,
 )
-from .session_replay import SessionReplay
+from .selection import ALL_TICKS, Selection
+from .session_replay import ReplayedTick, SessionReplay
 from .verification import Count, Verification
 
 __all__ = ['Count', 'Progress', 'Verification', 'read_manifest', 'verify']
@@ -64,15 +65,20 @@ def verify(
     bag: pathlib.Path,
     bundles: Mapping[str, pathlib.Path] | None = None,
     progress: Progress | None = None,
+    selection: Selection = ALL_TICKS,
+    watch: Callable[[ReplayedTick], None] | None = None,
 ) -> list[Verification]:
     """
-    Re-run every tick of a recording.
+    Re-run the ticks of a recording.
 
     :param bag: folder of the bag, or an ``.mcap`` file.
     :param bundles: where the policy bundle of a session is, if not where it was recorded.
     :param progress: told about progress.
+    :param selection: which ticks to judge.
+    :param watch: told about each of these ticks.
     :returns: one verification a session.
-    :raises ReplayError: the bag has no manifest or no ticks, or its bundle is not to be found.
+    :raises ReplayError: the bag has no manifest or none of the ticks, or its bundle is not to be
+        found.
     :raises RecordingError: the bag cannot be read.
     """
     with BagReader(bag) as reader, contextlib.ExitStack() as backends:
@@ -89,6 +95,8 @@ def verify(
                 Engine(found[one.name], wired[one.name], types, one.frame_prefix),
                 _backend(found[one.name], backends),
                 types,
+                selection,
+                watch,
             )
             for one in manifest.sessions
         }
@@ -96,9 +104,16 @@ def verify(
         for replay in sessions.values():
             replay.finish()
             replay.result.environment = _differences(manifest, replay.backend)
-            if replay.result.ticks == 0:
-                raise ReplayError(f'{bag}: holds no tick of session {replay.result.session}')
-        return [replay.result for replay in sessions.values()]
+        results = [replay.result for replay in sessions.values()]
+        for result in results:
+            if result.ticks == 0 and selection == ALL_TICKS:
+                raise ReplayError(f'{bag}: holds no tick of session {result.session}')
+        if not any(result.ticks for result in results):
+            counts = ', '.join(
+                f'{replay.result.session}: {replay.span}' for replay in sessions.values()
+            )
+            raise ReplayError(f'{bag}: holds none of {selection}; it has {counts}')
+        return results
 
 
 def _backend(bundle: Bundle, backends: contextlib.ExitStack) -> Backend:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ..errors import ArtifactError, ReplayError
 from ..pipeline.messages import Messages
@@ -31,21 +31,64 @@ from ..session.tick import (
     SessionState,
     TickInputs,
     TickRecord,
+    Timing,
 )
 from .difference import array_difference, decision_difference
 from .manifest import SessionManifest
-from .tick_record import TICK_TYPE, decode_tick
+from .selection import ALL_TICKS, Selection
+from .tick_record import TICK_TYPE, decode_tick, decode_timing
 from .verification import Verification
+
+_EPISODES_SHOWN = 12
+
+
+@dataclasses.dataclass(frozen=True)
+class ReplayedTick:
+    """
+    One tick that was made again.
+
+    :param engine: what made it.
+    :param record: the tick as it was recorded.
+    :param timing: its measured durations.
+    :param before: the state that it began with.
+    :param request: what was made of its inputs.
+    :param differences: what is not as recorded, in words.
+    """
+
+    engine: Engine
+    record: TickRecord
+    timing: Timing
+    before: SessionState
+    request: Request
+    differences: tuple[str, ...]
 
 
 class SessionReplay:
-    """Re-runs one session, fed with the bag's messages in their order."""
+    """
+    Re-runs one session, fed with the bag's messages in their order.
+
+    :param manifest: what the recording says of the session.
+    :param engine: the session's.
+    :param backend: its policy.
+    :param types: the message types of the bag.
+    :param selection: the ticks to judge; the others only give what these begin with.
+    :param watch: told about each of these ticks.
+    """
 
     def __init__(
-        self, manifest: SessionManifest, engine: Engine, backend: Backend, types: Messages
+        self,
+        manifest: SessionManifest,
+        engine: Engine,
+        backend: Backend,
+        types: Messages,
+        selection: Selection = ALL_TICKS,
+        watch: Callable[[ReplayedTick], None] | None = None,
     ) -> None:
         self.result = Verification(manifest.name)
         self.backend = backend
+        self._selection = selection
+        self._watch = watch
+        self._differences: list[str] = []
         self._engine = engine
         self._types = types
         self._tick_topic = manifest.tick_topic
@@ -62,8 +105,19 @@ class SessionReplay:
         self._complete = True
         self._last_index = [0] * len(manifest.input_topics)
         self._next_tick = 0
+        self._first_tick: int | None = None
+        self._episodes: dict[str, None] = {}
         self._uncertain = 0
         self._memory = engine.contract.memory_ticks
+
+    @property
+    def span(self) -> str:
+        """Return the ticks and the episodes of the bag, in words."""
+        if not self._next_tick:
+            return 'no tick'
+        names = list(self._episodes)
+        shown = names if len(names) <= _EPISODES_SHOWN else [names[0], '…', names[-1]]
+        return f'ticks {self._first_tick} to {self._next_tick - 1}, episodes {", ".join(shown)}'
 
     @property
     def topics(self) -> Iterator[str]:
@@ -79,16 +133,20 @@ class SessionReplay:
         if topic in self._commands:
             self._commands[topic][sequence] = data
         if topic == self._tick_topic:
-            self._tick(decode_tick(self._types.decode(data, TICK_TYPE)))
+            message = self._types.decode(data, TICK_TYPE)
+            self._tick(decode_tick(message), decode_timing(message))
 
     def finish(self) -> None:
-        """Count the commands that no tick record accounts for."""
+        """Count the commands that no tick record accounts for, if every tick was asked for."""
+        if self._selection != ALL_TICKS:
+            return
         for topic, left in self._commands.items():
             self.result.commands.unverifiable += len(left)
             if left:
                 self._differs(f'{topic}: command {next(iter(left))} belongs to no tick record')
+        self._tell_first()
 
-    def _tick(self, record: TickRecord) -> None:
+    def _tick(self, record: TickRecord, timing: Timing) -> None:
         if len(record.inputs) != len(self._input_topics):
             raise ReplayError(
                 f'tick {record.tick}: has {len(record.inputs)} inputs, the manifest names '
@@ -98,7 +156,9 @@ class SessionReplay:
         if missing != 0:
             self._gap(missing, record)
         self._next_tick = record.tick + 1
-        self.result.ticks += 1
+        if self._first_tick is None:
+            self._first_tick = record.tick
+        self._episodes[record.episode.id] = None
         messages = self._messages(record)
         inputs = TickInputs(
             messages=messages,
@@ -110,24 +170,37 @@ class SessionReplay:
             else None,
             stop=record.cause if record.stop_requested else '',
         )
-        request = self._engine.observe(inputs, self._state)
+        before = self._state
+        request = self._engine.observe(inputs, before)
         sure = self._uncertain == 0 and self._complete and all(self._known)
-        self._judge_observation(record, request, sure)
-        recurrent = self._judge_inference(record, request)
-        state = self._judge_conclusion(record, request, recurrent, sure)
+        chosen = self._selection.holds(record)
+        observed = self._judge_observation(record, request, sure)
+        inferred, recurrent = self._judge_inference(record, request, chosen)
+        state, decided, commanded = self._judge_conclusion(record, request, recurrent, sure)
+        if chosen:
+            self.result.add(observed, inferred, decided, commanded)
+            self._tell_first()
+            if self._watch is not None:
+                words = tuple(self._differences)
+                self._watch(ReplayedTick(self._engine, record, timing, before, request, words))
+        self._differences.clear()
         self._state = self._anchor(state, record)
         self._uncertain = max(0, self._uncertain - 1)
+
+    def _tell_first(self) -> None:
+        if self._differences and not self.result.first_difference:
+            self.result.first_difference = self._differences[0]
 
     def _gap(self, missing: int, record: TickRecord) -> None:
         """Count ticks that are not in the bag; what follows is uncertain for a while."""
         if missing > 0:
-            self.result.ticks += missing
-            for count in self.result.stages.values():
-                count.unverifiable += missing
-            words = f'tick {self._next_tick}: {missing} tick records are not in the bag'
+            counted = self._selection.missing(self._next_tick, record.tick)
+            self.result.add_missing(counted)
+            self._differs(f'tick {self._next_tick}: {missing} tick records are not in the bag')
+            if counted:
+                self._tell_first()
         else:
-            words = f'tick {record.tick}: comes after tick {self._next_tick - 1}'
-        self._differs(words)
+            self._differs(f'tick {record.tick}: comes after tick {self._next_tick - 1}')
         self._uncertain = self._memory
 
     def _messages(self, record: TickRecord) -> tuple[tuple[Received, ...], ...]:
@@ -152,22 +225,29 @@ class SessionReplay:
             found.append(tuple(taken))
         return tuple(found)
 
-    def _judge_observation(self, record: TickRecord, request: Request, sure: bool) -> None:
+    def _judge_observation(self, record: TickRecord, request: Request, sure: bool) -> bool | None:
         made = request.observation.inputs if request.observation is not None else {}
         words = array_difference('observation', record.observation, made)
-        verdict = (not words) if sure else None
-        self.result.observations.add(verdict)
-        if verdict is False:
+        if not sure:
+            return None
+        if words:
             self._differs(f'tick {record.tick}: {words}')
+        return not words
 
-    def _judge_inference(self, record: TickRecord, request: Request) -> Arrays:
-        """Run the policy on the recorded observation and state; return the state after it."""
+    def _judge_inference(
+        self, record: TickRecord, request: Request, chosen: bool
+    ) -> tuple[bool | None, Arrays]:
+        """
+        Run the policy on the recorded observation and state, if the tick is asked for.
+
+        :returns: the verdict, and the recurrent state after it.
+        """
         following = record.state
         words: str | None = ''
         if record.answer is not AnswerKind.RESULT:
             if record.raw_action:
                 words = f'raw action: recorded with the answer {record.answer.name.lower()}'
-        elif self._uncertain > 0 and self._carried(record):
+        elif not chosen or (self._uncertain > 0 and self._carried(record)):
             words = None
         else:
             try:
@@ -180,10 +260,9 @@ class SessionReplay:
                     words = words or array_difference('state', record.state, state)
                 else:
                     following = state  # the record holds the one that was kept instead
-        self.result.raw_actions.add(None if words is None else not words)
         if words:
             self._differs(f'tick {record.tick}: {words}')
-        return following
+        return None if words is None else not words, following
 
     def _carried(self, record: TickRecord) -> bool:
         """Return whether the policy ran with a recurrent state of the tick before."""
@@ -192,8 +271,12 @@ class SessionReplay:
 
     def _judge_conclusion(
         self, record: TickRecord, request: Request, recurrent: Arrays, sure: bool
-    ) -> SessionState:
-        """Conclude from the recorded answer; compare decision, values and command bytes."""
+    ) -> tuple[SessionState, bool | None, bool | None]:
+        """
+        Conclude from the recorded answer; compare decision, values and command bytes.
+
+        :returns: the state after it, the verdict over the decision and that over the commands.
+        """
         anchored = request
         if record.observation:
             history = (
@@ -215,26 +298,22 @@ class SessionReplay:
         made, state = self._engine.conclude(anchored, answer, self._state)
         decided = sure or (bool(record.observation) and self._uncertain == 0)
         words = decision_difference(record, made, sure)
-        self.result.safe_actions.add((not words) if decided else None)
         if words and decided:
             self._differs(f'tick {record.tick}: {words}')
-        self._judge_commands(record, made, decided)
-        return state
+        commanded = self._judge_commands(record, made, decided)
+        return state, (not words) if decided else None, commanded
 
-    def _judge_commands(self, record: TickRecord, made: TickRecord, decided: bool) -> None:
+    def _judge_commands(self, record: TickRecord, made: TickRecord, decided: bool) -> bool | None:
         recorded: list[bytes | None] = []
         missing = ''
         for topic, index in zip(self._command_topics, record.command_indices):
             recorded.append(self._commands[topic].pop(index & 0xFFFFFFFF, None))
             if recorded[-1] is None:
                 missing = f'tick {record.tick}: command {index} on {topic} is not there'
+        if missing:
+            self._differs(missing)
         if missing or not decided:
-            self.result.commands.add(None)
-            if missing:
-                self._differs(missing)
-            return
-        equal = tuple(recorded) == made.commands
-        self.result.commands.add(equal)
+            return None
         if len(recorded) != len(made.commands):
             self._differs(
                 f'tick {record.tick}: commands recorded {len(recorded)}, re-run '
@@ -243,6 +322,7 @@ class SessionReplay:
         for topic, data, other in zip(self._command_topics, recorded, made.commands):
             if data != other:
                 self._differs(f'tick {record.tick}: the command on {topic} has other bytes')
+        return tuple(recorded) == made.commands
 
     def _anchor(self, state: SessionState, record: TickRecord) -> SessionState:
         """Set the state back onto the record, so that a difference does not spread."""
@@ -270,5 +350,4 @@ class SessionReplay:
         )
 
     def _differs(self, words: str) -> None:
-        if not self.result.first_difference:
-            self.result.first_difference = words
+        self._differences.append(words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -129,6 +130,12 @@ def decode_tick(message: Any) -> TickRecord:
         return _record(message)
     except (ValueError, AttributeError) as problem:
         raise MessageError(f'tick {message.tick}: cannot be read: {problem}') from problem
+
+
+def decode_timing(message: Any) -> Timing:
+    """Return the measured durations that a decoded ``fournex_msgs/Tick`` holds."""
+    fields = (field.name for field in dataclasses.fields(Timing))
+    return Timing(**{name: int(getattr(message.timing, name)) for name in fields})
 
 
 def _record(message: Any) -> TickRecord:

@@ -62,6 +62,25 @@ class Verification:
             'commands': self.commands,
         }
 
+    def add(
+        self,
+        observed: bool | None,
+        inferred: bool | None,
+        decided: bool | None,
+        commanded: bool | None,
+    ) -> None:
+        """Count one tick by the verdicts over its stages; None for unverifiable."""
+        self.ticks += 1
+        verdicts = (observed, inferred, decided, commanded)
+        for count, verdict in zip(self.stages.values(), verdicts):
+            count.add(verdict)
+
+    def add_missing(self, ticks: int) -> None:
+        """Count ticks whose records are not in the bag."""
+        self.ticks += ticks
+        for count in self.stages.values():
+            count.unverifiable += ticks
+
     @property
     def all_equal(self) -> bool:
         """Return whether there was a tick and every stage of every tick is equal."""

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import MessageError
 from ..pipeline.messages import Messages
@@ -163,6 +165,18 @@ class Engine:
         for array in (*made.inputs.values(), *made.history.values()):
             frozen(array)
         return made
+
+    def as_read(self, request: Request, state: SessionState) -> dict[str, NDArray[Any]]:
+        """
+        Return what the messages of a tick say, by observation term, before any arithmetic.
+
+        :param request: what :meth:`observe` made of them; with an observation.
+        :param state: the state that it was given.
+        :raises MessageError: a message lacks what its term needs.
+        """
+        last_action = self._actions.none_yet() if request.started else state.last_action
+        newest = [None if one is None else one.message for one in request.latched]
+        return self._pipeline.as_read(newest, last_action, request.episode.tick)
 
     def stamp_ns(self, source: int, data: bytes) -> int | None:
         """Return the ``header.stamp`` of a source's message; None where it has none to read."""

@@ -86,3 +86,56 @@ def test_what_is_no_recording_is_refused(fournex, path, words):
     done = fournex('replay', path)
     assert (done.status, done.out) == (2, '')
     assert words in done.err
+
+
+# --- a part of a recording -----------------------------------------------------------------------
+
+
+def test_one_tick_is_shown_as_the_policy_saw_it(fournex, bag):
+    done = fournex('replay', bag, '--tick', 100)
+    assert done.status == 0, done.out + done.err
+    lines = [line.split() for line in done.out.splitlines()]
+    assert 'mode policy' in done.out.splitlines()[0]
+    at, kind, joint, unit, read, seen = next(
+        line for line in lines if 'joint_position' in line[1:2]
+    )
+    assert (at, kind, joint, unit) == ('0', 'joint_position', 'cart', 'm')
+    assert float(seen) == pytest.approx(2.0 * float(read), rel=1e-3)  # the contract's scale
+    term, joint, raw, wanted, sent, unit = next(
+        line for line in lines if line[:1] == ['joint_effort_target']
+    )
+    assert (joint, unit) == ('cart', 'N')
+    assert float(wanted) == pytest.approx(10.0 * float(raw), rel=1e-3)
+    assert wanted == sent
+    assert done.out.rstrip().endswith('made again: equal to the last bit')
+
+
+def test_a_part_is_compared_alone(fournex, bag, rewrite, tmp_path):
+    def alter(message: RecordedMessage) -> bytes:
+        data = bytearray(message.data)
+        if message.topic == '/effort_controller/commands' and message.sequence == 301:
+            data[-1] ^= 1
+        return bytes(data)
+
+    altered = rewrite(bag, tmp_path / 'altered', alter)
+    before = fournex('replay', altered, '--from', 100, '--to', 299)
+    assert (before.status, before.out.split()[:3]) == (0, ['replaying', '200', 'ticks'])
+    around = fournex('replay', altered, '--from', 290)
+    assert around.status == 1
+    assert 'commands 1711 equal and 1 UNEQUAL' in around.out
+    assert 'first difference: tick 300: the command on' in around.out
+    shown = fournex('replay', altered, '--tick', 300)
+    assert shown.status == 1
+    assert 'tick 300: the command on /effort_controller/commands has other' in shown.out
+    episode = fournex('replay', altered, '--episode', 'seed-10001')
+    assert (episode.status, episode.out.split()[:3]) == (0, ['replaying', '1001', 'ticks'])
+
+
+def test_what_is_not_in_it_is_refused(fournex, bag):
+    for arguments in (('--tick', 2002), ('--episode', 'seed-1'), ('--from', 5000)):
+        done = fournex('replay', bag, *arguments)
+        assert done.status == 2
+        assert 'it has pendulum: ticks 0 to 2001, episodes seed-10000, seed-10001' in done.err
+    done = fournex('replay', bag, '--tick', 3, '--from', 1)
+    assert done.status == 2
+    assert '--tick is one tick' in done.err
