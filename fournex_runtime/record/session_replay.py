@@ -15,7 +15,7 @@ import collections
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from ..errors import ArtifactError, ReplayError
+from ..errors import ArtifactError
 from ..pipeline.messages import Messages
 from ..pipeline.observation import Observation
 from ..policy.backend import Backend
@@ -24,17 +24,15 @@ from ..session.tick import (
     Answer,
     AnswerKind,
     Arrays,
-    EpisodeStart,
     Mode,
-    Received,
     Request,
     SessionState,
-    TickInputs,
     TickRecord,
     Timing,
 )
 from .difference import array_difference, decision_difference
 from .manifest import SessionManifest
+from .recorded_inputs import RecordedInputs
 from .selection import ALL_TICKS, Selection
 from .tick_record import TICK_TYPE, decode_tick, decode_timing
 from .verification import Verification
@@ -92,18 +90,12 @@ class SessionReplay:
         self._engine = engine
         self._types = types
         self._tick_topic = manifest.tick_topic
-        self._inputs: dict[str, collections.OrderedDict[int, bytes]] = {
-            topic: collections.OrderedDict() for topic in manifest.input_topics
-        }
-        self._input_topics = manifest.input_topics
+        self._inputs = RecordedInputs(manifest.input_topics)
         self._command_topics = manifest.command_topics
         self._commands: dict[str, collections.OrderedDict[int, bytes]] = {
             topic: collections.OrderedDict() for topic in manifest.command_topics
         }
         self._state: SessionState = engine.initial_state()
-        self._known = [True] * len(manifest.input_topics)
-        self._complete = True
-        self._last_index = [0] * len(manifest.input_topics)
         self._next_tick = 0
         self._first_tick: int | None = None
         self._episodes: dict[str, None] = {}
@@ -123,13 +115,12 @@ class SessionReplay:
     def topics(self) -> Iterator[str]:
         """Return every topic of the bag that the session needs."""
         yield self._tick_topic
-        yield from self._inputs
+        yield from self._inputs.topics
         yield from self._commands
 
     def take(self, topic: str, sequence: int, data: bytes) -> None:
         """Take one message of the bag; a tick is re-run with what came before it."""
-        if topic in self._inputs:
-            self._inputs[topic][sequence] = data
+        self._inputs.put(topic, sequence, data)
         if topic in self._commands:
             self._commands[topic][sequence] = data
         if topic == self._tick_topic:
@@ -147,11 +138,6 @@ class SessionReplay:
         self._tell_first()
 
     def _tick(self, record: TickRecord, timing: Timing) -> None:
-        if len(record.inputs) != len(self._input_topics):
-            raise ReplayError(
-                f'tick {record.tick}: has {len(record.inputs)} inputs, the manifest names '
-                f'{len(self._input_topics)}'
-            )
         missing = record.tick - self._next_tick
         if missing != 0:
             self._gap(missing, record)
@@ -159,20 +145,11 @@ class SessionReplay:
         if self._first_tick is None:
             self._first_tick = record.tick
         self._episodes[record.episode.id] = None
-        messages = self._messages(record)
-        inputs = TickInputs(
-            messages=messages,
-            due_ns=record.due_ns,
-            steady_ns=record.steady_ns,
-            ros_ns=record.ros_ns,
-            episode=EpisodeStart(record.episode.id, record.episode.seed)
-            if record.episode_start
-            else None,
-            stop=record.cause if record.stop_requested else '',
-        )
+        inputs = self._inputs.of_tick(record)
+        self._differences += self._inputs.missing
         before = self._state
         request = self._engine.observe(inputs, before)
-        sure = self._uncertain == 0 and self._complete and all(self._known)
+        sure = self._uncertain == 0 and self._inputs.complete
         chosen = self._selection.holds(record)
         observed = self._judge_observation(record, request, sure)
         inferred, recurrent = self._judge_inference(record, request, chosen)
@@ -202,28 +179,6 @@ class SessionReplay:
         else:
             self._differs(f'tick {record.tick}: comes after tick {self._next_tick - 1}')
         self._uncertain = self._memory
-
-    def _messages(self, record: TickRecord) -> tuple[tuple[Received, ...], ...]:
-        """Return for each source what the tick consumed; note what of it is missing."""
-        found = []
-        self._complete = True
-        for source, (topic, one) in enumerate(zip(self._input_topics, record.inputs)):
-            queue = self._inputs[topic]
-            taken = []
-            for index in range(self._last_index[source] + 1, one.last_index + 1):
-                data = queue.get(index & 0xFFFFFFFF)
-                if data is None:
-                    self._complete = False
-                    self._differs(f'tick {record.tick}: message {index} of {topic} is not there')
-                else:
-                    taken.append(Received(index, one.arrival_ns, data))
-            if one.last_index > self._last_index[source]:
-                self._known[source] = bool(taken) and taken[-1].index == one.last_index
-                self._last_index[source] = one.last_index
-                while queue and next(iter(queue)) < (one.last_index & 0xFFFFFFFF):
-                    queue.popitem(last=False)
-            found.append(tuple(taken))
-        return tuple(found)
 
     def _judge_observation(self, record: TickRecord, request: Request, sure: bool) -> bool | None:
         made = request.observation.inputs if request.observation is not None else {}

@@ -1,0 +1,80 @@
+"""The inputs of a session's ticks, put together again from the messages of a bag."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Sequence
+
+from ..errors import ReplayError
+from ..session.tick import EpisodeStart, Received, TickInputs, TickRecord
+
+
+class RecordedInputs:
+    """
+    Keeps the input messages of one session until a tick record says which it consumed.
+
+    :param topics: the session's input topics, in the order of its sources.
+    """
+
+    def __init__(self, topics: Sequence[str]) -> None:
+        self.topics = tuple(topics)
+        self.missing: list[str] = []
+        """What the last tick consumed and the bag does not have, in words."""
+        self._queues: dict[str, collections.OrderedDict[int, bytes]] = {
+            topic: collections.OrderedDict() for topic in topics
+        }
+        self._known = [True] * len(self.topics)
+        self._last_index = [0] * len(self.topics)
+
+    @property
+    def complete(self) -> bool:
+        """Return whether all that the last tick consumed, and every newest message, is there."""
+        return not self.missing and all(self._known)
+
+    def put(self, topic: str, sequence: int, data: bytes) -> None:
+        """Take a message of the bag; those of other topics are passed over."""
+        if topic in self._queues:
+            self._queues[topic][sequence] = data
+
+    def of_tick(self, record: TickRecord) -> TickInputs:
+        """
+        Return what a tick was given.
+
+        :param record: the tick, of which all messages have been put.
+        :raises ReplayError: it has other inputs than the session.
+        """
+        if len(record.inputs) != len(self.topics):
+            raise ReplayError(
+                f'tick {record.tick}: has {len(record.inputs)} inputs, the manifest names '
+                f'{len(self.topics)}'
+            )
+        self.missing.clear()
+        start = None
+        if record.episode_start:
+            start = EpisodeStart(record.episode.id, record.episode.seed)
+        return TickInputs(
+            messages=tuple(self._taken(source, record) for source in range(len(self.topics))),
+            due_ns=record.due_ns,
+            steady_ns=record.steady_ns,
+            ros_ns=record.ros_ns,
+            episode=start,
+            stop=record.cause if record.stop_requested else '',
+        )
+
+    def _taken(self, source: int, record: TickRecord) -> tuple[Received, ...]:
+        """Return what the tick took from one source; note what of it is not there."""
+        topic, one = self.topics[source], record.inputs[source]
+        queue = self._queues[topic]
+        taken = []
+        for index in range(self._last_index[source] + 1, one.last_index + 1):
+            data = queue.get(index & 0xFFFFFFFF)  # "sequence" has 32 bits
+            if data is None:
+                self.missing.append(f'tick {record.tick}: message {index} of {topic} is not there')
+            else:
+                taken.append(Received(index, one.arrival_ns, data))
+        if one.last_index > self._last_index[source]:
+            self._known[source] = bool(taken) and taken[-1].index == one.last_index
+            self._last_index[source] = one.last_index
+            while queue and next(iter(queue)) < (one.last_index & 0xFFFFFFFF):
+                queue.popitem(last=False)
+        return tuple(taken)
