@@ -66,12 +66,16 @@ def parse_duration_ns(text: str) -> int:
     return duration
 
 
-def nearest(name: str, known: Sequence[str]) -> str:
-    """Return `` Did you mean …?`` for the closest known name, or the list of what there is."""
+def nearest(name: str, known: Sequence[str], *, listed: bool = True) -> str:
+    """
+    Return `` Did you mean …?`` for the closest known name, or the list of what there is.
+
+    :param listed: list what there is where nothing is close; not in a message that has done so.
+    """
     close = _closest(name, known)
     if close:
         return f' Did you mean {close}?'
-    return f' Known here: {", ".join(sorted(known))}.' if known else ''
+    return f' Known here: {", ".join(sorted(known))}.' if known and listed else ''
 
 
 def _closest(name: str, known: Sequence[str]) -> str:
@@ -117,7 +121,7 @@ class Section:
 
     def place(self, key: str = '') -> str:
         """Return ``FILE:LINE: PATH`` of a key of this section, or of the section itself."""
-        line = self._lines.get(key.split('[', 1)[0], self._line)
+        line = self._lines.get(key, self._lines.get(key.split('[', 1)[0], self._line))
         where = '.'.join(part for part in (self.path, key) if part)
         return f'{self.file}:{line}: {where}' if where else f'{self.file}:{line}'
 

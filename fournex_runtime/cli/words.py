@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
 
 from ..configuration import FOREVER_NS
+from ..pipeline.units import units_of_values
+
+units = units_of_values
 
 
 def duration(ns: int) -> str:
@@ -36,24 +38,3 @@ def utc(ns: int) -> str:
     """Return a time since the Unix epoch, in UTC, to the millisecond."""
     moment = datetime.datetime.fromtimestamp(ns / 1e9, datetime.timezone.utc)
     return moment.strftime('%Y-%m-%d %H:%M:%S.') + f'{moment.microsecond // 1000:03d} UTC'
-
-
-def units(unit: str, labels: Sequence[str]) -> list[str]:
-    """
-    Return the unit of each value of a term.
-
-    A contract may give one unit, one for each value, or two for terms whose values differ in
-    kind: the second is then that of angular, directional and quaternion values.
-
-    :param unit: as the contract has it, for instance ``m/s, rad/s``.
-    :param labels: names of the values.
-    """
-    parts = [part.strip() for part in unit.split(',')]
-    if len(parts) == len(labels):
-        return parts
-    if len(parts) != 2:
-        return [unit] * len(labels)
-    return [parts[label.startswith(_SECOND)] for label in labels]
-
-
-_SECOND = ('angular_', 'cos_', 'sin_', 'q')

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,16 +11,13 @@ from numpy.typing import NDArray
 from ..configuration import nearest
 from ..errors import MessageError
 from ..policy.contract import Term
+from .field_path import field_getter as field_getter  # the engine reads its reward by it
 from .ports import Port
+from .units import Conversion
 
 Vector = NDArray[np.float64]
 Reader = Callable[[Sequence[Any], Vector], None]
 """Takes the newest message of each port, and writes the term's values."""
-
-
-def field_getter(path: str) -> Callable[[Any], Any]:
-    """Return a function that reads a dotted field path of a message object."""
-    return operator.attrgetter(path)
 
 
 class JointReader:
@@ -30,24 +26,26 @@ class JointReader:
     def __init__(self, term: Term, port: Port, field: str) -> None:
         self._label = port.label
         self._joints = term.joints
+        self._names_of = port.names
         self._listed = port.joints
         self._field = field
         self._values = field_getter(field)
         self._names: list[str] | None = None
         self._index: NDArray[np.intp] = np.empty(0, np.intp)
         if port.joints:
-            self._index = self._find(list(port.joints))
+            self._index = self._find(list(port.joints), 'the list')
 
-    def _find(self, names: list[str]) -> NDArray[np.intp]:
+    def _find(self, names: list[str], where: str = 'the message') -> NDArray[np.intp]:
         if len(set(names)) != len(names):
             raise MessageError(f'{self._label}: a joint name occurs twice in {names}')
-        missing = [joint for joint in self._joints if joint not in names]
-        if missing:
-            raise MessageError(
-                f'{self._label}: the message has no joint {missing[0]!r}; it has '
-                f'{", ".join(names) or "no names"}.{nearest(missing[0], names)}'
-            )
-        return np.array([names.index(joint) for joint in self._joints], np.intp)
+        wanted = self._names_of.of(self._joints)
+        for joint, name in zip(self._joints, wanted):
+            if name not in names:
+                raise MessageError(
+                    f'{self._label}: {where} has no joint {self._names_of.both(joint)}; it has '
+                    f'{", ".join(names) or "no names"}.{nearest(name, names, listed=False)}'
+                )
+        return np.array([names.index(name) for name in wanted], np.intp)
 
     def __call__(self, messages: Sequence[Any], out: Vector) -> None:
         """Write one value a joint."""
@@ -121,3 +119,42 @@ class ChoiceReader:
             out[int(value)] = 1.0
         else:
             out[:] = value  # the finite check speaks about it
+
+
+class Converted:
+    """What a reader gives, from the robot's unit in the contract's."""
+
+    def __init__(self, reader: Reader, conversion: Conversion) -> None:
+        self._reader = reader
+        self._conversion = conversion
+
+    def __call__(self, messages: Sequence[Any], out: Vector) -> None:
+        """Write the converted values."""
+        self._reader(messages, out)
+        out[:] = self._conversion(out)
+
+
+class Within:
+    """What a reader gives, moved to the nearest value within bounds; NaN stays NaN."""
+
+    def __init__(self, reader: Reader, low: float, high: float) -> None:
+        self._reader = reader
+        self._low, self._high = low, high
+
+    def __call__(self, messages: Sequence[Any], out: Vector) -> None:
+        """Write the values within the bounds."""
+        self._reader(messages, out)
+        np.clip(out, self._low, self._high, out=out)
+
+
+class Filled:
+    """What a reader gives, with a number in the place of what is not finite."""
+
+    def __init__(self, reader: Reader, fill: float) -> None:
+        self._reader = reader
+        self._fill = fill
+
+    def __call__(self, messages: Sequence[Any], out: Vector) -> None:
+        """Write the filled values."""
+        self._reader(messages, out)
+        out[~np.isfinite(out)] = self._fill

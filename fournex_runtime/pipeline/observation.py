@@ -153,15 +153,12 @@ class ObservationPipeline:
         return self._read(term, where, whole)
 
     def _read(self, term: Term, where: Ports, whole: bool) -> TermPlan:
-        """Build a term's reader, and check the field that the wiring names for it."""
-        port, source = next(iter(where.values()))
+        """Build a term's reader."""
+        port, _ = next(iter(where.values()))
         try:
             if term.shape:
                 return ImageTerm(term, build_image_reader(term, where), port.source, whole)
-            reader = build_reader(term, where, self._frame_prefix)
-            if port.field:
-                array = True if term.kind.startswith('joint_') else None
-                self._messages.check_field(source.type, port.field, array=array)
+            reader = build_reader(term, where, self._frame_prefix, self._messages)
         except (WiringError, MessageError) as problem:
             raise WiringError(f'{port.where}: {problem}') from problem
         return ReadTerm(term, reader, [port.source for port, _ in where.values()])

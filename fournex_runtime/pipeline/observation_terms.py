@@ -9,12 +9,16 @@ float64 in the contract's unit, before offset, clip and scale. Readers are pure:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from ..errors import MessageError, WiringError
+from ..errors import WiringError
 from ..policy.contract import Term
-from .fields import ArrayReader, ChoiceReader, FieldReader, JointReader, Reader
+from .field_path import field_getter
+from .field_terms import ARRAYS, JOINT_STATE, build_field_reader, reads_fields
+from .fields import Converted, FieldReader, Reader, Within
 from .height_scan import HeightScanReader
 from .image_reader import COMPRESSED_IMAGE, IMAGE, ImageReader
+from .messages import Messages
 from .ports import Port, Source
 from .pose_readers import (
     GoalPoseReader,
@@ -23,12 +27,11 @@ from .pose_readers import (
     OrientationReader,
     PoseReader,
 )
-from .range_readers import RangeReader, ScanReader
+from .range_readers import ScanReader
+from .units import Conversion, conversion
 
 Ports = Mapping[str, tuple[Port, Source]]
 
-JOINT_STATE = 'sensor_msgs/msg/JointState'
-ARRAYS = ('std_msgs/msg/Float64MultiArray', 'std_msgs/msg/Float32MultiArray')
 _TWIST_FIELDS = {
     'geometry_msgs/msg/Twist': '',
     'geometry_msgs/msg/TwistStamped': 'twist.',
@@ -46,38 +49,23 @@ RANGE = 'sensor_msgs/msg/Range'
 POINT_CLOUD = 'sensor_msgs/msg/PointCloud2'
 
 
-NAMED_BY_FIELD = ('joint_position', 'joint_velocity', 'joint_effort', 'value')
-"""The kinds for which the wiring may name a field; the others know theirs by the message type."""
+_CONVERTED = (
+    'joint_position', 'joint_velocity', 'joint_effort', 'base_linear_velocity',
+    'base_angular_velocity', 'base_height', 'velocity_command', 'range_scan', 'range', 'value',
+)  # fmt: skip
+"""The kinds whose values are in proportion to numbers of their own message types."""
 
 
-def _joint_reader(term: Term, ports: Ports, prefix: str) -> Reader:
-    port, source = ports['']
-    if source.type == JOINT_STATE:
-        if port.joints:
-            raise WiringError(
-                'joints: is for nameless arrays; a JointState names its joints itself'
-            )
-        return JointReader(term, port, port.field or term.kind.removeprefix('joint_'))
-    if not port.joints:
-        raise WiringError(
-            f'{source.type} names no joints: give joints: the names in the order of the array'
-        )
-    try:
-        return JointReader(term, port, _field(port, source))
-    except MessageError as problem:
-        raise WiringError(str(problem).removeprefix(f'{port.label}: ')) from problem
+def _unsupported(term: Term, source: Source, known: Sequence[str]) -> WiringError:
+    others = '; any other with field: or fields:' if reads_fields(term) else ''
+    return WiringError(
+        f'a {term.kind} cannot be read from {source.type}; expected one of {", ".join(known)}'
+        f'{others}'
+    )
 
 
-def _field(port: Port, source: Source) -> str:
-    if port.field:
-        return port.field
-    if source.type in ARRAYS:
-        return 'data'
-    raise WiringError(f'say which field of {source.type}: field: …')
-
-
-def _unsupported(source: Source, known: Sequence[str]) -> WiringError:
-    return WiringError(f'cannot be read from {source.type}; expected one of {", ".join(known)}')
+def _joint(term: Term, ports: Ports, prefix: str) -> Reader:
+    raise _unsupported(term, ports[''][1], [JOINT_STATE, *ARRAYS])
 
 
 def _twist_part(part: str) -> Callable[..., Reader]:
@@ -89,7 +77,7 @@ def _twist_part(part: str) -> Callable[..., Reader]:
             stem = f'{_TWIST_FIELDS[source.type]}{part}.'
         else:
             extra = [IMU] if part == 'angular' else []
-            raise _unsupported(source, [*_TWIST_FIELDS, *extra])
+            raise _unsupported(term, source, [*_TWIST_FIELDS, *extra])
         return FieldReader(port.label, [stem + axis for axis in term.labels])
 
     return build
@@ -98,60 +86,61 @@ def _twist_part(part: str) -> Callable[..., Reader]:
 def _velocity_command(term: Term, ports: Ports, prefix: str) -> Reader:
     port, source = ports['']
     if source.type not in _TWIST_FIELDS:
-        raise _unsupported(source, list(_TWIST_FIELDS))
+        raise _unsupported(term, source, list(_TWIST_FIELDS))
     stem = _TWIST_FIELDS[source.type]
     return FieldReader(port.label, [stem + label.replace('_', '.') for label in term.labels])
 
 
-def _orientation_path(ports: Ports) -> str:
+def _orientation_getter(term: Term, ports: Ports) -> Callable[[Any], Any]:
     _, source = ports['']
     if source.type == IMU:
-        return 'orientation'
+        return field_getter('orientation')
     if source.type not in _POSE_FIELDS:
-        raise _unsupported(source, [IMU, *_POSE_FIELDS])
-    return f'{_POSE_FIELDS[source.type]}.orientation'
+        raise _unsupported(term, source, [IMU, *_POSE_FIELDS])
+    return field_getter(f'{_POSE_FIELDS[source.type]}.orientation')
 
 
 def _gravity(term: Term, ports: Ports, prefix: str) -> Reader:
-    return GravityReader(ports[''][0].label, _orientation_path(ports))
+    return GravityReader(ports[''][0].label, _orientation_getter(term, ports))
 
 
 def _orientation(term: Term, ports: Ports, prefix: str) -> Reader:
-    options = term.options
-    path = _orientation_path(ports)
-    return OrientationReader(ports[''][0].label, path, options['layout'], options['sign'])
+    get = _orientation_getter(term, ports)
+    return OrientationReader(ports[''][0].label, get, term.options['layout'], term.options['sign'])
 
 
 def _base_height(term: Term, ports: Ports, prefix: str) -> Reader:
     port, source = ports['']
     if source.type not in _POSE_FIELDS:
-        raise _unsupported(source, list(_POSE_FIELDS))
+        raise _unsupported(term, source, list(_POSE_FIELDS))
     return FieldReader(port.label, [f'{_POSE_FIELDS[source.type]}.position.z'])
 
 
-def _goal_fields(ports: Ports) -> tuple[str, str]:
+def _goal_fields(term: Term, ports: Ports) -> tuple[str, str]:
     fields = []
     for name in ('goal', 'base'):
         _, source = ports[name]
         if source.type not in _POSE_FIELDS:
-            raise _unsupported(source, list(_POSE_FIELDS))
+            raise _unsupported(term, source, list(_POSE_FIELDS))
         fields.append(_POSE_FIELDS[source.type])
     return fields[0], fields[1]
 
 
 def _goal(term: Term, ports: Ports, prefix: str) -> Reader:
-    return GoalReader(term.name, *_goal_fields(ports), term.options['layout'] == 'polar')
+    return GoalReader(term.name, *_goal_fields(term, ports), term.options['layout'] == 'polar')
 
 
 def _goal_pose(term: Term, ports: Ports, prefix: str) -> Reader:
     with_rotation = term.options['layout'] != 'position'
-    return GoalPoseReader(term.name, *_goal_fields(ports), with_rotation, term.options['sign'])
+    return GoalPoseReader(
+        term.name, *_goal_fields(term, ports), with_rotation, term.options['sign']
+    )
 
 
 def _target_pose(term: Term, ports: Ports, prefix: str) -> Reader:
     port, source = ports['']
     if source.type not in _POSE_FIELDS:
-        raise _unsupported(source, list(_POSE_FIELDS))
+        raise _unsupported(term, source, list(_POSE_FIELDS))
     if not term.frame:
         raise WiringError('the contract names no frame for it; add frame: there')
     with_rotation = term.options['layout'] != 'position'
@@ -161,37 +150,30 @@ def _target_pose(term: Term, ports: Ports, prefix: str) -> Reader:
 def _scan(term: Term, ports: Ports, prefix: str) -> Reader:
     port, source = ports['']
     if source.type != LASER_SCAN:
-        raise _unsupported(source, [LASER_SCAN])
+        raise _unsupported(term, source, [LASER_SCAN])
     return ScanReader(term, port)
 
 
 def _range(term: Term, ports: Ports, prefix: str) -> Reader:
-    _, source = ports['']
+    port, source = ports['']
     if source.type != RANGE:
-        raise _unsupported(source, [RANGE])
-    return RangeReader(term)
+        raise _unsupported(term, source, [RANGE])
+    return FieldReader(port.label, ['range'])
 
 
 def _height_scan(term: Term, ports: Ports, prefix: str) -> Reader:
     port, source = ports['']
     if source.type != POINT_CLOUD:
-        raise _unsupported(source, [POINT_CLOUD])
+        raise _unsupported(term, source, [POINT_CLOUD])
     if not term.frame:
         raise WiringError('the contract names no frame for it; add frame: there')
     return HeightScanReader(port.label, term, prefix)
 
 
-def _value(term: Term, ports: Ports, prefix: str) -> Reader:
-    port, source = ports['']
-    if term.options['one_hot'] is not None:
-        return ChoiceReader(port.label, _field(port, source))
-    return ArrayReader(port.label, _field(port, source))
-
-
 _BUILDERS: dict[str, Callable[..., Reader]] = {
-    'joint_position': _joint_reader,
-    'joint_velocity': _joint_reader,
-    'joint_effort': _joint_reader,
+    'joint_position': _joint,
+    'joint_velocity': _joint,
+    'joint_effort': _joint,
     'base_linear_velocity': _twist_part('linear'),
     'base_angular_velocity': _twist_part('angular'),
     'projected_gravity': _gravity,
@@ -204,21 +186,35 @@ _BUILDERS: dict[str, Callable[..., Reader]] = {
     'range_scan': _scan,
     'range': _range,
     'height_scan': _height_scan,
-    'value': _value,
 }
 
 
-def build_reader(term: Term, ports: Ports, frame_prefix: str) -> Reader:
+def build_reader(term: Term, ports: Ports, frame_prefix: str, messages: Messages) -> Reader:
     """
     Return the reader of a term.
 
     :param term: the term, of a kind with ports that is no image.
     :param ports: its ports by name, each with its source.
     :param frame_prefix: put before the contract's frame names, for instance ``r1/``.
+    :param messages: the message types.
     :raises WiringError: the term cannot be read from that message type.
+    :raises MessageError: the message type has not the field that the wiring names.
     """
     _check_ports(term, ports)
-    return _BUILDERS[term.kind](term, ports, frame_prefix)
+    port, source = next(iter(ports.values()))
+    if _by_field(term, port, source):
+        converted = _conversion(term, port)
+        return build_field_reader(term, port, source, messages, converted)
+    reader = _BUILDERS[term.kind](term, ports, frame_prefix)
+    if term.kind in _CONVERTED:
+        found = _conversion(term, port)
+        reader = reader if found is None else Converted(reader, found)
+    else:
+        _refuse_units(term, ports)
+    if term.kind in ('range_scan', 'range'):
+        # No return (inf, REP 117) reads as range_max, too close (-inf) as zero.
+        return Within(reader, 0.0, float(term.options['range_max']))
+    return reader
 
 
 def build_image_reader(term: Term, ports: Ports) -> ImageReader:
@@ -229,15 +225,48 @@ def build_image_reader(term: Term, ports: Ports) -> ImageReader:
     :raises MissingDependencyError: compressed images need Pillow, which is not installed.
     """
     _check_ports(term, ports)
+    _refuse_units(term, ports)
     port, source = ports['']
     if source.type not in (IMAGE, COMPRESSED_IMAGE):
-        raise _unsupported(source, [IMAGE, COMPRESSED_IMAGE])
+        raise _unsupported(term, source, [IMAGE, COMPRESSED_IMAGE])
     return ImageReader(port.label, term, source.type == COMPRESSED_IMAGE)
+
+
+def _by_field(term: Term, port: Port, source: Source) -> bool:
+    """Return whether a term is read by the paths of fields, not by what its kind knows."""
+    if port.field or port.fields or term.kind == 'value':
+        return True
+    return bool(term.joints) and source.type in (JOINT_STATE, *ARRAYS)
 
 
 def _check_ports(term: Term, ports: Ports) -> None:
     for port, _ in ports.values():
-        if port.field and term.kind not in NAMED_BY_FIELD:
-            raise WiringError(f'field: is not for a {term.kind}; its message type says it all')
+        for key, given in (('field', port.field), ('fields', port.fields)):
+            if given and not reads_fields(term):
+                raise WiringError(f'{key}: is not for a {term.kind}; its message type says it all')
+        if port.field and port.fields:
+            raise WiringError('field: and fields: are given; expected one of them')
         if port.joints and not term.joints:
             raise WiringError(f'joints: is not for a {term.kind}, which has no joints')
+
+
+def _conversion(term: Term, port: Port) -> Conversion | None:
+    try:
+        return conversion(port.unit, term.unit, term.labels)
+    except ValueError as problem:
+        raise WiringError(f'unit: {problem}') from problem
+
+
+def _refuse_units(term: Term, ports: Ports) -> None:
+    """Refuse a unit for what is read as a whole: poses, clouds, pixels."""
+    for port, source in ports.values():
+        if port.unit:
+            raise WiringError(
+                f'unit: is not for a {term.kind} out of a {source.type}, which is in SI units'
+            )
+    try:
+        conversion('', term.unit, term.labels)
+    except ValueError as problem:
+        raise WiringError(
+            f'a {term.kind} is read in SI units, the contract counts in {term.unit}'
+        ) from problem

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from .joint_names import JointNames
+
 
 @dataclasses.dataclass(frozen=True)
 class Qos:
@@ -44,9 +46,13 @@ class Port:
     :param port: name of the port of the term's kind; empty for the usual single one.
     :param source: index of the source.
     :param field: path of the field in the message; empty for the kind's own.
-    :param joints: joint names of a nameless array, in the array's order; empty otherwise.
+    :param joints: the robot's joint names of a nameless array, in the array's order; empty
+        otherwise.
     :param budget_ns: greatest age.
     :param place: where the wiring says so, as ``FILE:LINE: PATH``; for messages.
+    :param fields: value and path of its field, of a term that is read value by value.
+    :param unit: what the robot counts in; empty where it is the contract's unit.
+    :param names: what the robot calls the contract's joints.
     """
 
     term: str
@@ -56,6 +62,9 @@ class Port:
     joints: tuple[str, ...]
     budget_ns: int
     place: str = dataclasses.field(default='', compare=False)
+    fields: tuple[tuple[str, str], ...] = ()
+    unit: str = ''
+    names: JointNames = JointNames()
 
     @property
     def label(self) -> str:

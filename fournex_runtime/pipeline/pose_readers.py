@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import MessageError
-from .fields import Vector, field_getter
+from .field_path import field_getter
+from .fields import Reader, Vector
 from .trigonometry import arc_tangent_2
 
 QUATERNION_TOLERANCE = 1e-2
@@ -33,12 +34,29 @@ def check_rotation(label: str, q: Any) -> float:
     return norm
 
 
+class UnitVector:
+    """What a reader gives, checked to be of norm 1: gravity's direction, no acceleration."""
+
+    def __init__(self, label: str, reader: Reader) -> None:
+        self._label = label
+        self._reader = reader
+
+    def __call__(self, messages: Sequence[Any], out: Vector) -> None:
+        """Write the vector."""
+        self._reader(messages, out)
+        norm = float((out**2).sum())
+        if np.isfinite(norm) and abs(norm - 1.0) >= QUATERNION_TOLERANCE:
+            raise MessageError(
+                f'{self._label}: the vector has squared norm {norm:.3g}, expected 1'
+            )
+
+
 class GravityReader:
     """The unit vector of gravity in the body frame, from the body's orientation in the world."""
 
-    def __init__(self, label: str, orientation: str) -> None:
+    def __init__(self, label: str, orientation: Callable[[Any], Any]) -> None:
         self._label = label
-        self._get = field_getter(orientation)
+        self._get = orientation
 
     def __call__(self, messages: Sequence[Any], out: Vector) -> None:
         """Write the third row of the rotation matrix, negated: R(q)^T · (0, 0, -1)."""
@@ -108,9 +126,11 @@ class PoseReader:
 class OrientationReader:
     """The orientation of the body in the world, in the contract's layout."""
 
-    def __init__(self, label: str, orientation: str, layout: str, sign: str) -> None:
+    def __init__(
+        self, label: str, orientation: Callable[[Any], Any], layout: str, sign: str
+    ) -> None:
         self._label = label
-        self._get = field_getter(orientation)
+        self._get = orientation
         self._write = _ORIENTATIONS[layout]
         self._positive = sign == 'w_positive'
 

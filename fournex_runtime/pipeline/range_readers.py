@@ -1,7 +1,14 @@
-"""Ranges: planar scans and single beams, with REP 117's values for no return and too close."""
+"""
+Planar scans as sectors.
+
+A beam counts for the sector that its angle lies in; of two sectors that meet in its angle, for the
+one further counter-clockwise. Angles are those of a circle, so a scan may begin anywhere, run either
+way round, and see more than the contract wants.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,53 +20,65 @@ from ..policy.contract import Term
 from .fields import Vector
 from .ports import Port
 
+_EARLY = 0.1
+"""How many beams before a bound a beam counts as on it: angles come as rounded float32."""
+_GAP = 1.5
+"""How many beams may be missing between the end of a scan and that of the contract's angles."""
+
 
 class ScanReader:
-    """
-    A planar scan as the least range of each of equal sectors.
-
-    No return (``inf``, REP 117) reads as ``range_max`` of the contract, too close (``-inf``) as
-    zero; NaN stays NaN and is a fault.
-    """
+    """A planar scan as the least range of each of equal sectors; NaN stays NaN and is a fault."""
 
     def __init__(self, term: Term, port: Port) -> None:
         self._label = port.label
         self._sectors = int(term.options['sectors'])
-        self._range_max = float(term.options['range_max'])
-        self._angles = (float(term.options['angle_min']), float(term.options['angle_max']))
+        self._low = float(term.options['angle_min'])
+        self._high = float(term.options['angle_max'])
+        self._geometry: tuple[int, float, float] | None = None
+        self._order: NDArray[np.intp] = np.empty(0, np.intp)
         self._starts: NDArray[np.intp] = np.empty(0, np.intp)
-        self._beams = 0
 
     def __call__(self, messages: Sequence[Any], out: Vector) -> None:
         """Write the least range of each sector, counter-clockwise from ``angle_min``."""
         scan = messages[0]
-        beams = len(scan.ranges)
+        geometry = (len(scan.ranges), float(scan.angle_min), float(scan.angle_increment))
+        if geometry != self._geometry:
+            self._order, self._starts = self._divided(*geometry)
+            self._geometry = geometry
+        ranges = scan.ranges.astype(np.float64)[self._order]
+        np.minimum.reduceat(ranges, self._starts, out=out)
+
+    def _divided(
+        self, beams: int, first: float, increment: float
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return the beams that count, sector by sector, and where each sector begins in them."""
         if beams < self._sectors:
             raise MessageError(
                 f'{self._label}: the scan has {beams} beams, the contract wants '
                 f'{self._sectors} sectors'
             )
-        end = scan.angle_min + beams * scan.angle_increment
-        slack = 1.5 * abs(scan.angle_increment)
-        low, high = self._angles
-        if not (abs(scan.angle_min - low) <= slack and abs(end - high) <= slack):
-            raise MessageError(
-                f'{self._label}: the scan covers {scan.angle_min:.3f} to {end:.3f} rad, the '
-                f'contract wants {low:.3f} to {high:.3f} rad'
-            )
-        if beams != self._beams:
-            self._starts = np.arange(self._sectors) * beams // self._sectors
-            self._beams = beams
-        np.minimum.reduceat(scan.ranges.astype(np.float64), self._starts, out=out)
-        np.clip(out, 0.0, self._range_max, out=out)
+        step = abs(increment)
+        if not (math.isfinite(first) and math.isfinite(step) and step > 0.0):
+            raise self._uncovered(beams, first, increment)
+        circle, wanted = 2.0 * math.pi / step, (self._high - self._low) / step  # in beams
+        position = (first - self._low) / step + np.arange(beams) * math.copysign(1.0, increment)
+        position = np.mod(position + _EARLY, circle)
+        if wanted < circle - 2.0 * _EARLY:  # the beam on angle_max belongs to the last sector
+            position[(position >= wanted) & (position < wanted + 2.0 * _EARLY)] = wanted - _EARLY
+        sector = np.floor(position * (self._sectors / wanted)).astype(np.intp)
+        order = np.argsort(sector, kind='stable')
+        order = order[: np.searchsorted(sector[order], self._sectors)]
+        starts = np.searchsorted(sector[order], np.arange(self._sectors))
+        seen = np.sort(position[position < wanted])
+        gaps = np.diff([0.0, *seen, wanted])
+        if gaps.max() > _GAP + _EARLY or (np.diff([*starts, len(order)]) == 0).any():
+            raise self._uncovered(beams, first, increment)
+        return order, starts
 
-
-class RangeReader:
-    """One beam: no return (``inf``) reads as ``range_max``, too close (``-inf``) as zero."""
-
-    def __init__(self, term: Term) -> None:
-        self._range_max = float(term.options['range_max'])
-
-    def __call__(self, messages: Sequence[Any], out: Vector) -> None:
-        """Write the range."""
-        np.clip(np.float64(messages[0].range), 0.0, self._range_max, out=out)
+    def _uncovered(self, beams: int, first: float, increment: float) -> MessageError:
+        end = first + (beams - 1) * increment
+        return MessageError(
+            f'{self._label}: the scan covers {min(first, end):.3f} to {max(first, end):.3f} rad '
+            f'with {beams} beams, the contract wants {self._sectors} sectors from {self._low:.3f} '
+            f'to {self._high:.3f} rad'
+        )

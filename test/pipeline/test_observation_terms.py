@@ -324,8 +324,8 @@ def test_other_numbers_of_beams_make_the_same_sectors():
     term = scan_term()
     assert term(scan([1, 2, 3, 4])) == [1.0, 2.0, 3.0, 4.0]
     assert term(scan([1] * 3 + [2] * 3 + [3] * 3 + [4] * 3)) == [1.0, 2.0, 3.0, 4.0]
-    # five beams on four sectors: the last has two; then four again
-    assert term(scan([1, 2, 3, 5, 4])) == [1.0, 2.0, 3.0, 4.0]
+    # five beams on four sectors: the second, at 72 degrees, is in the first; then four again
+    assert term(scan([2, 1, 3, 5, 4])) == [1.0, 3.0, 5.0, 4.0]
     assert term(scan([4, 3, 2, 1])) == [4.0, 3.0, 2.0, 1.0]
 
 
@@ -341,18 +341,83 @@ def test_a_nan_in_a_sector_is_a_fault_wherever_it_stands():
             scan_term()(scan(ranges))
 
 
-def test_a_scan_whose_last_beam_closes_the_circle():
-    assert scan_term()(scan([1, 2, 3, 4, 1], increment=2 * math.pi / 4)) == [1.0, 2.0, 3.0, 1.0]
+def test_the_last_beam_of_a_closed_circle_looks_where_the_first_does():
+    assert scan_term()(scan([2, 2, 3, 4, 1], increment=2 * math.pi / 4)) == [1.0, 2.0, 3.0, 4.0]
+
+
+def test_a_scan_can_begin_anywhere_and_run_either_way_round():
+    term = scan_term()
+    ahead_first = scan([3, 4, 1, 2], angle_min=0.0)
+    clockwise = scan([1, 4, 3, 2], angle_min=math.pi, increment=-math.pi / 2)
+    assert term(ahead_first) == term(clockwise) == [1.0, 2.0, 3.0, 4.0]
+
+
+def test_of_a_scan_that_sees_more_only_what_is_wanted_counts():
+    term = Term(
+        'term: range_scan, sectors: 2, angle_min: -1.0, angle_max: 1.0, range_max: 6.0', SCAN
+    )
+    wide = scan([0.1, 4, 3, 2, 0.1], angle_min=-2.0, increment=1.0)
+    assert term(wide) == [4.0, 2.0]  # the beam on angle_max is in the last sector
+
+
+def beams_of(sector, sectors, angles, low, high, increment):
+    """Return which beams lie in a sector, one by one; bounds within a tenth of a beam."""
+    width, early = (high - low) / sectors, 0.1 * abs(increment)
+    found = []
+    for beam, angle in enumerate(angles):
+        from_low = (angle - low + early) % (2 * math.pi)
+        on_the_end = sector == sectors - 1 and high - low < 6.2 and (
+            high - low <= from_low < high - low + 2 * early
+        )  # fmt: skip
+        if sector * width <= from_low < (sector + 1) * width or on_the_end:
+            found.append(beam)
+    return found
+
+
+@pytest.mark.parametrize('seed', range(40))
+def test_sectors_of_any_scan_against_a_search_beam_by_beam(seed):
+    rng = np.random.default_rng(seed)
+    sectors = int(rng.integers(1, 30))
+    beams = int(rng.integers(2 * sectors, 400))
+    whole = seed % 2 == 0
+    low, high = (-math.pi, math.pi) if whole else (rng.uniform(-3, 0), rng.uniform(0.2, 3))
+    increment = np.float32((high - low) / beams)
+    first = np.float32(rng.uniform(-7, 7) if whole else low + 0.5 * increment)
+    if seed % 3 == 0:
+        first, increment = first + increment * (beams - 1), -increment
+    first = np.float32(first)
+    ranges = rng.uniform(0.1, 5.0, beams).astype(np.float32)
+    term = Term(
+        f'term: range_scan, sectors: {sectors}, angle_min: {low}, angle_max: {high}, '
+        'range_max: 6.0',
+        SCAN,
+    )
+    found = term(
+        cdr(
+            SCAN,
+            angle_min=float(first),
+            angle_increment=float(increment),
+            ranges=ranges,
+            intensities=rng.uniform(0, 1, beams),
+        )  # fmt: skip
+    )
+    angles = float(first) + float(increment) * np.arange(beams)
+    expected = [
+        float(ranges[beams_of(one, sectors, angles, low, high, float(increment))].min())
+        for one in range(sectors)
+    ]
+    assert found == expected
 
 
 @pytest.mark.parametrize(
     ('data', 'words'),
     [
         (scan([1.0] * 3), 'the scan has 3 beams, the contract wants 4 sectors'),
-        (scan([1.0] * 36, angle_min=0.0), 'the scan covers 0.000 to 6.283 rad, the contract'),
-        (scan([1.0] * 36, increment=math.pi / 36), 'the scan covers -3.142 to -0.000 rad'),
-        (scan([1.0] * 36, angle_min=math.pi, increment=-2 * math.pi / 36), 'covers 3.142 to'),
-        (scan([1.0] * 36, increment=NAN), 'the scan covers -3.142 to nan'),
+        (scan([1.0] * 36, increment=math.pi / 36), 'the scan covers -3.142 to -0.087 rad with 36'),
+        (scan([1.0] * 36, angle_min=1.0, increment=math.pi / 20), 'the scan covers 1.000 to 6.4'),
+        (scan([1.0] * 36, increment=NAN), 'with 36 beams, the contract wants 4 sectors from -3.'),
+        (scan([1.0] * 36, increment=0.0), 'the scan covers -3.142 to -3.142 rad'),
+        (scan([1.0] * 36, angle_min=INF), 'the scan covers inf to inf rad'),
     ],
 )
 def test_a_scan_of_another_field_of_view(data, words):
@@ -379,8 +444,8 @@ def test_values_from_arrays_and_numbers():
 @pytest.mark.parametrize(
     ('term', 'options', 'words'),
     [
-        ('term: range_scan, sectors: 1, angle_min: 0, angle_max: 1, range_max: 1',
-         {'field': 'intensities'}, 'field: is not for a range_scan; its message type says it all'),
+        ('term: target_pose, layout: position, frame: base',
+         {'field': 'pose'}, 'field: is not for a target_pose; its message type says it all'),
         ('term: range_scan, sectors: 1, angle_min: 0, angle_max: 1, range_max: 1',
          {'joints': ['a']}, 'joints: is not for a range_scan, which has no joints'),
     ],

@@ -293,7 +293,7 @@ def test_zero_is_no_stop_for_a_position():
         ((TERM, TERM.replace('sensor_msgs/msg/JointState', 'std_msgs/msg/Float64MultiArray')),
          'names no joints: give joints'),
         ((TERM, TERM.replace('sensor_msgs/msg/JointState', 'std_msgs/msg/Float64MultiArray').
-          replace('}', ', joints: [b, c]}')), "the message has no joint 'a'; it has b, c."),
+          replace('}', ', joints: [b, c]}')), "the list has no joint 'a'; it has b, c."),
     ],
 )  # fmt: skip
 def test_refusals_of_the_engine_say_where_in_the_wiring(change, words):

@@ -1,0 +1,51 @@
+"""One observation term, wired to given message types; reads real CDR bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fournex_runtime.pipeline.messages import messages
+from fournex_runtime.pipeline.observation import LastAction, ObservationPipeline
+from fournex_runtime.pipeline.ports import Port, Source
+from fournex_runtime.policy.contract import parse_contract
+from fournex_runtime.policy.term_kinds import OBSERVATION_KINDS
+
+NOTHING = LastAction(np.zeros(1), np.zeros(1))
+
+
+class WiredTerm:
+    """
+    A term of a float64 input.
+
+    :param term: as a contract has it, without the braces.
+    :param types: the message type of each of its ports.
+    :param port: what the ports say: ``field``, ``fields``, ``joints``, ``unit``, ``names``.
+    """
+
+    def __init__(self, term: str, *types: str, prefix: str = '', **port: Any) -> None:
+        contract = parse_contract(f"""\
+name: t
+version: 1
+period: 10 ms
+inputs: {{obs: {{dtype: float64, terms: [{{{term}}}]}}}}
+outputs: {{action: [{{term: value, size: 1}}]}}
+artifact: {{file: policy.onnx, sha256: '{'0' * 64}', backend: onnx}}
+""")
+        self.term = contract.inputs['obs'][0]
+        self.types = types
+        named = {'field': '', 'joints': (), **port}
+        named['fields'] = tuple(dict(named.get('fields', ())).items())
+        ports = [
+            Port(term=self.term.name, port=name, source=index, budget_ns=1, **named)
+            for index, name in enumerate(OBSERVATION_KINDS[self.term.kind].ports)
+        ]
+        sources = [Source(f'topic_{index}', kind) for index, kind in enumerate(types)]
+        self._pipeline = ObservationPipeline(contract, sources, ports, messages(), None, prefix)
+
+    def __call__(self, *data: bytes) -> list[float]:
+        """Return the term's values out of a message of each port."""
+        decoded = [messages().decode(one, kind) for one, kind in zip(data, self.types)]
+        found: list[float] = self._pipeline.build(decoded, NOTHING, {}).inputs['obs'][0].tolist()
+        return found
