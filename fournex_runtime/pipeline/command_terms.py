@@ -47,10 +47,12 @@ def _header(messages: Messages, frame: str, ros_ns: int) -> Any:
 
 
 def _check_joints(term: Term, target: Target) -> None:
-    if sorted(target.joints) != sorted(term.joints):
+    wanted = target.names.of(term.joints)
+    if sorted(target.joints) != sorted(wanted):
         raise WiringError(
             f'joints: lists {", ".join(target.joints)}; the contract commands '
-            f'{", ".join(term.joints) or "no joints"}'
+            f'{", ".join(wanted) or "no joints"}'
+            + (f', the names of {", ".join(term.joints)}' if wanted != term.joints else '')
         )
 
 
@@ -61,7 +63,8 @@ def _array_encoder(term: Term, target: Target, messages: Messages) -> Encoder:
                 f'{target.type} names no joints: give joints: the names in the order of the array'
             )
         _check_joints(term, target)
-        order = np.array([term.joints.index(joint) for joint in target.joints], np.intp)
+        names = target.names.of(term.joints)
+        order = np.array([names.index(joint) for joint in target.joints], np.intp)
     else:
         if target.joints:
             _check_joints(term, target)
@@ -103,7 +106,7 @@ def _joint_state_encoder(
 ) -> JointEncoder:
     make = messages.type(target.type)
     fields = _joint_fields(terms, _JOINT_STATE_FIELDS)
-    names = list(terms[0].joints)
+    names = list(target.names.of(terms[0].joints))
 
     def encode(values: Sequence[Vector], ros_ns: int) -> bytes:
         arrays: dict[str, Vector] = dict.fromkeys(('position', 'velocity', 'effort'), np.empty(0))
@@ -130,7 +133,7 @@ def _trajectory_encoder(terms: Sequence[Term], target: Target, messages: Message
         nanosec=target.time_from_start_ns % 1_000_000_000,
     )
     fields = _joint_fields(terms, _TRAJECTORY_FIELDS)
-    names = list(terms[0].joints)
+    names = list(target.names.of(terms[0].joints))
 
     def encode(values: Sequence[Vector], ros_ns: int) -> bytes:
         arrays: dict[str, Vector] = dict.fromkeys(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..configuration import nearest
 from ..errors import MessageError
 from ..policy.contract import Term
-from .field_path import field_getter as field_getter  # the engine reads its reward by it
+from .field_path import field_getter
 from .ports import Port
 from .units import Conversion
 

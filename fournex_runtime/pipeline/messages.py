@@ -90,39 +90,6 @@ class Messages:
             bool(fields) and fields[0][0] == 'header' and fields[0][1][1] == 'std_msgs/msg/Header'
         )
 
-    def check_field(self, name: str, path: str, *, array: bool | None = None) -> None:
-        """
-        Check that a dotted field path leads to numbers in a message type.
-
-        :param name: the message type.
-        :param path: the path, for instance ``pose.position.x``.
-        :param array: True asks for an array of numbers, False for a single one.
-        :raises MessageError: it does not; names the fields that there are.
-        """
-        current = name
-        parts = path.split('.')
-        for index, part in enumerate(parts):
-            self.ensure(current)
-            fields = dict(self.typestore.fielddefs[current][1])
-            if part not in fields:
-                there = ', '.join(fields)
-                raise MessageError(f'{name} has no field {path!r}: {current} has {there}')
-            kind, detail = fields[part]
-            if int(kind) == 2:
-                current = str(detail)
-            elif index < len(parts) - 1:
-                raise MessageError(
-                    f'{name} has no field {path!r}: {part} has no fields of its own'
-                )
-        many = int(kind) > 2
-        element: Any = detail[0] if many else (kind, detail)
-        if int(element[0]) != 1 or element[1][0] in ('string', 'wstring'):
-            raise MessageError(f'field {path!r} of {name} is not made of numbers')
-        if array is not None and array is not many:
-            found = 'an array' if many else 'a single number'
-            wanted = 'an array' if array else 'a single number'
-            raise MessageError(f'field {path!r} of {name} is {found}, expected {wanted}')
-
     def encode(self, message: Any, name: str) -> bytes:
         """Return the CDR bytes (little endian, with the 4-byte encapsulation header)."""
         return bytes(self.typestore.serialize_cdr(message, name))

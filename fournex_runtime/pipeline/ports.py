@@ -85,10 +85,12 @@ class Target:
     :param term: name of the action term in the contract.
     :param topic: the command topic as the wiring writes it.
     :param type: its message type.
-    :param joints: joint names of a nameless array, in the array's order; empty otherwise.
+    :param joints: the robot's joint names of a nameless array, in the array's order; empty
+        otherwise.
     :param frame: ``header.frame_id`` of the command, where it has a header.
     :param time_from_start_ns: of the point of a ``JointTrajectory``; 0 for other types.
     :param place: where the wiring says so, as ``FILE:LINE: PATH``; for messages.
+    :param names: what the robot calls the contract's joints.
     """
 
     term: str
@@ -98,6 +100,7 @@ class Target:
     frame: str
     time_from_start_ns: int
     place: str = dataclasses.field(default='', compare=False)
+    names: JointNames = JointNames()
 
     @property
     def where(self) -> str:

@@ -1,9 +1,9 @@
 """
 Planar scans as sectors.
 
-A beam counts for the sector that its angle lies in; of two sectors that meet in its angle, for the
-one further counter-clockwise. Angles are those of a circle, so a scan may begin anywhere, run either
-way round, and see more than the contract wants.
+A beam counts for the sector that its angle lies in; of two sectors that meet in its angle, for
+the one further counter-clockwise. Angles are those of a circle, so a scan may begin anywhere, run
+either way round, and see more than the contract wants.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..configuration import FOREVER_NS
 from ..errors import MessageError, WiringError
-from ..pipeline.fields import field_getter
+from ..pipeline.field_path import field_getter, field_path
 from ..pipeline.messages import Messages
 from ..safety.reactions import Fault
 from .tick import Latched, Received, TickInputs
@@ -33,7 +33,8 @@ class SessionInputs:
         try:
             if wiring.reward is not None:
                 source, field = wiring.reward
-                messages.check_field(wiring.sources[source].type, field, array=False)
+                path = field_path(messages, wiring.sources[source].type, field)
+                path.numbers(many=False)
             self._has_header = [messages.has_header(source.type) for source in wiring.sources]
         except MessageError as problem:
             raise WiringError(f'sessions.{wiring.name}.reward: {problem}') from problem
@@ -97,9 +98,9 @@ class SessionInputs:
         for received in inputs.messages[source]:
             try:
                 message = self._messages.decode(received.data, self._wiring.sources[source].type)
+                value = float(field_getter(field)(message))
             except MessageError:
                 continue  # a reward is bookkeeping: an unreadable one is no reason to stop a robot
-            value = float(field_getter(field)(message))
             total += value if np.isfinite(value) else 0.0
         return total
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..configuration import Section
+from ..pipeline.joint_names import JointNames
 from ..pipeline.ports import Port, Qos, Source
 from ..policy.contract import Contract, Term
 from ..policy.term_kinds import OBSERVATION_KINDS
@@ -52,30 +53,35 @@ def _qos(section: Section | None) -> Qos:
     return qos
 
 
-def read_ports(section: Section, contract: Contract, sources: SourceReader) -> tuple[Port, ...]:
+def read_ports(
+    section: Section, contract: Contract, sources: SourceReader, names: JointNames
+) -> tuple[Port, ...]:
     """
     Read ``inputs:``: how each observation term reads its sources.
 
     :param section: the mapping.
     :param contract: the contract of the session's policy.
     :param sources: takes the sources.
+    :param names: what the robot calls the contract's joints.
     :raises WiringError: it is not valid or does not fit the contract.
     """
     terms = [term for term in contract.observation_terms if OBSERVATION_KINDS[term.kind].ports]
     check_terms(section, contract, terms, 'term')
     ports: list[Port] = []
     for term in terms:
-        names = OBSERVATION_KINDS[term.kind].ports
+        ports_of = OBSERVATION_KINDS[term.kind].ports
         one = section.section(term.name)
-        if names == ('',):
-            ports.append(_port(one, term, '', sources))
+        if ports_of == ('',):
+            ports.append(_port(one, term, '', sources, names))
             continue
-        ports.extend(_port(one.section(name), term, name, sources) for name in names)
+        ports.extend(_port(one.section(name), term, name, sources, names) for name in ports_of)
         one.finish()
     return tuple(ports)
 
 
-def _port(section: Section, term: Term, name: str, sources: SourceReader) -> Port:
+def _port(
+    section: Section, term: Term, name: str, sources: SourceReader, names: JointNames
+) -> Port:
     port = Port(
         term=term.name,
         port=name,
@@ -84,6 +90,26 @@ def _port(section: Section, term: Term, name: str, sources: SourceReader) -> Por
         joints=section.texts('joints', ()),
         budget_ns=section.duration_ns('budget'),
         place=section.place(),
+        fields=read_fields(section.optional_section('fields')),
+        unit=read_unit(section, term),
+        names=names,
     )
     section.finish()
     return port
+
+
+def read_fields(section: Section | None) -> tuple[tuple[str, str], ...]:
+    """Read ``fields:``, one field path a value; which values there are, the term knows."""
+    if section is None:
+        return ()
+    return tuple((label, section.text(label, expected='a field path')) for label in section.keys())
+
+
+def read_unit(section: Section, term: Term) -> str:
+    """Read ``unit:``: a text as in a contract, or a mapping with one unit a value."""
+    if not section.is_mapping('unit'):
+        return section.text('unit', '')
+    units = section.section('unit')
+    found = ', '.join(units.text(label, expected='a unit') for label in term.labels)
+    units.finish()
+    return found

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ..configuration import Section
 from ..pipeline.command_terms import SHARED_TYPES
+from ..pipeline.joint_names import JointNames
 from ..pipeline.ports import Target
 from ..policy.contract import Contract, Term
 from .wiring_terms import check_terms
@@ -17,13 +18,14 @@ _PLACES = ('joint_position_target', 'pose_target')
 
 
 def read_targets(
-    section: Section, contract: Contract
+    section: Section, contract: Contract, names: JointNames
 ) -> tuple[tuple[Target, ...], tuple[StopCommand, ...]]:
     """
     Read ``outputs:``: where each action term goes, and what it is told when the session stops.
 
     :param section: the mapping.
     :param contract: the contract of the session's policy.
+    :param names: what the robot calls the contract's joints.
     :raises WiringError: it is not valid or does not fit the contract.
     """
     check_terms(section, contract, contract.action_terms, 'action term')
@@ -39,6 +41,7 @@ def read_targets(
             frame=one.text('frame', ''),
             time_from_start_ns=_time_from_start_ns(one),
             place=one.place(),
+            names=names,
         )
         _check_shared(one, target, targets)
         targets.append(target)

@@ -6,6 +6,7 @@ from ..configuration import Section, nearest
 from ..policy.contract import Contract
 from ..safety.reactions import Fault, Reaction, parse_reaction
 from .wiring_inputs import SourceReader, read_ports
+from .wiring_joints import read_joint_names
 from .wiring_limits import read_limits
 from .wiring_outputs import one_a_topic, read_targets
 from .wiring_types import SessionWiring
@@ -33,8 +34,9 @@ class SessionReader:
         :raises WiringError: it is not valid or does not fit the contract.
         """
         section = self._section
-        ports = read_ports(section.section('inputs'), self._contract, self._sources)
-        targets, stops = read_targets(section.section('outputs'), self._contract)
+        names = read_joint_names(section.optional_section('joint_names'), self._contract)
+        ports = read_ports(section.section('inputs'), self._contract, self._sources, names)
+        targets, stops = read_targets(section.section('outputs'), self._contract, names)
         limits = read_limits(section.section('limits'), self._contract)
         reactions, reward, lockstep = self._reactions(), self._reward(), self._lockstep()
         section.finish()
@@ -49,6 +51,7 @@ class SessionReader:
             reactions=reactions,
             reward=reward,
             lockstep=lockstep,
+            joint_names=names,
         )
 
     def _reactions(self) -> dict[Fault, Reaction]:

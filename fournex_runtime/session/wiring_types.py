@@ -6,6 +6,7 @@ import dataclasses
 import pathlib
 from collections.abc import Mapping
 
+from ..pipeline.joint_names import JointNames
 from ..pipeline.ports import Port, Source, Target
 from ..policy.bundle import Bundle
 from ..safety.gate import Limits
@@ -39,6 +40,7 @@ class SessionWiring:
     :param reward: index of the source of the reward, and its field; None without one.
     :param lockstep: indices of the sources that must carry one stamp, the trigger first; empty
         for a session that is paced by its period.
+    :param joint_names: what the robot calls the contract's joints.
     """
 
     name: str
@@ -51,6 +53,7 @@ class SessionWiring:
     reactions: Mapping[Fault, Reaction]
     reward: tuple[int, str] | None
     lockstep: tuple[int, ...]
+    joint_names: JointNames = JointNames()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from ros_messages import ARRAY, FLOAT64, IMU, JOINT_STATE, cdr, header, joint_state, make
+from ros_messages import ARRAY, FLOAT64, IMU, JOINT_STATE, ODOMETRY, cdr, header, joint_state, make
 from wired_term import WiredTerm
 
 from fournex_runtime.errors import MessageError, WiringError
@@ -162,24 +162,24 @@ JOINTS = 'term: joint_position, joints: [a, b]'
         (ONE, NESTED, {'field': 'twist[0].linear'}, 'is a single geometry_msgs/msg/Vector3, not'),
         (ONE, NESTED, {'field': 'joint_names'}, 'is an array of string, not made of numbers'),
         (ONE, NESTED, {'field': 'joint_names[0].data'}, 'joint_names has no fields of its own'),
-        (ONE, IMU, {'field': 'orientation_covariance[9]'}, 'has at most 9 elements, counted from'),
+        (ONE, IMU, {'field': 'orientation_covariance[9]'}, 'has at most 9 elements, counted'),
         (ONE, IMU, {'field': 'orientation[0]'}, 'orientation is no array'),
-        (ONE, IMU, {'field': 'orientation.'}, "'orientation.' is no field path: write field names"),
+        (ONE, IMU, {'field': 'orientation.'}, "'orientation.' is no field path: write"),
         (ONE, IMU, {'field': 'linear_aceleration.x'}, 'Did you mean linear_acceleration?'),
-        (TWO, IMU, {'field': 'orientation_covariance'}, 'is an array of 9 float64, the term has 2'),
+        (TWO, IMU, {'field': 'orientation_covariance'}, 'is an array of 9 float64, the term'),
         (TWO, FLOAT64, {'field': 'data'}, 'is a single float64, the term has 2 values'),
         (TWO, ARRAY, {'fields': {'value_0': 'data', 'value_1': 'data'}},
-         "field 'data' of std_msgs/msg/Float64MultiArray is an array of float64, expected a single"),
-        (TWO, ARRAY, {'fields': {'value_0': 'data[0]'}}, 'fields: value_1 missing; expected one pa'),
+         "field 'data' of std_msgs/msg/Float64MultiArray is an array of float64, expected a"),
+        (TWO, ARRAY, {'fields': {'value_0': 'data[0]'}}, 'fields: value_1 missing; expected'),
         (TWO, ARRAY, {'fields': {'value_0': 'data[0]', 'value1': 'data[1]'}},
-         "fields: 'value1' is no value of the term; expected value_0, value_1. Did you mean value_"),
+         "fields: 'value1' is no value of the term; expected value_0, value_1. Did you mean"),
         (TWO, ARRAY, {'field': 'data', 'fields': {'value_0': 'data[0]'}}, 'expected one of them'),
         ('term: value, one_hot: 3', ARRAY, {'fields': {'choice_0': 'data[0]'}}, 'a choice is one'),
         (ONE, IMU, {}, 'say which field of sensor_msgs/msg/Imu: field: …, or fields: …'),
         (JOINTS, IMU, {}, 'a joint_position cannot be read from sensor_msgs/msg/Imu; expected one '
          'of sensor_msgs/msg/JointState, std_msgs/msg/Float64MultiArray, std_msgs/msg/Float32Mult'
          'iArray; any other with field: or fields:'),
-        (JOINTS, IMU, {'field': 'orientation_covariance'}, 'names no joints: give joints: the nam'),
+        (JOINTS, IMU, {'field': 'orientation_covariance'}, 'names no joints: give joints: the'),
         (JOINTS, JOINT_STATE, {'fields': {'a': 'position[0]', 'b': 'position[1]'}},
          'a JointState names its joints itself'),
         (JOINTS, ARRAY, {'joints': ('a', 'b'), 'fields': {'a': 'data[0]', 'b': 'data[1]'}},
@@ -191,6 +191,24 @@ def test_fields_that_are_not_those_of_the_term(term, kind, port, words):
         WiredTerm(term, kind, **port)
     assert words in str(caught.value)
     assert 'Known here' not in str(caught.value)  # what there is has been said
+
+
+@pytest.mark.parametrize(
+    ('kind', 'path', 'many', 'words'),
+    [
+        (JOINT_STATE, 'positions', None, 'has no field'),
+        (JOINT_STATE, 'header.stmp', None, 'std_msgs/msg/Header has stamp, frame_id'),
+        (JOINT_STATE, 'position.position', None, 'position has no fields of its own'),
+        (JOINT_STATE, 'header', None, 'is a single std_msgs/msg/Header, not made of numbers'),
+        (JOINT_STATE, 'header.frame_id', None, 'is a single string, not made of numbers'),
+        (JOINT_STATE, 'position', False, 'is an array of float64, expected a single number'),
+        (ODOMETRY, 'pose.pose.position.x', True, 'is a single float64, expected an array of n'),
+    ],
+)
+def test_field_paths_that_lead_to_no_number(kind, path, many, words):
+    with pytest.raises(MessageError) as caught:
+        field_path(messages(), kind, path).numbers(many=many)
+    assert words in str(caught.value)
 
 
 def test_a_path_knows_what_it_leads_to():

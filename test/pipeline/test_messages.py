@@ -66,31 +66,6 @@ def test_what_is_no_message(data):
         messages().decode(data, JOINT_STATE)
 
 
-@pytest.mark.parametrize(
-    ('kind', 'path', 'array', 'words'),
-    [
-        (JOINT_STATE, 'positions', None, 'has no field'),
-        (JOINT_STATE, 'header.stmp', None, 'std_msgs/msg/Header has stamp, frame_id'),
-        (JOINT_STATE, 'position.position', None, 'position has no fields of its own'),
-        (JOINT_STATE, 'header', None, "field 'header' of sensor_msgs/msg/JointState is not made"),
-        (JOINT_STATE, 'name', None, 'is not made of numbers'),
-        (JOINT_STATE, 'header.frame_id', None, 'is not made of numbers'),
-        (JOINT_STATE, 'position', False, 'is an array, expected a single number'),
-        (ODOMETRY, 'pose.pose.position.x', True, 'is a single number, expected an array'),
-    ],
-)
-def test_field_paths_that_lead_to_no_number(kind, path, array, words):
-    with pytest.raises(MessageError) as caught:
-        messages().check_field(kind, path, array=array)
-    assert words in str(caught.value)
-
-
-def test_field_paths_that_do():
-    messages().check_field(JOINT_STATE, 'position', array=True)
-    messages().check_field(ODOMETRY, 'pose.covariance', array=True)
-    messages().check_field(ODOMETRY, 'pose.pose.position.x', array=False)
-
-
 def test_types_are_found_as_msg_files_of_the_environment(tmp_path, monkeypatch):
     folder = tmp_path / 'share' / 'our_msgs' / 'msg'
     folder.mkdir(parents=True)

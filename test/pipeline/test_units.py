@@ -24,7 +24,7 @@ RANGE = 'sensor_msgs/msg/Range'
         ('rad', 'deg', math.pi, 180.0),
         ('turn', 'rad', 1.0, 2 * math.pi),
         ('turn', 'deg', 1.0, 360.0),  # pi cancels out: exact
-        ('rpm', 'rad/s', 1.0, math.pi / 30),
+        ('rpm', 'rad/s', 1.0, 0.10471975511965978),  # pi / 30, rounded once
         ('rpm', 'deg/s', 1.0, 6.0),
         ('Ncm', 'Nm', 3.0, 0.03),
         ('Nm/deg', 'Nm/rad', math.pi / 180, 1.0),

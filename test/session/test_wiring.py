@@ -110,6 +110,25 @@ def test_qos_is_what_the_wiring_fixes_and_empty_elsewhere():
     assert source.qos.reliability == 'best_effort'
 
 
+def test_a_robot_can_have_its_own_names_and_units_for_joints():
+    wiring = session(
+        ('    inputs:', '    joint_names: {a: motor_1}\n    inputs:'),
+        ('budget: 50 ms}', 'budget: 50 ms, unit: deg}'),
+    )
+    assert wiring.joint_names.of(('a', 'b')) == ('motor_1', 'b')
+    assert (wiring.ports[0].names, wiring.ports[0].unit) == (wiring.joint_names, 'deg')
+
+
+def test_a_term_can_be_read_value_by_value():
+    port = session(
+        ('{topic: joint_states, type: sensor_msgs/msg/JointState, budget: 50 ms}',
+         '{topic: t, type: geometry_msgs/msg/Twist, budget: 50 ms, unit: {b: deg, a: mrad}, '
+         'fields: {b: linear.x, a: linear.y}}')
+    ).ports[0]  # fmt: skip
+    assert port.fields == (('b', 'linear.x'), ('a', 'linear.y'))
+    assert port.unit == 'mrad, deg'  # in the order of the contract
+
+
 def test_lockstep_names_the_trigger_first():
     wiring = session(
         ('    limits:\n', '    pacing: {lockstep: joint_states, with: [reward]}\n    limits:\n')
@@ -248,6 +267,21 @@ def test_a_term_of_the_contract_cannot_be_left_out():
         read(WIRING, TWO_CONTRACT)
 
 
+@pytest.mark.parametrize(
+    ('names', 'words'),
+    [
+        ('{aa: x}', 'joint_names.aa: the contract tiny@1 has no such joint. Did you mean a?'),
+        ('{a: b}', "joint_names.a: a and b would both be 'b'"),
+        ('{a: x, b: x}', "joint_names.b: a and b would both be 'x'"),
+        ('{a: }', "joint_names.a: expected the robot's name of the joint, found nothing"),
+    ],
+)
+def test_names_of_joints_that_cannot_be(names, words):
+    with pytest.raises(WiringError) as caught:
+        session(('    inputs:', f'    joint_names: {names}\n    inputs:'))
+    assert words in str(caught.value)
+
+
 def test_zero_is_no_stop_for_a_position():
     contract = edited(CONTRACT, ('joint_velocity_target', 'joint_position_target'))
     text = WIRING.replace('joint_velocity_target', 'joint_position_target')
@@ -287,9 +321,12 @@ def test_zero_is_no_stop_for_a_position():
          'State names its joints itself'),
         ((TERM, TERM.replace('}', ', field: positions}')), "has no field 'positions': "),
         ((TERM, TERM.replace('}', ', field: name}')), "field 'name' of sensor_msgs/msg/JointState "
-         'is not made of numbers'),
-        ((TERM, TERM.replace('}', ', field: header.stamp.sec}')), 'is a single number, expected '
-         'an array'),
+         'is an array of string, not made of numbers'),
+        ((TERM, TERM.replace('}', ', field: header.stamp.sec}')), 'is a single int32, expected '
+         'an array of numbers'),
+        ((TERM, TERM.replace('}', ', unit: N}')), 'unit: a: N is a force, the contract has rad'),
+        ((TERM, TERM.replace('}', ', fields: {a: position[0]}}').replace('[0]', '')),
+         'fields: name the joints one by one'),
         ((TERM, TERM.replace('sensor_msgs/msg/JointState', 'std_msgs/msg/Float64MultiArray')),
          'names no joints: give joints'),
         ((TERM, TERM.replace('sensor_msgs/msg/JointState', 'std_msgs/msg/Float64MultiArray').
@@ -307,8 +344,8 @@ def test_refusals_of_the_engine_say_where_in_the_wiring(change, words):
 
 def test_a_topic_cannot_carry_a_reward_that_is_no_number():
     for kind, words in (
-        ('std_msgs/msg/String', "field 'data' of std_msgs/msg/String is not made of numbers"),
-        ('std_msgs/msg/Float64MultiArray', 'is an array, expected a single number'),
+        ('std_msgs/msg/String', 'is a single string, not made of numbers'),
+        ('std_msgs/msg/Float64MultiArray', 'is an array of float64, expected a single number'),
         ('sensor_msgs/msg/Imu', "sensor_msgs/msg/Imu has no field 'data'"),
     ):
         with pytest.raises(WiringError, match=r'sessions\.tiny\.reward: ') as caught:
