@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from ..pipeline.ports import Port
 from ..safety.reactions import Fault, Reaction
 from ..session.wiring import SessionWiring, Wiring
 from .table import facts, number, table
@@ -26,6 +27,7 @@ def _session(wiring: Wiring, session: SessionWiring) -> str:
     return '\n\n'.join(
         (
             head,
+            *_joint_names(session),
             _inputs(session),
             _outputs(session),
             _limits(wiring, session),
@@ -52,14 +54,13 @@ def _inputs(session: SessionWiring) -> str:
             or 'as offered'
         )
         for first, port in enumerate(ports):
-            where = port.field + (f' [{", ".join(port.joints)}]' if port.joints else '')
             rows.append(
                 (
                     '' if first else source.topic,
                     '' if first else source.type,
                     '' if first else qos,
                     port.label,
-                    where or 'by its kind',
+                    _where(port),
                     duration(port.budget_ns),
                 )
             )
@@ -68,6 +69,20 @@ def _inputs(session: SessionWiring) -> str:
     return '  reads\n' + table(
         ('topic', 'type', 'QoS', 'for', 'field', 'greatest age'), rows, '    '
     )
+
+
+def _where(port: Port) -> str:
+    """Return which fields a term is read from, in which order of joints and in which unit."""
+    paths = ', '.join(f'{label}: {path}' for label, path in port.fields)
+    where = port.field or paths or 'by its kind'
+    joints = f' [{", ".join(port.joints)}]' if port.joints else ''
+    return where + joints + (f', in {port.unit}' if port.unit else '')
+
+
+def _joint_names(session: SessionWiring) -> list[str]:
+    """Return the table of the robot's joint names, if it has names of its own."""
+    rows = list(session.joint_names.robot.items())
+    return ['  joints\n' + table(('contract', 'robot'), rows, '    ')] if rows else []
 
 
 def _outputs(session: SessionWiring) -> str:

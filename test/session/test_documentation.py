@@ -6,6 +6,7 @@ import re
 import pytest
 
 from fournex_runtime.pipeline.messages import messages
+from fournex_runtime.pipeline.units import UNITS
 from fournex_runtime.policy.bundle import Bundle
 from fournex_runtime.policy.contract import parse_contract
 from fournex_runtime.policy.term_kinds import ACTION_KINDS, OBSERVATION_KINDS
@@ -51,3 +52,10 @@ def test_every_kind_and_fault_is_there(page):
     for kind in OBSERVATION_KINDS.values():
         if kind.ports:
             assert f'`{kind.name}`' in wiring
+
+
+def test_every_unit_is_there(page):
+    rows = re.findall(r'^\| ([a-z ]+) \| (`.*`) \|$', page('wiring'), re.MULTILINE)
+    found = {unit: quantity for quantity, units in rows for unit in re.findall('`(.*?)`', units)}
+    for unit, (quantity, _) in UNITS.items():
+        assert found[unit] == quantity.split(' ', 1)[1]
