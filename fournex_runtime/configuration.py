@@ -18,12 +18,14 @@ from typing import TypeVar
 import yaml
 
 from .errors import ConfigurationError
+from .regular_file import read_regular_file
 
 Value = TypeVar('Value')
 
 FOREVER_NS = 2**62
 """A duration that never ends, as an integer that still adds up without overflow in 64 bits."""
 
+_MOST_TEXT_BYTES = 4 << 20
 _UNITS_NS = {'ns': 1, 'us': 1_000, 'ms': 1_000_000, 's': 1_000_000_000, 'min': 60_000_000_000}
 _PLAIN_TAGS = frozenset(
     f'tag:yaml.org,2002:{kind}'
@@ -392,8 +394,6 @@ def read_text(file: pathlib.Path, error: type[ConfigurationError]) -> str:
     :param error: the class of error to raise when it cannot be read.
     """
     try:
-        return file.read_bytes().decode('utf-8')
-    except OSError as problem:
-        raise error(f'{file}: cannot be read: {problem.strerror}') from problem
+        return read_regular_file(file, error, _MOST_TEXT_BYTES).decode('utf-8')
     except UnicodeDecodeError as problem:
         raise error(f'{file}: is not UTF-8 text') from problem

@@ -19,12 +19,16 @@ from numpy.typing import NDArray
 
 from ..configuration import parse
 from ..errors import BundleError, ContractError, MissingDependencyError
+from ..regular_file import read_regular_file
 from .contract import Contract, Normalisation, RecurrentState, load_contract
 
 CONTRACT_FILE = 'policy.yaml'
 CHECKSUM_FILE = 'SHA256SUMS'
 """In bundles of a registry: the hash of every other file, as ``sha256sum`` prints and checks."""
+MOST_BYTES = 8 << 30
+"""How large a file of a bundle may be: 8 GiB."""
 
+_MOST_HEADER_BYTES = 1 << 20
 Statistics = tuple[NDArray[np.float64], NDArray[np.float64]]
 """``mean`` and ``var`` of a normalised input, one number a value."""
 
@@ -71,7 +75,9 @@ def load_bundle(folder: pathlib.Path) -> Bundle:
     }
     initial_state = {one.name: _initial_state(folder, one) for one in contract.state if one.file}
     sums = checksums(contract)
-    if (folder / CHECKSUM_FILE).exists() and _read(folder / CHECKSUM_FILE) != sums.encode():
+    if (folder / CHECKSUM_FILE).exists() and read_bundle_file(
+        folder, CHECKSUM_FILE
+    ) != sums.encode():
         raise BundleError(
             f'{folder}: altered: {CONTRACT_FILE} or {CHECKSUM_FILE} is not as it was added to the '
             f'registry. {_verify_hint(folder)}'
@@ -107,10 +113,11 @@ def seal_bundle(folder: pathlib.Path) -> Bundle:
     for mapping in section.mappings():
         if 'file' not in mapping or 'sha256' not in mapping:
             continue
-        file = folder / mapping.text('file')
-        if not file.is_file():
-            raise BundleError(f'{file}: no such file; {CONTRACT_FILE} names it')
-        hashes[mapping.span('sha256')] = hashlib.sha256(file.read_bytes()).hexdigest()
+        name = mapping.text('file')
+        if not (folder / name).exists():
+            raise BundleError(f'{folder / name}: no such file; {CONTRACT_FILE} names it')
+        data = read_bundle_file(folder, name)
+        hashes[mapping.span('sha256')] = hashlib.sha256(data).hexdigest()
     text = contract.text
     for (begin, end), now in sorted(hashes.items(), reverse=True):
         text = text[:begin] + now + text[end:]
@@ -121,9 +128,32 @@ def seal_bundle(folder: pathlib.Path) -> Bundle:
     return load_bundle(folder)
 
 
+def read_bundle_file(folder: pathlib.Path, name: str) -> bytes:
+    """
+    Read a file of a bundle; a link must not lead out of it.
+
+    The files of a symlink install (colcon's) are links, all of them into one other folder: where
+    the contract is such a link, the bundle is the folder that it leads to.
+
+    :raises BundleError: it is missing, no regular file, outside of the bundle, or too large.
+    """
+    file = folder / name
+    homes = (folder.resolve(), (folder / CONTRACT_FILE).resolve().parent)
+    try:
+        target = file.resolve(strict=True)
+    except (OSError, RuntimeError):  # missing, or links in a circle: reading it says which
+        target = file
+    if file.is_symlink() and target.parent not in homes:
+        raise BundleError(
+            f'{file}: expected a file of the bundle, found a link out of it, to {target}; put '
+            'the file itself there'
+        )
+    return read_regular_file(file, BundleError, MOST_BYTES)
+
+
 def _checked(folder: pathlib.Path, name: str, sha256: str, key: str) -> bytes:
     file = folder / name
-    data = _read(file)
+    data = read_bundle_file(folder, name)
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
         hint = 'Restore the file; if the change is meant, raise the version and write the new hash'
@@ -140,13 +170,6 @@ def _verify_hint(folder: pathlib.Path) -> str:
     place = folder.absolute()
     reference = f'{place.parent.name}@{place.name}'
     return f'See: fournex policies verify {reference}; then remove it and add the bundle again'
-
-
-def _read(file: pathlib.Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as problem:
-        raise BundleError(f'{file}: cannot be read: {problem.strerror}') from problem
 
 
 def _statistics(folder: pathlib.Path, settings: Normalisation, size: int) -> Statistics:
@@ -199,6 +222,13 @@ def _tensors(file: pathlib.Path, data: bytes, purpose: str) -> Mapping[str, NDAr
         raise MissingDependencyError(
             'safetensors', purpose, 'pip install safetensors'
         ) from problem
+    said = int.from_bytes(data[:8], 'little')
+    if len(data) < 8 or said > min(len(data) - 8, _MOST_HEADER_BYTES):
+        raise BundleError(
+            f'{file}: not a readable safetensors file: expected a header of at most '
+            f'{_MOST_HEADER_BYTES} bytes, in the file, found one of {said} bytes in a file of '
+            f'{len(data)}'
+        )
     try:
         return load(data)
     except (SafetensorError, ValueError, KeyError, TypeError) as problem:

@@ -9,7 +9,7 @@ from ..errors import ArtifactError, MissingDependencyError
 from .backend import Arrays, ArraySpec, Signature, signature
 from .bundle import Bundle
 from .contract import RecurrentState
-from .onnx_file import needs_other_files
+from .onnx_file import refusal
 
 try:
     import onnxruntime
@@ -45,7 +45,7 @@ class OnnxModel:
         self, model: bytes, file: str, spec: Signature, state: tuple[RecurrentState, ...]
     ) -> None:
         self._file = file
-        self._refuse_other_files(model)
+        self._refuse_what_is_no_model(model)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
@@ -69,16 +69,13 @@ class OnnxModel:
         self._state = state
         self._outputs = len(spec.outputs)
 
-    def _refuse_other_files(self, model: bytes) -> None:
+    def _refuse_what_is_no_model(self, model: bytes) -> None:
         try:
-            needed = needs_other_files(model)
+            words = refusal(model)
         except ValueError as problem:
             raise ArtifactError(f'{self._file}: not a loadable ONNX model: {problem}') from problem
-        if needed:
-            raise ArtifactError(
-                f'{self._file}: keeps numbers in other files, which no hash covers; export it as '
-                'one file (onnx.save_model without save_as_external_data)'
-            )
+        if words:
+            raise ArtifactError(f'{self._file}: {words}')
 
     def _check(self, side: str, expected: tuple[ArraySpec, ...], found: list[Any]) -> None:
         """Compare the model's inputs or outputs with the contract's, symbolic axes allowed."""

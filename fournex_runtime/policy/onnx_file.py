@@ -1,9 +1,11 @@
 """
-Whether an ONNX file is complete in itself.
+Whether an ONNX file is complete in itself, and a model rather than a compiled program.
 
 A tensor of an ONNX model can keep its numbers in another file, by a path of any kind, and ONNX
 Runtime opens it even when the model is given as bytes. Such numbers are under no hash of the
-bundle. This looks for them in the protobuf itself; field numbers are those of `onnx.proto
+bundle. A node ``EPContext`` holds, or names a file with, what an execution provider compiled
+before (TensorRT's engines, for one): code that no check here can read. Both are looked for in the
+protobuf itself; field numbers are those of `onnx.proto
 <https://github.com/onnx/onnx/blob/main/onnx/onnx.proto>`_.
 """
 
@@ -23,13 +25,23 @@ _PARTS: dict[str, dict[int, str]] = {
 }
 """Which fields of a message hold messages that a tensor can be in."""
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
+_OP_TYPE = 4
+_COMPILED = b'EPContext'
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FIXED_SIZES = {_FIXED64: 8, _FIXED32: 4}
+_OTHER_FILES = (
+    'keeps numbers in other files, which no hash covers; export it as one file '
+    '(onnx.save_model without save_as_external_data)'
+)
+_PROGRAM = (
+    'has a node EPContext, a program that was compiled for one provider and one machine; give '
+    'the model that it was compiled from'
+)
 
 
-def needs_other_files(data: bytes) -> bool:
+def refusal(data: bytes) -> str:
     """
-    Return whether a tensor of a model keeps its numbers outside of it.
+    Return why a model must not be loaded, in words that follow its name; empty when it may.
 
     :param data: the ONNX file.
     :raises ValueError: it is not a protobuf message.
@@ -38,14 +50,17 @@ def needs_other_files(data: bytes) -> bool:
     while waiting:
         kind, begin, end = waiting.pop()
         for field, value in fields(data, begin, end):
-            if kind == 'tensor' and field == _DATA_LOCATION and isinstance(value, int) and value:
-                return True
-            if isinstance(value, tuple):
-                if kind == 'tensor' and field == _EXTERNAL_DATA:
-                    return True
-                if field in _PARTS[kind]:
-                    waiting.append((_PARTS[kind][field], *value))
-    return False
+            if isinstance(value, int):
+                if kind == 'tensor' and field == _DATA_LOCATION and value:
+                    return _OTHER_FILES
+                continue
+            if kind == 'tensor' and field == _EXTERNAL_DATA:
+                return _OTHER_FILES
+            if kind == 'node' and field == _OP_TYPE and data[slice(*value)] == _COMPILED:
+                return _PROGRAM
+            if field in _PARTS[kind]:
+                waiting.append((_PARTS[kind][field], *value))
+    return ''
 
 
 def fields(data: bytes, begin: int, end: int) -> Iterator[tuple[int, int | tuple[int, int]]]:

@@ -26,7 +26,7 @@ from collections.abc import Iterator, Mapping
 
 from ..configuration import nearest
 from ..errors import BundleError
-from .bundle import CHECKSUM_FILE, CONTRACT_FILE, Bundle, checksums, load_bundle
+from .bundle import CHECKSUM_FILE, CONTRACT_FILE, Bundle, checksums, load_bundle, read_bundle_file
 from .registry_entry import Entry, Problem, entry_contract, entry_hash, entry_problems, read_entry
 
 __all__ = ['Entry', 'Problem', 'Registry', 'default_root', 'locate_bundle']
@@ -94,7 +94,7 @@ class Registry:
         contract = bundle.contract
         with self._writing(f'add {contract.reference} to'), self._unfinished() as copy:
             for name, sha256 in contract.files.items():
-                data = (folder / name).read_bytes()
+                data = read_bundle_file(folder, name)
                 if hashlib.sha256(data).hexdigest() != sha256:
                     raise BundleError(f'{folder / name}: was changed meanwhile; add it again')
                 _write(copy / name, data)

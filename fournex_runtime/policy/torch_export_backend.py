@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 from typing import Any
 
 from ..errors import ArtifactError
 from .backend import Signature
 from .contract import RecurrentState
-from .torch_module import TorchModule, library, torch, use_threads
+from .torch_module import TorchModule, check_archive, library, torch, use_threads
 
 
 class TorchExportModel(TorchModule):
@@ -31,7 +32,12 @@ class TorchExportModel(TorchModule):
         state: tuple[RecurrentState, ...],
         threads: int = 1,
     ) -> None:
+        check_archive(model, file)
         use_threads(threads)
+        # torch.export.load() unpickles what it needs, and runs what is in a pickle where reading
+        # it as numbers fails. This makes torch stop there.
+        os.environ.pop('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', None)
+        os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
         try:
             program = torch.export.load(io.BytesIO(model))
             module = program.module()

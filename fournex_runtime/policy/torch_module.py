@@ -27,7 +27,9 @@ from numpy.typing import NDArray
 
 from ..errors import ArtifactError, MissingDependencyError
 from .backend import Arrays, ArraySpec, Signature
+from .bundle import MOST_BYTES
 from .contract import RecurrentState
+from .sb3.zip_members import ZipMembers
 
 try:
     import torch as torch
@@ -44,6 +46,19 @@ def use_threads(threads: int) -> None:
     """Set how many threads torch computes with, and have every sum made in the same order."""
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def check_archive(model: bytes, file: str) -> None:
+    """
+    Refuse an archive that is damaged or is none; torch itself compares no checksum.
+
+    :param model: the archive.
+    :param file: where it comes from, for errors.
+    :raises ArtifactError: it is damaged, or would take more memory than a bundle's file may.
+    """
+    members = ZipMembers(model, file, MOST_BYTES)
+    for name in members:
+        members[name]  # reads it, and compares its checksum
 
 
 def library() -> str:

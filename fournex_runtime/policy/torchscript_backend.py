@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import ArtifactError
 from .backend import Signature
 from .contract import RecurrentState
-from .torch_module import TorchModule, library, torch, use_threads
+from .torch_module import TorchModule, check_archive, library, torch, use_threads
 
 
 class TorchScriptModel(TorchModule):
@@ -34,6 +34,7 @@ class TorchScriptModel(TorchModule):
         state: tuple[RecurrentState, ...],
         threads: int = 1,
     ) -> None:
+        check_archive(model, file)
         use_threads(threads)
         torch.jit.set_fusion_strategy([])
         try:

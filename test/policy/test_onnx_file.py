@@ -6,7 +6,7 @@ from tiny_session import edited
 from fournex_runtime.errors import ArtifactError
 from fournex_runtime.policy.backend import load_backend
 from fournex_runtime.policy.bundle import seal_bundle
-from fournex_runtime.policy.onnx_file import needs_other_files
+from fournex_runtime.policy.onnx_file import refusal
 
 
 def varint(value):
@@ -54,21 +54,33 @@ def places(tensor):
 @pytest.mark.parametrize('place', places(b''))
 def test_such_a_tensor_is_found_wherever_it_is(place):
     head = field(1, 8) + field(2, b'producer')
-    assert not needs_other_files(head + places(INNER)[place])
+    assert not refusal(head + places(INNER)[place])
     for tensor in (OUTSIDE, ONLY_LOCATION, ONLY_ENTRY):
-        assert needs_other_files(head + places(tensor)[place])
+        assert refusal(head + places(tensor)[place]).startswith('keeps numbers in other files')
+
+
+@pytest.mark.parametrize('where', ['graph', 'body of a loop', 'function'])
+def test_what_a_provider_compiled_is_no_model(where):
+    node = field(1, b'obs') + field(4, b'EPContext') + field(7, b'com.microsoft')
+    loop = field(5, field(6, field(1, node)))
+    model = {
+        'graph': field(7, field(1, node)),
+        'body of a loop': field(7, field(1, loop)),
+        'function': field(25, field(7, node)),
+    }
+    assert refusal(model[where]).startswith('has a node EPContext')
 
 
 @pytest.mark.parametrize('data', [b'weights', b'\x3a', b'\x3a\xff\xff\xff\x7f', b'\xff' * 20])
 def test_what_is_no_protobuf(data):
     with pytest.raises(ValueError, match='cut off|wire type|too long'):
-        needs_other_files(data)
+        refusal(data)
 
 
 def test_the_backend_refuses_it_before_any_file_is_opened(checkout, tmp_path):
     source = checkout / 'examples/pendulum/bundle'
     data = (source / 'policy.onnx').read_bytes()
-    assert not needs_other_files(data)
+    assert not refusal(data)
     text = (source / 'policy.yaml').read_text()
     (tmp_path / 'policy.yaml').write_text(edited(text, ('version: 1', 'version: 2')))
     # protobuf messages that follow each other are merged: one tensor more in the graph

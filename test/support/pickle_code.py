@@ -42,10 +42,11 @@ class Persistent:
 
 def pickled(value: Any) -> bytes:
     """Return a pickle of protocol 2."""
-    return b'\x80\x02' + _code(value) + b'.'
+    return b'\x80\x02' + code(value) + b'.'
 
 
-def _code(value: Any) -> bytes:
+def code(value: Any) -> bytes:
+    """Return what puts a value on the stack of whoever reads the pickle."""
     if value is None or isinstance(value, bool):
         return {None: b'N', True: b'\x88', False: b'\x89'}[value]
     if isinstance(value, int):
@@ -58,18 +59,18 @@ def _code(value: Any) -> bytes:
     if isinstance(value, bytes):
         return b'B' + struct.pack('<I', len(value)) + value
     if isinstance(value, tuple):
-        return b'(' + b''.join(map(_code, value)) + b't'
+        return b'(' + b''.join(map(code, value)) + b't'
     if isinstance(value, list):
-        return b'](' + b''.join(map(_code, value)) + b'e'
+        return b'](' + b''.join(map(code, value)) + b'e'
     if isinstance(value, dict):
-        return b'}(' + b''.join(_code(one) for pair in value.items() for one in pair) + b'u'
+        return b'}(' + b''.join(code(one) for pair in value.items() for one in pair) + b'u'
     if isinstance(value, Persistent):
-        return _code(value.key) + b'Q'
+        return code(value.key) + b'Q'
     if isinstance(value, Global):
         return b'c' + f'{value.module}\n{value.name}\n'.encode()
     assert isinstance(value, Call)
-    built = b'' if value.state is None else _code(value.state) + b'b'
-    return _code(value.function) + _code(value.arguments) + b'R' + built
+    built = b'' if value.state is None else code(value.state) + b'b'
+    return code(value.function) + code(value.arguments) + b'R' + built
 
 
 def tensor(key: str, count: int, shape: tuple, strides: tuple, offset: int = 0) -> Call:

@@ -84,6 +84,8 @@ class Vocabulary:
 
 
 _Values = list[Any]
+_LISTS = ('collections.deque',)
+_DICTIONARIES = ('collections.OrderedDict',)
 _KEYS = (str, int, float, bytes, type(None))
 _NOTHING = frozenset(('PROTO', 'FRAME'))
 _CONSTANTS = {'NONE': None, 'NEWTRUE': True, 'NEWFALSE': False}
@@ -202,19 +204,22 @@ class _Machine:
 
     def _extend(self, values: _Values) -> None:
         target = self._stack[-1]
-        if not isinstance(target, (list, Record)):
+        if isinstance(target, Record) and str(target.made_by) in _LISTS:
+            target = target.items
+        if not isinstance(target, list):
             raise ArtifactError('appends to what is no list')
-        (target if isinstance(target, list) else target.items).extend(values)
+        target.extend(values)
 
     def _set(self, keys: _Values, values: _Values) -> None:
         target = self._stack[-1]
-        if not isinstance(target, (dict, Record)):
+        if isinstance(target, Record) and str(target.made_by) in _DICTIONARIES:
+            target = target.entries
+        if not isinstance(target, dict):
             raise ArtifactError('sets a key of what is no dictionary')
-        entries = target if isinstance(target, dict) else target.entries
         for key, value in zip(keys, values, strict=True):
             if not isinstance(key, _KEYS):
                 raise ArtifactError('uses a key that is neither text nor number')
-            entries[key] = value
+            target[key] = value
 
     # The operations. Their names are those of pickletools, their arguments too.
 

@@ -123,6 +123,7 @@ def _tensor(value: Any, storages: _Storages, where: str) -> NDArray[Any]:
         not isinstance(value, Record)
         or str(value.made_by) != _TENSOR
         or len(value.arguments) not in (6, 7)
+        or value.state is not None
     ):
         raise ArtifactError(f'{where}: expected a tensor, found {describe(value)}')
     storage, offset, shape, strides = value.arguments[:4]

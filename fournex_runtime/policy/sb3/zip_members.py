@@ -9,7 +9,6 @@ can hold is refused as a whole, since no training library wrote it.
 from __future__ import annotations
 
 import io
-import os
 import pathlib
 import re
 import stat
@@ -18,9 +17,10 @@ import zlib
 from collections.abc import Iterator, Mapping
 
 from ...errors import ArtifactError
+from ...regular_file import read_regular_file
 
 MOST_BYTES = 1 << 30
-"""The most that a file, or all members of an archive together, may take: 1 GiB."""
+"""The most that a file, or all members of an archive together, may take by default: 1 GiB."""
 
 _MOST_MEMBERS = 10_000
 _MOST_RATIO = 200  # deflated weights reach 2, text 20; zeros, which bombs are made of, 1000
@@ -37,16 +37,7 @@ def read_file(file: pathlib.Path) -> bytes:
 
     :raises ArtifactError: it is missing, no file, or larger than :data:`MOST_BYTES`.
     """
-    if not file.is_file():
-        raise ArtifactError(f'{file}: no such file')
-    try:
-        with file.open('rb') as stream:
-            size = os.fstat(stream.fileno()).st_size
-            if size > MOST_BYTES:
-                raise ArtifactError(f'{file}: {size} bytes, expected at most {MOST_BYTES}')
-            return stream.read(size)
-    except OSError as problem:
-        raise ArtifactError(f'{file}: cannot be read: {problem.strerror}') from problem
+    return read_regular_file(file, ArtifactError, MOST_BYTES)
 
 
 class ZipMembers(Mapping[str, bytes]):
@@ -55,11 +46,13 @@ class ZipMembers(Mapping[str, bytes]):
 
     :param data: the archive.
     :param where: file, and member if it lies in one, for errors.
+    :param most_bytes: how much its members together may take.
     :raises ArtifactError: it is no archive, or one that is refused.
     """
 
-    def __init__(self, data: bytes, where: str) -> None:
+    def __init__(self, data: bytes, where: str, most_bytes: int = MOST_BYTES) -> None:
         self._where = where
+        self._most_bytes = most_bytes
         if not data.startswith(_MAGIC):
             raise ArtifactError(
                 f'{where}: not a zip archive: expected it to begin with {_MAGIC!r}, found '
@@ -85,10 +78,10 @@ class ZipMembers(Mapping[str, bytes]):
                 f'{self._where}: {len(entries)} members, expected at most {_MOST_MEMBERS}'
             )
         total = sum(entry.file_size for entry in entries)
-        if total > MOST_BYTES:
+        if total > self._most_bytes:
             raise ArtifactError(
                 f'{self._where}: its members would take {total} bytes, expected at most '
-                f'{MOST_BYTES}'
+                f'{self._most_bytes}'
             )
 
     def _check_entry(self, entry: zipfile.ZipInfo) -> None:

@@ -1,9 +1,7 @@
 """What torch's artifacts can be wrong in, and what is made right by loading them."""
 
 import importlib.util
-import json
 import re
-import subprocess
 import sys
 
 import pytest
@@ -35,14 +33,8 @@ STEP = (
 HIDDEN = r'changes its buffers cell_state, hidden_state when it runs'
 ORDER = 'argument 1 is h_in, the contract has c_in there'
 FAULTS = {
-    'truncated script': (SCRIPT, 'stateless', 'truncated.pt', (), 'not a loadable TorchScript'),
-    'truncated export': (
-        EXPORT,
-        'stateless',
-        'truncated.pt2',
-        (),
-        r'not a loadable torch\.export',
-    ),
+    'truncated script': (SCRIPT, 'stateless', 'truncated.pt', (), 'not a complete zip archive'),
+    'truncated export': (EXPORT, 'stateless', 'truncated.pt2', (), 'not a complete zip archive'),
     'export as script': (SCRIPT, 'stateless', 'stateless.pt2', (), 'not a loadable TorchScript'),
     'script as export': (EXPORT, 'stateless', 'stateless.pt', (), r'not a loadable torch\.export'),
     'keyword argument': (EXPORT, 'stateless', 'keyword.pt2', (), r'keyword, nested .* \(obs\)'),
@@ -83,27 +75,6 @@ FAULTS = {
 }
 """What can be wrong: case, state of the contract, artifact, changes, words of the error."""
 
-LOAD = """
-import json, pathlib, sys
-from fournex_runtime.errors import ArtifactError
-from fournex_runtime.policy.backend import signature
-from fournex_runtime.policy.bundle import load_bundle
-from fournex_runtime.policy.torch_export_backend import TorchExportModel
-from fournex_runtime.policy.torchscript_backend import TorchScriptModel
-models, said = {'torchscript': TorchScriptModel, 'torch_export': TorchExportModel}, []
-for folder in sys.argv[1:]:
-    bundle = load_bundle(pathlib.Path(folder))
-    contract = bundle.contract
-    file = str(bundle.folder / contract.artifact.file)
-    try:
-        model = models[contract.artifact.backend]
-        model(bundle.artifact, file, signature(contract), contract.state)
-        said.append('')
-    except ArtifactError as problem:
-        said.append(str(problem))
-print(json.dumps(said))
-"""
-
 
 @pytest.mark.torch
 @pytest.mark.parametrize('network', ['lstm-buffers', 'gru-buffers'])
@@ -117,23 +88,13 @@ def test_a_module_saved_in_mid_episode_begins_at_its_beginning(network, make_bun
 
 
 @pytest.fixture(scope='module')
-def refusals(make_bundle, torch_python, torch_environment):
-    """Return what loading each of ``FAULTS`` says; in one process, since torch starts slowly."""
-    folders = [
-        make_bundle(
-            Case(case.backend, network, case.file, True), *changes, artifact=artifact
-        ).folder
+def refusals(make_bundle, loading_says):
+    """Return what loading each of ``FAULTS`` says."""
+    made = [
+        make_bundle(Case(case.backend, network, case.file, True), *changes, artifact=artifact)
         for case, network, artifact, changes, _ in FAULTS.values()
     ]
-    done = subprocess.run(
-        [torch_python, '-W', 'ignore', '-c', LOAD, *folders],
-        env=torch_environment,
-        capture_output=True,
-        text=True,
-        timeout=50,
-    )
-    assert done.returncode == 0, done.stderr
-    return dict(zip(FAULTS, json.loads(done.stdout), strict=True))
+    return dict(zip(FAULTS, loading_says(made), strict=True))
 
 
 @pytest.mark.torch

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pathlib
 import pickle
 import random
 import stat
 import struct
+import tarfile
 import tracemalloc
 import zipfile
 
@@ -16,6 +18,7 @@ from pickle_code import (
     Call,
     Global,
     Persistent,
+    code,
     pickled,
     tensor,
     torch_file,
@@ -132,6 +135,48 @@ def test_weights_that_would_run_something(gadget, model, sentinel):
     refused(read_sb3, file, 'policy.pth: archive/data.pkl')
     file = model(policy__pth=evil)  # as torch wrote it before 1.6
     refused(read_sb3, file, 'policy.pth')
+    assert not sentinel.exists()
+
+
+ONE = tensor('0', 1, (1,), (1,))
+
+
+@pytest.mark.parametrize(
+    'setting',
+    [
+        code(ONE) + code(7) + code('x') + b's',
+        code(ONE) + b'(' + code(7) + code('x') + b'u',
+        code([]) + code(1 << 40) + code(0) + b's',
+        code(b'bytes') + code(0) + code(0) + b's',
+        code(Global('torch', 'FloatStorage')) + code('x') + code(0) + b's',
+        code(ONE) + code('x') + b'a',
+        code(ONE) + code({'data': 0}) + b'b',
+    ],
+)
+def test_weights_that_set_items_of_what_is_no_dictionary(setting, model):
+    """CVE-2026-24747: memory that ``torch.load(weights_only=True)`` wrote to."""
+    entry = b'\x80\x02}' + code('action_net.weight') + setting + b's.'
+    data = {'archive/data.pkl': entry, 'archive/data/0': bytes(4)}
+    refused(read_sb3, model(policy__pth=zipped(data)), 'policy.pth: archive/data.pkl')
+
+
+def test_weights_in_formats_that_torch_runs_in_spite_of_weights_only(model, sentinel):
+    """CVE-2025-32434: archives before torch 0.4 and TorchScript, which are programs."""
+    evil = pickle.dumps(Command(f'touch {sentinel}'), 2)
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode='w') as archive:
+        for name in ('sys_info', 'pickle', 'storages', 'tensors'):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(evil)
+            archive.addfile(entry, io.BytesIO(evil))
+    refused(read_sb3, model(policy__pth=stream.getvalue()), 'policy.pth', 'not a zip archive')
+    script = {
+        'archive/data.pkl': pickled(Call(Global('__torch__', 'Policy'), ())),
+        'archive/code/__torch__.py': b'class Policy(Module):\n  pass\n',
+        'archive/constants.pkl': evil,
+        'archive/version': b'3\n',
+    }
+    refused(read_sb3, model(policy__pth=zipped(script)), 'data.pkl', '__torch__.Policy')
     assert not sentinel.exists()
 
 
@@ -368,12 +413,16 @@ def test_a_member_that_is_missing(member, model):
 
 
 def test_what_is_no_file(tmp_path):
-    for file in (tmp_path, tmp_path / 'nothing.zip'):
-        refused(read_sb3, file, 'no such file')
-        refused(read_vec_normalize, file, 'no such file')
     fifo = tmp_path / 'fifo'
     os.mkfifo(fifo)
-    refused(read_sb3, fifo, 'no such file')
+    for file, words in (
+        (tmp_path, 'found a folder'),
+        (tmp_path / 'nothing.zip', 'No such file'),
+        (fifo, 'found a named pipe'),
+        (pathlib.Path('/dev/zero'), 'found a character device'),
+    ):
+        refused(read_sb3, file, words)
+        refused(read_vec_normalize, file, words)
 
 
 @pytest.mark.parametrize('part', [0.02, 0.3, 0.6, 0.9, 0.999])
