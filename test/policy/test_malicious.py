@@ -162,7 +162,7 @@ def test_files_too_large_are_not_read(folder):
         '!<tag:yaml.org,2002:python/object/apply:os.system> ["touch {}"]',
     ],
 )
-@pytest.mark.parametrize('place', ['description: {}', '? {}\n: 1', 'facts: {{x: {}}}', 'x: [{}]'])
+@pytest.mark.parametrize('place', ['description: {}', '? {}\n: 1', 'facts:\n  x: {}', 'x:\n- {}'])
 def test_yaml_that_would_run_something(folder, tmp_path, gadget, place):
     sentinel = tmp_path / 'executed'
     line = place.format(gadget.format(sentinel)) + '\n'
