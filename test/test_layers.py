@@ -44,8 +44,9 @@ ROS = {
 ROS_NODES = {'sim/node.py', 'sim/pacing.py'}
 """The modules of these folders that are ROS nodes, and that nothing but a command line imports."""
 BACKENDS = {
-    'policy/onnx_backend.py',
-    'policy/sb3/backend.py',  # runs by the former
+    'policy/onnx_backend.py',  # by the one below
+    'policy/onnx_session.py',
+    'policy/sb3/backend.py',  # likewise
     'policy/torch_export_backend.py',
     'policy/torch_module.py',
     'policy/torchscript_backend.py',
@@ -126,7 +127,7 @@ def test_only_its_backend_imports_a_heavy_library(checkout):
         for library in found:
             if library in imported(tree):
                 found[library].add(path)
-    assert found['onnxruntime'] == {'policy/onnx_backend.py'}
+    assert found['onnxruntime'] == {'policy/onnx_session.py'}
     assert found['torch'] == {'policy/torch_module.py'}
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..configuration import nearest
 from ..errors import FournexError, MissingDependencyError
 from ..policy.bundle import CONTRACT_FILE, Bundle
+from ..policy.inference import DEFAULT_INFERENCE, Inference
 from ..policy.registry import locate_bundle
 from .examples import ROBOTS, example_wiring
 from .parser import Parser
@@ -113,7 +114,7 @@ def _check(wiring: Wiring) -> None:
         bundle = wiring.bundles[session.name]
         Engine(bundle, session, messages())
         if bundle.contract.artifact.backend in DATA:
-            _run_once(bundle)
+            _run_once(bundle, session.inference)
 
 
 def _artifact(bundle: Bundle) -> str:
@@ -121,7 +122,7 @@ def _artifact(bundle: Bundle) -> str:
     if bundle.contract.artifact.backend not in DATA:
         return 'not compared with the artifact here: loading it runs a program'
     try:
-        _run_once(bundle)
+        _run_once(bundle, DEFAULT_INFERENCE)
     except MissingDependencyError as problem:
         return f'not compared with the artifact: {problem}'
     except FournexError as problem:
@@ -129,10 +130,10 @@ def _artifact(bundle: Bundle) -> str:
     return 'names, shapes and types are those of the artifact'
 
 
-def _run_once(bundle: Bundle) -> None:
+def _run_once(bundle: Bundle, inference: Inference) -> None:
     from ..policy.backend import load_backend, warm_up
 
-    warm_up(load_backend(bundle), bundle.contract, runs=1)
+    warm_up(load_backend(bundle, inference), bundle.contract, runs=1)
 
 
 def _bag(path: pathlib.Path) -> str:

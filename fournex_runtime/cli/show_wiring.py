@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from ..pipeline.ports import Port
+from ..policy.inference import Inference
 from ..safety.reactions import Fault, Reaction
 from ..session.wiring import SessionWiring, Wiring
 from .table import facts, number, table
@@ -28,12 +29,18 @@ def _session(wiring: Wiring, session: SessionWiring) -> str:
         (
             head,
             *_joint_names(session),
+            _inference(session.inference),
             _inputs(session),
             _outputs(session),
             _limits(wiring, session),
             _reactions(session),
         )
     )
+
+
+def _inference(inference: Inference) -> str:
+    words = f'  runs on {", ".join(inference.providers)}; threads: {inference.threads}'
+    return words + (f'; its worker under {inference.python}' if inference.python else '')
 
 
 def _inputs(session: SessionWiring) -> str:

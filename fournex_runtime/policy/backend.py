@@ -8,7 +8,6 @@ and a result, so that the session owns it.
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from ..errors import ArtifactError
 from .bundle import Bundle
 from .contract import Contract
+from .inference import DEFAULT_INFERENCE, Inference
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -96,7 +96,7 @@ class Backend(Protocol):
 
 
 def load_backend(
-    bundle: Bundle, python: pathlib.Path | None = None, timeout_s: float = 1.0
+    bundle: Bundle, inference: Inference = DEFAULT_INFERENCE, timeout_s: float = 1.0
 ) -> Backend:
     """
     Load the bundle's artifact and check it against the contract.
@@ -106,23 +106,24 @@ def load_backend(
     only, and torch is not loaded here.
 
     :param bundle: the bundle.
-    :param python: the worker's Python; None for the one in ``FOURNEX_TORCH_PYTHON``, else this.
+    :param inference: providers, threads, and the Python of a worker.
     :param timeout_s: how long to wait for a worker's answer.
-    :raises ArtifactError: it does not load, or does not have the contract's names and shapes.
+    :raises ArtifactError: it does not load, or does not have the contract's names and shapes, or
+        none of the providers can be used.
     :raises ConfigurationError: the worker's Python cannot be run.
     :raises MissingDependencyError: the backend's library is not installed.
     """
     if bundle.contract.artifact.backend == 'onnx':
         from .onnx_backend import OnnxBackend  # its library loads here
 
-        return OnnxBackend(bundle)
+        return OnnxBackend(bundle, inference)
     if bundle.contract.artifact.backend == 'stable_baselines3':
         from .sb3.backend import Sb3Backend
 
-        return Sb3Backend(bundle)
+        return Sb3Backend(bundle, inference)
     from ..worker.backend import WorkerBackend
 
-    return WorkerBackend(bundle, python, timeout_s=timeout_s)
+    return WorkerBackend(bundle, inference, timeout_s=timeout_s)
 
 
 def warm_up(backend: Backend, contract: Contract, runs: int = 10) -> None:

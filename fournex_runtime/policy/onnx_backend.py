@@ -1,22 +1,20 @@
-"""ONNX artifacts, run by ONNX Runtime. The only module that imports ``onnxruntime``."""
+"""ONNX artifacts, checked against the contract and run by ONNX Runtime."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
+
 from ..configuration import nearest
-from ..errors import ArtifactError, MissingDependencyError
+from ..errors import ArtifactError
 from .backend import Arrays, ArraySpec, Signature, signature
 from .bundle import Bundle
 from .contract import RecurrentState
+from .inference import DEFAULT_INFERENCE, Inference
 from .onnx_file import refusal
-
-try:
-    import onnxruntime
-except ImportError as problem:
-    raise MissingDependencyError(
-        'onnxruntime', 'running an ONNX policy', 'pip install onnxruntime'
-    ) from problem
+from .onnx_session import OnnxSession
 
 _DTYPES = {
     'tensor(bool)': 'bool',
@@ -25,49 +23,54 @@ _DTYPES = {
     'tensor(int64)': 'int64',
     'tensor(uint8)': 'uint8',
 }
+_BOUND_BYTES = 8192
+"""
+On the CPU, inputs of up to this size are copied into memory that ONNX Runtime is bound to, which
+is faster than having it take each array anew; above it the copy costs more. Measured with
+``python bench/onnx_binding.py``.
+"""
 
 
 class OnnxModel:
     """
-    One ONNX Runtime session on the CPU, one thread.
+    One ONNX model.
 
-    The model is loaded from bytes, and must not keep numbers in other files.
+    It is loaded from bytes, and must not keep numbers in other files. The arrays that it is given
+    are only read, and those that it hands out are the caller's: later runs do not touch them. One
+    thread at a time may run it.
 
     :param model: the model.
     :param file: where it comes from, for errors.
     :param spec: the inputs and outputs that it must have; it may have more outputs, and more
         inputs with a default.
     :param state: recurrent state, by the names of its inputs and outputs.
+    :param inference: providers and threads.
     :raises ArtifactError: the model does not load or does not fit.
     """
 
     def __init__(
-        self, model: bytes, file: str, spec: Signature, state: tuple[RecurrentState, ...]
+        self,
+        model: bytes,
+        file: str,
+        spec: Signature,
+        state: tuple[RecurrentState, ...],
+        inference: Inference = DEFAULT_INFERENCE,
     ) -> None:
         self._file = file
         self._refuse_what_is_no_model(model)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-        options.add_session_config_entry('session.load_model_format', 'ONNX')
-        try:
-            self._session = onnxruntime.InferenceSession(
-                model, options, providers=['CPUExecutionProvider']
-            )
-        except Exception as problem:  # onnxruntime's errors share no base but Exception
-            raise ArtifactError(f'{self._file}: not a loadable ONNX model: {problem}') from problem
-        needed = self._session.get_inputs()
-        inputs = [*needed, *self._session.get_overridable_initializers()]
-        self._check('input', (*spec.inputs, *spec.state_inputs), inputs)
+        self._session = OnnxSession(model, file, inference)
+        needed = self._session.inputs
+        self._takes = (*spec.inputs, *spec.state_inputs)
+        self._check('input', self._takes, [*needed, *self._session.optional_inputs])
         self._check_nothing_else(spec, needed)
         outputs = (*spec.outputs, *spec.state_outputs)
-        self._check('output', outputs, self._session.get_outputs())
-        self._takes = (*spec.inputs, *spec.state_inputs)
+        self._check('output', outputs, self._session.outputs)
         self._output_names = [one.name for one in outputs]
         self._state = state
         self._outputs = len(spec.outputs)
+        self._bound = None
+        if self._session.provider != 'cpu' or sum(map(_bytes, self._takes)) <= _BOUND_BYTES:
+            self._bound = self._session.bind(self._takes, outputs)
 
     def _refuse_what_is_no_model(self, model: bytes) -> None:
         try:
@@ -119,8 +122,7 @@ class OnnxModel:
     @property
     def description(self) -> str:
         """Return library, version and provider."""
-        provider = self._session.get_providers()[0]
-        return f'onnxruntime {onnxruntime.__version__} {provider}'
+        return self._session.description
 
     def run(self, inputs: Arrays, state: Arrays) -> tuple[Arrays, Arrays]:
         """Run the model once; see :class:`~fournex_runtime.policy.backend.Backend`."""
@@ -128,7 +130,10 @@ class OnnxModel:
         try:
             for one in self._state:
                 feed[one.input] = state[one.name]
-            found = self._session.run(self._output_names, feed)
+            if self._bound is not None and len(feed) == len(self._takes):
+                found = self._bound.run(feed)
+            else:  # with inputs that have a default, or too large to be copied
+                found = self._session.run(self._output_names, feed)
         except Exception as problem:  # onnxruntime's errors share no base but Exception
             what = self._mismatch(feed) or f'inference failed: {problem}'
             raise ArtifactError(f'{self._file}: {what}') from problem
@@ -155,10 +160,15 @@ class OnnxBackend(OnnxModel):
     The artifact of a bundle.
 
     :param bundle: the bundle; its artifact is checked against its contract here.
+    :param inference: providers and threads.
     :raises ArtifactError: the artifact does not load or does not fit the contract.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, inference: Inference = DEFAULT_INFERENCE) -> None:
         contract = bundle.contract
         file = str(bundle.folder / contract.artifact.file)
-        super().__init__(bundle.artifact, file, signature(contract), contract.state)
+        super().__init__(bundle.artifact, file, signature(contract), contract.state, inference)
+
+
+def _bytes(spec: ArraySpec) -> int:
+    return math.prod(spec.shape) * np.dtype(spec.dtype).itemsize

@@ -9,19 +9,21 @@ from typing import Any
 from ..errors import ArtifactError
 from .backend import Signature
 from .contract import RecurrentState
-from .torch_module import TorchModule, check_archive, library, torch, use_threads
+from .inference import DEFAULT_INFERENCE, Inference
+from .torch_module import TorchModule, check_archive, torch, use_device
 
 
 class TorchExportModel(TorchModule):
     """
-    An exported program on the CPU, in inference mode.
+    An exported program, in inference mode.
 
     :param model: the archive. It is a program: load it in a worker only.
     :param file: where it comes from, for errors.
     :param spec: what the contract says that it takes and gives.
     :param state: its recurrent state.
-    :param threads: how many threads torch may use.
-    :raises ArtifactError: it does not load, does not run, or does not fit the contract.
+    :param inference: providers and threads.
+    :raises ArtifactError: it does not load, does not run, or does not fit the contract, or none of
+        the providers can be used.
     """
 
     def __init__(
@@ -30,23 +32,22 @@ class TorchExportModel(TorchModule):
         file: str,
         spec: Signature,
         state: tuple[RecurrentState, ...],
-        threads: int = 1,
+        inference: Inference = DEFAULT_INFERENCE,
     ) -> None:
         check_archive(model, file)
-        use_threads(threads)
         # torch.export.load() unpickles what it needs, and runs what is in a pickle where reading
         # it as numbers fails. This makes torch stop there.
         os.environ.pop('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', None)
         os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
+        device = use_device('torch.export', inference, file)
         try:
             program = torch.export.load(io.BytesIO(model))
-            module = program.module()
+            module = program.module().to(device.name)
         except Exception as problem:  # torch's errors share no base but Exception
             raise ArtifactError(
                 f'{file}: not a loadable torch.export program: {problem}'
             ) from problem
-        description = f'{library()} torch.export cpu'
-        super().__init__(module, _arguments(program, file), description, file, spec, state)
+        super().__init__(module, _arguments(program, file), device, file, spec, state)
 
 
 def _arguments(program: Any, file: str) -> list[str]:

@@ -18,7 +18,9 @@ a module that gives two answers to one question.
 
 from __future__ import annotations
 
+import dataclasses
 import operator
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -29,6 +31,7 @@ from ..errors import ArtifactError, MissingDependencyError
 from .backend import Arrays, ArraySpec, Signature
 from .bundle import MOST_BYTES
 from .contract import RecurrentState
+from .inference import Inference, Refusal, describe, none_left
 from .sb3.zip_members import ZipMembers
 
 try:
@@ -42,10 +45,43 @@ Array = NDArray[Any]
 _PROBE_SEED = 20
 
 
-def use_threads(threads: int) -> None:
-    """Set how many threads torch computes with, and have every sum made in the same order."""
-    torch.set_num_threads(threads)
+@dataclasses.dataclass(frozen=True)
+class Device:
+    """
+    Where torch computes.
+
+    :param name: as torch and the wiring call it.
+    :param description: library with version, device, threads, and what was refused.
+    """
+
+    name: str
+    description: str
+
+
+def use_device(library: str, inference: Inference, file: str) -> Device:
+    """
+    Set where torch computes and with how many threads, and have sums made in the same order.
+
+    :param library: the part of torch that runs the artifact.
+    :param inference: providers and threads.
+    :param file: the artifact, for errors.
+    :raises ArtifactError: none of the providers can be used.
+    """
+    torch.set_num_threads(inference.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    refused: list[Refusal] = []
+    for one in inference.providers:
+        reason = _not_usable(one)
+        if not reason:
+            break
+        refused.append(Refusal(one, reason))
+    else:
+        raise none_left(file, refused)
+    if one == 'cuda':  # float32 in full and in one order, as on the CPU
+        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    words = describe(f'torch {torch.__version__} {library}', one, inference.threads, refused)
+    return Device(one, words)
 
 
 def check_archive(model: bytes, file: str) -> None:
@@ -61,9 +97,15 @@ def check_archive(model: bytes, file: str) -> None:
         members[name]  # reads it, and compares its checksum
 
 
-def library() -> str:
-    """Return torch's name and version."""
-    return f'torch {torch.__version__}'
+def _not_usable(provider: str) -> str:
+    """Return why torch cannot compute with a provider; empty if it can."""
+    if provider == 'cpu':
+        return ''
+    if provider != 'cuda':
+        return 'torch does not compute with it'
+    if torch.version.cuda is None:
+        return f'torch {torch.__version__} is built without CUDA'
+    return '' if torch.cuda.is_available() else 'torch finds no CUDA device'
 
 
 class TorchModule:
@@ -72,7 +114,7 @@ class TorchModule:
 
     :param module: the module; called with tensors by position.
     :param arguments: names of its arguments.
-    :param description: library, version and provider.
+    :param device: where it lies and computes.
     :param file: where it comes from, for errors.
     :param spec: what the contract says that it takes and gives.
     :param state: its recurrent state.
@@ -83,13 +125,13 @@ class TorchModule:
         self,
         module: Any,
         arguments: Sequence[str],
-        description: str,
+        device: Device,
         file: str,
         spec: Signature,
         state: tuple[RecurrentState, ...],
     ) -> None:
         self._module = module
-        self._description = description
+        self._device = device
         self._file = file
         self._inputs = [one.name for one in spec.inputs]
         self._takes = (*spec.inputs, *spec.state_inputs)
@@ -109,7 +151,7 @@ class TorchModule:
     @property
     def description(self) -> str:
         """Return library, version and provider."""
-        return self._description
+        return self._device.description
 
     def run(self, inputs: Arrays, state: Arrays) -> tuple[Arrays, Arrays]:
         """Run the module once; see :class:`~fournex_runtime.policy.backend.Backend`."""
@@ -127,8 +169,9 @@ class TorchModule:
         with torch.inference_mode():
             for one, buffer in self._kept:
                 buffer(self._module).copy_(torch.from_numpy(state[one.name]))
-            arguments = [torch.from_numpy(inputs[name]) for name in self._inputs]
-            arguments += [torch.from_numpy(state[one.name]) for one in self._passed]
+            given = [inputs[name] for name in self._inputs]
+            given += [state[one.name] for one in self._passed]
+            arguments = [torch.from_numpy(one).to(self._device.name) for one in given]
             found = list(_flat(self._module(*arguments)))
             if len(found) != len(self._results):
                 raise ArtifactError(
@@ -140,7 +183,7 @@ class TorchModule:
             outputs = {one.name: a for one, a in zip(self._results[: self._outputs], arrays)}
             following = {one.name: a for one, a in zip(self._passed, arrays[self._outputs :])}
             for one, buffer in self._kept:
-                following[one.name] = buffer(self._module).numpy().copy()
+                following[one.name] = _array(buffer(self._module)).copy()
         return outputs, following
 
     def _array(self, found: Any, spec: ArraySpec) -> Array:
@@ -149,7 +192,7 @@ class TorchModule:
             raise ArtifactError(
                 f'{self._file}: gives a {type(found).__name__} for {spec.name}; expected a tensor'
             )
-        array: Array = found.numpy().copy()
+        array = _array(found).copy()
         problem = spec.mismatch(array)
         if problem:
             raise ArtifactError(f'{self._file}: output {problem}')
@@ -181,7 +224,7 @@ class TorchModule:
                 )
             tensor = found[one.buffer]
             problem = ArraySpec(f'buffer {one.buffer}', one.shape, 'float32').mismatch(
-                tensor.numpy()
+                _array(tensor)
             )
             if problem:
                 raise ArtifactError(f'{self._file}: {problem}')
@@ -208,7 +251,7 @@ class TorchModule:
             ) from problem
         after = self._buffers()
         changed = tuple(
-            name for name, one in before.items() if not _same(one.numpy(), after[name].numpy())
+            name for name, one in before.items() if not _same(_array(one), _array(after[name]))
         )
         kept = {one.buffer for one, _ in self._kept}
         hidden = sorted({*changed} - kept)
@@ -255,6 +298,12 @@ def _flat(found: Any) -> Iterator[Any]:
             yield from _flat(one)
     else:
         yield found
+
+
+def _array(tensor: Any) -> Array:
+    """Return a tensor as an array; on the CPU they share their memory."""
+    array: Array = tensor.cpu().numpy()
+    return array
 
 
 def _same(one: Array, other: Array) -> bool:

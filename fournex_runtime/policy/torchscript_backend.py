@@ -8,12 +8,13 @@ from typing import Any
 from ..errors import ArtifactError
 from .backend import Signature
 from .contract import RecurrentState
-from .torch_module import TorchModule, check_archive, library, torch, use_threads
+from .inference import DEFAULT_INFERENCE, Inference
+from .torch_module import TorchModule, check_archive, torch, use_device
 
 
 class TorchScriptModel(TorchModule):
     """
-    A TorchScript module on the CPU, in inference mode.
+    A TorchScript module, in inference mode.
 
     It is frozen where nothing in it changes and freezing does not change its results. The compiler
     fuses no operations while it runs: a fused run need not have the bits of those before it.
@@ -22,8 +23,9 @@ class TorchScriptModel(TorchModule):
     :param file: where it comes from, for errors.
     :param spec: what the contract says that it takes and gives.
     :param state: its recurrent state.
-    :param threads: how many threads torch may use.
-    :raises ArtifactError: it does not load, does not run, or does not fit the contract.
+    :param inference: providers and threads.
+    :raises ArtifactError: it does not load, does not run, or does not fit the contract, or none of
+        the providers can be used.
     """
 
     def __init__(
@@ -32,20 +34,18 @@ class TorchScriptModel(TorchModule):
         file: str,
         spec: Signature,
         state: tuple[RecurrentState, ...],
-        threads: int = 1,
+        inference: Inference = DEFAULT_INFERENCE,
     ) -> None:
         check_archive(model, file)
-        use_threads(threads)
+        device = use_device('TorchScript', inference, file)
         torch.jit.set_fusion_strategy([])
         try:
-            module = torch.jit.load(io.BytesIO(model), map_location='cpu').eval()
+            module = torch.jit.load(io.BytesIO(model), map_location=device.name).eval()
         except Exception as problem:  # torch's errors share no base but Exception
             raise ArtifactError(
                 f'{file}: not a loadable TorchScript archive: {problem}'
             ) from problem
-        super().__init__(
-            module, _arguments(module, file), f'{library()} TorchScript cpu', file, spec, state
-        )
+        super().__init__(module, _arguments(module, file), device, file, spec, state)
         if not self.changes:
             self._freeze(spec)
 

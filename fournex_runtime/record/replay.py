@@ -16,6 +16,7 @@ from ..errors import FournexError, ReplayError
 from ..pipeline.messages import Messages
 from ..policy.backend import Backend, load_backend
 from ..policy.bundle import Bundle, load_bundle
+from ..policy.inference import Inference
 from ..policy.registry import Registry
 from ..session.engine import Engine
 from ..session.wiring import parse_wiring
@@ -93,7 +94,7 @@ def verify(
             one.tick_topic: SessionReplay(
                 one,
                 Engine(found[one.name], wired[one.name], types, one.frame_prefix),
-                _backend(found[one.name], backends),
+                _backend(found[one.name], wired[one.name].inference, backends),
                 types,
                 selection,
                 watch,
@@ -116,9 +117,9 @@ def verify(
         return results
 
 
-def _backend(bundle: Bundle, backends: contextlib.ExitStack) -> Backend:
+def _backend(bundle: Bundle, inference: Inference, backends: contextlib.ExitStack) -> Backend:
     """Load a policy; it is closed with the others."""
-    backend = load_backend(bundle, timeout_s=ANSWER_TIMEOUT_S)
+    backend = load_backend(bundle, inference.on_another_machine(), ANSWER_TIMEOUT_S)
     backends.callback(backend.close)
     return backend
 

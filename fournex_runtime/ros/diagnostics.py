@@ -109,6 +109,7 @@ def fill_status(status: Any, session: HostedSession, active: bool, dropped: int)
     status.summary(level, words)
     values: Sequence[tuple[str, str]] = [
         ('policy', session.engine.contract.reference),
+        ('inference', session.backend.description),
         ('mode', state.mode.name.lower()),
         ('cause', state.cause),
         ('period [ms]', f'{session.period_ns / 1e6:.3f}'),

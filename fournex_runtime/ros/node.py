@@ -13,6 +13,7 @@ Each transition is all or nothing over all sessions of the wiring.
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import threading
 import time
@@ -58,7 +59,7 @@ _PARAMETERS: tuple[tuple[str, Any, str], ...] = (
     ('bundle', '', 'policy bundle to use instead of the one that the wiring names'),
     ('record', '', 'folder in which each activation records a bag of its own; empty: none'),
     ('frame_prefix', '', "put before the contract's and the wiring's frame names, such as r1/"),
-    ('worker_python', '', 'Python that has torch, for policies that need it; empty: this one'),
+    ('worker_python', '', 'Python of workers, where the wiring names none; empty: this one'),
     ('autostart', True, 'configure and activate at the start, without a lifecycle manager'),
     ('exit_with_parent', False, 'end, with the stop commands, when the parent process is gone'),
 )
@@ -183,12 +184,11 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
 
     def _load(self, engine: Engine) -> Backend:
         """Load a session's policy and warm it up; its worker, if it has one, gets a deadline."""
+        inference = engine.wiring.inference
         python = str(self.get_parameter('worker_python').value)
-        backend = load_backend(
-            engine.bundle,
-            pathlib.Path(python).expanduser() if python else None,
-            timeout_s=WARM_UP_TIMEOUT_S,
-        )
+        if python and inference.python is None:
+            inference = dataclasses.replace(inference, python=pathlib.Path(python).expanduser())
+        backend = load_backend(engine.bundle, inference, WARM_UP_TIMEOUT_S)
         try:
             warm_up(backend, engine.contract)
         except BaseException:

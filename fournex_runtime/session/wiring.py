@@ -72,7 +72,7 @@ def _read(
             bundles[name] = known[name]
         else:
             bundles[name] = load_bundle(_located(one, policy, file) if bundle is None else bundle)
-        session = SessionReader(name, one, bundles[name].contract).read()
+        session = SessionReader(name, one, bundles[name].contract, file.parent).read()
         _check_beside(session, sessions, sessions_section)
         sessions.append(session)
     if not sessions:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pathlib
+
 from ..configuration import Section, nearest
 from ..policy.contract import Contract
+from ..policy.inference import read_inference
 from ..safety.reactions import Fault, Reaction, parse_reaction
 from .wiring_inputs import SourceReader, read_ports
 from .wiring_joints import read_joint_names
@@ -19,12 +22,16 @@ class SessionReader:
     :param name: its name.
     :param section: its mapping in the file.
     :param contract: the contract of its policy.
+    :param folder: what paths in it are relative to.
     """
 
-    def __init__(self, name: str, section: Section, contract: Contract) -> None:
+    def __init__(
+        self, name: str, section: Section, contract: Contract, folder: pathlib.Path
+    ) -> None:
         self._name = name
         self._section = section
         self._contract = contract
+        self._folder = folder
         self._sources = SourceReader()
 
     def read(self) -> SessionWiring:
@@ -39,6 +46,7 @@ class SessionReader:
         targets, stops = read_targets(section.section('outputs'), self._contract, names)
         limits = read_limits(section.section('limits'), self._contract)
         reactions, reward, lockstep = self._reactions(), self._reward(), self._lockstep()
+        inference = read_inference(section.optional_section('inference'), self._folder)
         section.finish()
         return SessionWiring(
             name=self._name,
@@ -52,6 +60,7 @@ class SessionReader:
             reward=reward,
             lockstep=lockstep,
             joint_names=names,
+            inference=inference,
         )
 
     def _reactions(self) -> dict[Fault, Reaction]:

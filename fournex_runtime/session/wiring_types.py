@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from ..pipeline.joint_names import JointNames
 from ..pipeline.ports import Port, Source, Target
 from ..policy.bundle import Bundle
+from ..policy.inference import DEFAULT_INFERENCE, Inference
 from ..safety.gate import Limits
 from ..safety.reactions import Fault, Reaction
 
@@ -41,6 +42,7 @@ class SessionWiring:
     :param lockstep: indices of the sources that must carry one stamp, the trigger first; empty
         for a session that is paced by its period.
     :param joint_names: what the robot calls the contract's joints.
+    :param inference: with what its policy is run.
     """
 
     name: str
@@ -54,6 +56,7 @@ class SessionWiring:
     reward: tuple[int, str] | None
     lockstep: tuple[int, ...]
     joint_names: JointNames = JointNames()
+    inference: Inference = DEFAULT_INFERENCE
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import os
-import pathlib
 import time
 import weakref
 from collections.abc import Collection, Sequence
@@ -13,6 +12,7 @@ from collections.abc import Collection, Sequence
 from ..errors import ArtifactError, LateAnswer, WorkerDied
 from ..policy.backend import Arrays, Signature, signature
 from ..policy.bundle import Bundle
+from ..policy.inference import DEFAULT_INFERENCE, Inference
 from .channel import ChannelHandles, ChannelLayout, SessionSide, sealed_memory
 from .interpreter import find_interpreter, packages
 from .process import WorkerProcess, WorkerReport
@@ -29,29 +29,29 @@ class WorkerBackend:
     outlives a request: the session's state goes in and comes out with each.
 
     :param bundle: the bundle; its artifact is checked against its contract here.
-    :param python: the worker's interpreter; None for the default of ``find_interpreter``.
+    :param inference: the worker's interpreter, the providers, and how many threads its libraries
+        may use.
     :param timeout_s: how long :meth:`run` waits for an answer.
     :param ready_timeout_s: how long loading and warming up may take.
-    :param threads: how many threads the worker's libraries may use.
     :param warm_up: how often the artifact is run on zeros before the worker is ready; at least
         once.
     :param cores: processor cores that the worker may run on; all that this process may, when
         left out. Waking a sleeping core is most of what a worker costs; on the core of the loop,
         which waits meanwhile, it costs least, and there a hung worker competes with the loop.
-    :raises ArtifactError: the artifact does not load or does not fit the contract.
-    :raises ConfigurationError: ``python`` cannot be run, or is too old.
-    :raises MissingDependencyError: ``python`` lacks a package.
+    :raises ArtifactError: the artifact does not load or does not fit the contract, or none of the
+        providers can be used.
+    :raises ConfigurationError: the interpreter cannot be run, or is too old.
+    :raises MissingDependencyError: the interpreter lacks a package.
     :raises WorkerDied: the worker ended or was not ready in time.
     """
 
     def __init__(
         self,
         bundle: Bundle,
-        python: pathlib.Path | None = None,
+        inference: Inference = DEFAULT_INFERENCE,
         *,
         timeout_s: float = 1.0,
         ready_timeout_s: float = 60.0,
-        threads: int = 1,
         warm_up: int = 10,
         cores: Collection[int] = (),
     ) -> None:
@@ -64,7 +64,7 @@ class WorkerBackend:
         self.late = 0
         """How many requests were given up."""
         self._closed = False
-        interpreter = find_interpreter(backend, python, self._file)
+        interpreter = find_interpreter(backend, inference.python, self._file)
         spec = signature(contract)
         layout = ChannelLayout(spec, contract.state)
         self._handles = ChannelHandles.create(layout.size)
@@ -84,10 +84,11 @@ class WorkerBackend:
                         'signature': _plain(spec),
                         'state': [dataclasses.asdict(one) for one in contract.state],
                         'warm_up': warm_up,
+                        'providers': inference.providers,
                         'cores': sorted(cores),
                     },
                     (artifact, *self._handles.descriptors),
-                    threads,
+                    inference.threads,
                 )
             finally:
                 os.close(artifact)

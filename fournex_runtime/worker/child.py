@@ -25,6 +25,7 @@ import numpy as np
 from ..errors import FournexError
 from ..policy.backend import ArraySpec, Backend, Signature
 from ..policy.contract import RecurrentState
+from ..policy.inference import Inference
 from .channel import ChannelHandles, ChannelLayout, WorkerSide
 
 _PR_SET_PDEATHSIG = 1
@@ -101,19 +102,20 @@ def _load(
     with os.fdopen(configuration['artifact'], 'rb') as stream:
         artifact = stream.read()
     backend, file = configuration['backend'], configuration['file']
+    inference = Inference(tuple(configuration['providers']), configuration['threads'])
     model: Backend
     if backend == 'onnx':
         from ..policy.onnx_backend import OnnxModel
 
-        model = OnnxModel(artifact, file, spec, state)
+        model = OnnxModel(artifact, file, spec, state, inference)
     elif backend == 'torchscript':
         from ..policy.torchscript_backend import TorchScriptModel
 
-        model = TorchScriptModel(artifact, file, spec, state, configuration['threads'])
+        model = TorchScriptModel(artifact, file, spec, state, inference)
     else:
         from ..policy.torch_export_backend import TorchExportModel
 
-        model = TorchExportModel(artifact, file, spec, state, configuration['threads'])
+        model = TorchExportModel(artifact, file, spec, state, inference)
     loaded_ns = time.monotonic_ns()
     for _ in range(max(1, configuration['warm_up'])):
         channel.answer(*model.run(channel.inputs, channel.state), file)

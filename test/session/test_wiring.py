@@ -11,6 +11,7 @@ from fournex_runtime.errors import WiringError
 from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.policy.bundle import Bundle
 from fournex_runtime.policy.contract import load_contract
+from fournex_runtime.policy.inference import Inference
 from fournex_runtime.safety.reactions import Fault, Reaction
 from fournex_runtime.session.engine import Engine
 from fournex_runtime.session.wiring import StopCommand, parse_wiring
@@ -378,3 +379,30 @@ def test_lockstep_needs_stamps():
         WiringError, match=r'sessions\.tiny\.pacing: std_msgs/msg/Float64 has no h'
     ):
         make_engine(wiring=wiring)
+
+
+def test_with_what_a_policy_is_run():
+    assert session().inference == Inference(('cpu',), 1, None)
+    reward = '    reward:'
+    block = '    inference: {providers: [cuda, cpu], threads: 2, python: venv/bin/python}\n'
+    found = session((reward, block + reward)).inference
+    assert found == Inference(('cuda', 'cpu'), 2, pathlib.Path('venv/bin/python'))
+    absolute = session((reward, '    inference: {python: /opt/python}\n' + reward)).inference
+    assert absolute == Inference(python=pathlib.Path('/opt/python'))
+
+
+@pytest.mark.parametrize(
+    ('block', 'words'),
+    [
+        ('{providers: [gpu]}', r"inference\.providers: 'gpu' is not one of cpu, cuda, tensorrt"),
+        ('{providers: []}', r'inference\.providers: expected at least one, each only once'),
+        ('{providers: [cpu, cpu]}', r'inference\.providers: expected at least one, each only'),
+        ('{providers: [cpu, cuda]}', r'inference\.providers: cpu computes everything, so what'),
+        ('{threads: 0}', r'inference\.threads: expected a whole number of at least 1'),
+        ('{provider: cuda}', r'provider.*providers'),
+    ],
+)
+def test_an_inference_that_cannot_be(block, words):
+    reward = '    reward:'
+    with pytest.raises(WiringError, match=words):
+        session((reward, f'    inference: {block}\n' + reward))

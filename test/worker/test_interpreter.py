@@ -9,6 +9,7 @@ from backend_cases import bits, bundle, contract, observations, onnx_model
 
 from fournex_runtime.errors import ConfigurationError, MissingDependencyError, WorkerDied
 from fournex_runtime.policy.backend import load_backend
+from fournex_runtime.policy.inference import Inference
 from fournex_runtime.worker.backend import WorkerBackend
 from fournex_runtime.worker.interpreter import environment, find_interpreter
 
@@ -63,7 +64,7 @@ def test_a_python_that_is_not_there_is_named_with_who_asked_for_it(monkeypatch, 
 def test_packages_that_are_missing_are_named_with_the_command(plain, tmp_path):
     bare = script(tmp_path, f'#!/bin/sh\nexec {sys.executable} -S -E "$@"\n')
     with pytest.raises(MissingDependencyError) as caught:
-        WorkerBackend(plain, bare)
+        WorkerBackend(plain, Inference(python=bare))
     said = str(caught.value)
     assert 'numpy, pyyaml, onnxruntime' in said and 'policy.onnx' in said
     assert f'{bare} -m pip install numpy pyyaml onnxruntime' in said
@@ -77,7 +78,7 @@ def test_a_python_that_is_too_old_says_its_version(plain, tmp_path):
         '" "$@"\n',
     )
     with pytest.raises(ConfigurationError, match=r'needs Python 3\.10 or later.* Python 3\.8\.10'):
-        WorkerBackend(plain, old)
+        WorkerBackend(plain, Inference(python=old))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_a_python_that_is_too_old_says_its_version(plain, tmp_path):
 )
 def test_a_program_that_is_no_python_is_told_by_how_it_ended(plain, tmp_path, body, words):
     with pytest.raises(WorkerDied, match=words) as caught:
-        WorkerBackend(plain, script(tmp_path, body))
+        WorkerBackend(plain, Inference(python=script(tmp_path, body)))
     assert str(tmp_path / 'python') in str(caught.value)
 
 
@@ -98,7 +99,7 @@ def test_a_file_that_is_no_program_is_refused(plain, tmp_path):
     with pytest.raises(
         ConfigurationError, match=r'policy\.onnx: .*python cannot be started: Exec'
     ):
-        WorkerBackend(plain, script(tmp_path, 'neither a script nor a program'))
+        WorkerBackend(plain, Inference(python=script(tmp_path, 'neither script nor program')))
 
 
 def test_a_worker_takes_nothing_that_lies_beside_our_package(plain, checkout, tmp_path):
@@ -109,7 +110,7 @@ def test_a_worker_takes_nothing_that_lies_beside_our_package(plain, checkout, tm
     (beside / 'fournex_runtime').symlink_to(checkout / 'fournex_runtime')
     program = beside / 'fournex_runtime' / 'worker'
     other = script(tmp_path, f'#!/bin/sh\nshift\nexec {sys.executable} {program} "$@"\n')
-    backend = WorkerBackend(plain, other)
+    backend = WorkerBackend(plain, Inference(python=other))
     backend.run(observations(1)[0], {})
     backend.close()
 
@@ -117,7 +118,7 @@ def test_a_worker_takes_nothing_that_lies_beside_our_package(plain, checkout, tm
 @pytest.mark.torch
 def test_a_worker_under_another_python_gives_the_same_bits(plain, torch_python, monkeypatch):
     monkeypatch.setenv('LD_LIBRARY_PATH', os.environ.get('LD_LIBRARY_PATH', '/nowhere'))
-    backend = WorkerBackend(plain, torch_python)
+    backend = WorkerBackend(plain, Inference(python=torch_python))
     with open(f'/proc/{backend.pid}/environ', 'rb') as stream:
         names = {entry.split(b'=')[0].decode() for entry in stream.read().split(b'\0')}
     assert not {*FOREIGN} & names

@@ -14,6 +14,7 @@ from backend_cases import bits, bundle, contract, endless_onnx_model, observatio
 
 from fournex_runtime.errors import ArtifactError, LateAnswer, WorkerDied
 from fournex_runtime.policy.backend import load_backend
+from fournex_runtime.policy.inference import Inference
 from fournex_runtime.worker.backend import WorkerBackend
 from fournex_runtime.worker.process import LOG_BYTES
 
@@ -218,7 +219,7 @@ def test_what_it_prints_is_kept_up_to_a_limit(begin, plain, tmp_path):
         f'yes | head -c {2 * LOG_BYTES}\nexec {sys.executable} "$@"\n'
     )
     noisy.chmod(0o755)
-    backend = begin(plain, noisy)
+    backend = begin(plain, Inference(python=noisy))
     backend.run(QUESTIONS[0], {})
     log = backend.log()
     assert log.startswith('the first line\ny\ny\n')
@@ -240,12 +241,14 @@ def test_it_can_be_kept_to_some_cores(begin, plain):
     assert os.sched_getaffinity(0) != {core} or os.cpu_count() == 1
 
 
-def test_its_libraries_use_as_many_threads_as_they_may(begin, plain):
-    backend = begin(plain, threads=1)
+@pytest.mark.parametrize('threads', [1, 3])
+def test_its_libraries_use_as_many_threads_as_they_may(begin, plain, threads):
+    backend = begin(plain, Inference(threads=threads))
     with open(f'/proc/{backend.pid}/environ', 'rb') as stream:
-        assert b'\0OMP_NUM_THREADS=1\0' in b'\0' + stream.read()
+        assert b'\0OMP_NUM_THREADS=%d\0' % threads in b'\0' + stream.read()
     backend.run(QUESTIONS[0], {})
-    assert len(os.listdir(f'/proc/{backend.pid}/task')) == 1
+    running = len(os.listdir(f'/proc/{backend.pid}/task'))
+    assert running == 1 if threads == 1 else running >= threads
 
 
 def test_the_child_of_a_fork_can_have_workers_too(plain, checkout):

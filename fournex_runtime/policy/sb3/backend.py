@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..backend import signature
 from ..bundle import Bundle
+from ..inference import DEFAULT_INFERENCE, Inference
 from ..onnx_backend import OnnxModel
 from .network import build_onnx
 from .saved_policy import parse_sb3
@@ -18,12 +19,13 @@ class Sb3Backend(OnnxModel):
     are as the network gives them: the contract clips, or spreads them over the action space.
 
     :param bundle: the bundle; its artifact is checked against its contract here.
+    :param inference: providers and threads.
     :raises ArtifactError: the artifact is not supported, or does not fit the contract.
     :raises MissingDependencyError: the package ``onnx`` is not installed.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, inference: Inference = DEFAULT_INFERENCE) -> None:
         contract = bundle.contract
         file = bundle.folder / contract.artifact.file
         built = build_onnx(parse_sb3(bundle.artifact, file))
-        super().__init__(built.model, str(file), signature(contract), contract.state)
+        super().__init__(built.model, str(file), signature(contract), contract.state, inference)

@@ -1,0 +1,117 @@
+"""
+With what a policy is run on this machine: providers, threads, the Python of its worker.
+
+That belongs to the robot, so it is written in the wiring (``inference:``) and not in the contract.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+
+from ..configuration import Section
+from ..errors import ArtifactError
+
+PROVIDERS = ('cpu', 'cuda', 'tensorrt')
+"""What a policy can be computed by, as wirings name it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Inference:
+    """
+    With what a policy is run.
+
+    :param providers: what it is computed by, the first that is there. None is used, or added,
+        that is not named.
+    :param threads: how many processor threads its library may use.
+    :param python: the Python of its worker; None for the default. What runs in this process has
+        no use for it.
+    """
+
+    providers: tuple[str, ...] = ('cpu',)
+    threads: int = 1
+    python: pathlib.Path | None = None
+
+    def on_another_machine(self) -> Inference:
+        """
+        Return what comes nearest to it on a machine that may not be the robot's.
+
+        A recording is replayed wherever it is; what ran it there is in its manifest, and the
+        difference is reported.
+        """
+        there = self.python is not None and self.python.is_file()
+        cpu = () if 'cpu' in self.providers else ('cpu',)
+        return dataclasses.replace(
+            self, providers=(*self.providers, *cpu), python=self.python if there else None
+        )
+
+
+DEFAULT_INFERENCE = Inference()
+"""That of a wiring which says nothing about it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Refusal:
+    """A provider that was asked for and is not used, and why."""
+
+    provider: str
+    reason: str
+
+    def __str__(self) -> str:
+        """Return both, for people."""
+        return f'{self.provider}: {self.reason}'
+
+
+def read_inference(section: Section | None, folder: pathlib.Path) -> Inference:
+    """
+    Read the section ``inference`` of a wiring.
+
+    :param section: the section; None where the wiring has none.
+    :param folder: what a relative ``python`` is relative to.
+    :raises WiringError: it is not valid.
+    """
+    if section is None:
+        return DEFAULT_INFERENCE
+    providers = section.texts('providers', DEFAULT_INFERENCE.providers)
+    for one in providers:
+        if one not in PROVIDERS:
+            raise section.problem('providers', f'{one!r} is not one of {", ".join(PROVIDERS)}')
+    if not providers or len({*providers}) != len(providers):
+        raise section.problem('providers', 'expected at least one, each only once')
+    if 'cpu' in providers[:-1]:
+        raise section.problem(
+            'providers', 'cpu computes everything, so what stands behind it is never used'
+        )
+    python = None
+    if 'python' in section:
+        python = folder / pathlib.Path(section.text('python')).expanduser()
+    threads = section.integer('threads', DEFAULT_INFERENCE.threads, least=1)
+    found = Inference(providers, threads, python)
+    section.finish()
+    return found
+
+
+def describe(library: str, provider: str, threads: int, refused: Sequence[Refusal]) -> str:
+    """
+    Return what runs a policy, in words: for the manifest, the log and the diagnostics.
+
+    :param library: its library with version.
+    :param provider: what computes, by the library's own name.
+    :param threads: how many processor threads it may use.
+    :param refused: the providers that were asked for before it.
+    """
+    words = f'{library} {provider}'
+    if threads > 1:
+        words += f' {threads} threads'
+    if refused:
+        words += f' (refused: {"; ".join(map(str, refused))})'
+    return words
+
+
+def none_left(file: str, refused: Sequence[Refusal]) -> ArtifactError:
+    """Return the error that says why nothing of what was asked for can run an artifact."""
+    return ArtifactError(
+        f'{file}: nothing of inference: providers: can run it: {"; ".join(map(str, refused))}. '
+        'Mend one of them, or add cpu to the list'
+    )
