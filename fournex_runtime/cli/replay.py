@@ -9,11 +9,13 @@ from ..configuration import nearest
 from ..errors import ConfigurationError
 from ..policy.registry import locate_bundle
 from ..record.bag_reader import BagReader
+from ..record.compare import compare
 from ..record.replay import Verification, read_manifest, verify
 from ..record.selection import ALL_TICKS, Selection
 from ..record.session_replay import ReplayedTick
 from .parser import Parser
 from .progress import Progress
+from .show_comparison import show_comparison
 from .show_tick import show_tick
 
 FAILED = 1
@@ -33,6 +35,7 @@ def parser() -> Parser:
                 'all of one tick: what was seen, wanted, sent',
             ),
             ('fournex replay runs/today --from 100 --to 250', 'compare a part of it'),
+            ('fournex replay runs/today --policy walk@8', 'what another version would have done'),
             ('fournex replay runs/today --bundle walk_8/', 'where the bundle has moved to'),
         ),
     )
@@ -54,6 +57,23 @@ def parser() -> Parser:
     )
     found.add_argument('--to', type=int, metavar='N', dest='last', help='the last tick to compare')
     found.add_argument('--episode', default='', metavar='ID', help='compare this episode only')
+    found.add_argument(
+        '--policy',
+        metavar='[SESSION=]OTHER',
+        action='append',
+        default=[],
+        help='do not verify: run this policy bundle on the recorded inputs, one step at a time, '
+        'and compare what it would have sent',
+    )
+    found.add_argument(
+        '--wiring', type=pathlib.Path, metavar='OTHER', help='the same with another wiring file'
+    )
+    found.add_argument(
+        '--max-error',
+        type=float,
+        metavar='X',
+        help='with these: exit status 1 if a value differs by more than this, in its unit',
+    )
     found.add_argument('--session', default='', metavar='NAME', help='with --tick: show only its')
     return found
 
@@ -71,6 +91,11 @@ def main(arguments: Sequence[str]) -> int:
     if options.tick is not None:
         return show(options.bag, bundles, options.tick, options.session)
     selection = Selection(options.first or 0, options.last, options.episode)
+    if options.policy or options.wiring is not None:
+        others = _bundles(options.bag, options.policy, '--policy')
+        return against(options.bag, others, options.wiring, bundles, selection, options.max_error)
+    if options.max_error is not None:
+        raise ConfigurationError('--max-error is for --policy and --wiring; bits have no error')
     return replay(options.bag, bundles, selection)
 
 
@@ -105,6 +130,36 @@ def show(
         print(show_tick(tick, counts[name] - 1))
     wanted = {tick.engine.wiring.name for tick in chosen}
     return 0 if all(one.all_equal for one in found if one.session in wanted) else FAILED
+
+
+def against(
+    bag: pathlib.Path,
+    policies: Mapping[str, pathlib.Path],
+    wiring: pathlib.Path | None,
+    bundles: Mapping[str, pathlib.Path],
+    selection: Selection,
+    max_error: float | None,
+) -> int:
+    """
+    Print what other versions would have done; returns the exit status.
+
+    :param bag: the recording.
+    :param policies: the other policy bundles by session.
+    :param wiring: another wiring, or None.
+    :param bundles: recorded policy bundles by session, for those that are not where they were.
+    :param selection: the ticks to compare.
+    :param max_error: the greatest difference that is fine; None: any.
+    """
+    progress = Progress('replaying')
+    try:
+        found = compare(bag, policies, wiring, bundles, progress.update, selection)
+    finally:
+        progress.clear()
+    for one in found:
+        print(show_comparison(one))
+    if max_error is None:
+        return 0
+    return FAILED if any(one.exceeds(max_error) for one in found) else 0
 
 
 def _verified(
@@ -169,23 +224,25 @@ def summary(bag: pathlib.Path, found: Verification, several: bool = False) -> st
     return f'replaying {found.ticks} ticks{whose} from {bag}: {", ".join(parts)}'
 
 
-def _bundles(bag: pathlib.Path, words: Sequence[str]) -> dict[str, pathlib.Path]:
+def _bundles(
+    bag: pathlib.Path, words: Sequence[str], flag: str = '--bundle'
+) -> dict[str, pathlib.Path]:
     """Return the bundles by session; a lone folder is that of the only session."""
     found = {}
     for word in words:
         session, separator, folder = word.partition('=')
         if not separator:
-            session, folder = _only_session(bag), word
+            session, folder = _only_session(bag, flag), word
         found[session] = locate_bundle(folder)
     return found
 
 
-def _only_session(bag: pathlib.Path) -> str:
+def _only_session(bag: pathlib.Path, flag: str) -> str:
     with BagReader(bag) as reader:
         names = [session.name for session in read_manifest(reader, reader.types()).sessions]
     if len(names) != 1:
         raise ConfigurationError(
-            f'{bag} has {len(names)} sessions: say whose bundle it is: --bundle '
+            f'{bag} has {len(names)} sessions: say whose bundle it is: {flag} '
             f'{names[0] if names else "SESSION"}=DIR'
         )
     return names[0]

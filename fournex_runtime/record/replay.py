@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
 
 from ..errors import FournexError, ReplayError
 from ..pipeline.messages import Messages
@@ -31,15 +32,26 @@ from .manifest import (
 )
 from .selection import ALL_TICKS, Selection
 from .session_replay import ReplayedTick, SessionReplay
-from .verification import Count, Verification
-
-__all__ = ['Count', 'Progress', 'Verification', 'read_manifest', 'verify']
+from .verification import Verification
 
 ANSWER_TIMEOUT_S = 10.0
 """How long a policy in a worker may take; a replay is in no hurry."""
 
 Progress = Callable[[int, int], None]
 """Takes the ticks verified so far and the ticks in the bag."""
+
+
+class BagConsumer(Protocol):
+    """What runs the ticks of one session again."""
+
+    @property
+    def topics(self) -> Iterator[str]:
+        """Return every topic that it needs."""
+        ...
+
+    def take(self, topic: str, sequence: int, data: bytes) -> None:
+        """Take one message of the bag."""
+        ...
 
 
 def read_manifest(reader: BagReader, types: Messages) -> Manifest:
@@ -86,7 +98,8 @@ def verify(
         types = reader.types()
         manifest = read_manifest(reader, types)
         found = {
-            one.name: _bundle(one, (bundles or {}).get(one.name)) for one in manifest.sessions
+            one.name: recorded_bundle(one, (bundles or {}).get(one.name))
+            for one in manifest.sessions
         }
         wiring = parse_wiring(manifest.wiring, pathlib.Path(manifest.wiring_file), found)
         wired = {one.name: one for one in wiring.sessions}
@@ -94,14 +107,14 @@ def verify(
             one.tick_topic: SessionReplay(
                 one,
                 Engine(found[one.name], wired[one.name], types, one.frame_prefix),
-                _backend(found[one.name], wired[one.name].inference, backends),
+                load_policy(found[one.name], wired[one.name].inference, backends),
                 types,
                 selection,
                 watch,
             )
             for one in manifest.sessions
         }
-        _run(reader, sessions, progress)
+        run_through(reader, sessions, progress)
         for replay in sessions.values():
             replay.finish()
             replay.result.environment = _differences(manifest, replay.backend)
@@ -117,14 +130,14 @@ def verify(
         return results
 
 
-def _backend(bundle: Bundle, inference: Inference, backends: contextlib.ExitStack) -> Backend:
+def load_policy(bundle: Bundle, inference: Inference, backends: contextlib.ExitStack) -> Backend:
     """Load a policy; it is closed with the others."""
     backend = load_backend(bundle, inference.on_another_machine(), ANSWER_TIMEOUT_S)
     backends.callback(backend.close)
     return backend
 
 
-def _bundle(manifest: SessionManifest, given: pathlib.Path | None) -> Bundle:
+def recorded_bundle(manifest: SessionManifest, given: pathlib.Path | None) -> Bundle:
     """Load the bundle of a recording: from where it was, or by its hash from the registry."""
     if given is not None:
         return _of_recording(given, manifest)
@@ -163,9 +176,16 @@ def _differences(manifest: Manifest, backend: Backend) -> tuple[str, ...]:
     )
 
 
-def _run(
-    reader: BagReader, sessions: Mapping[str, SessionReplay], progress: Progress | None
+def run_through(
+    reader: BagReader, sessions: Mapping[str, BagConsumer], progress: Progress | None
 ) -> None:
+    """
+    Hand the messages of a bag to those who run its ticks again.
+
+    :param reader: the bag.
+    :param sessions: who takes the ticks of a topic, and what these need.
+    :param progress: told about progress.
+    """
     total = sum(count for topic, count in reader.counts.items() if topic in sessions)
     done = 0
     wanted = {topic for replay in sessions.values() for topic in replay.topics}

@@ -1,0 +1,53 @@
+"""What another version of a policy would have done, as text."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..record.comparison import Comparison, ValueComparison
+from .table import number, table
+
+
+def show_comparison(found: Comparison) -> str:
+    """Return one session's comparison: a line of counts, and a row a value."""
+    lines = [
+        f'{found.session}: {found.recorded} against {found.other} on {found.compared} of '
+        f'{found.ticks} recorded ticks'
+    ]
+    if found.idle:
+        lines.append(f'  {found.idle} ticks in which the recorded policy did not act')
+    if found.unknown:
+        lines.append(f'  {found.unknown} ticks whose messages are not all in the bag')
+    if found.refused:
+        lines.append(
+            f'  {found.refused} TICKS IN WHICH {found.other} WOULD NOT HAVE ACTED, the first: '
+            f'{found.first_refusal}'
+        )
+    if found.only_one:
+        lines.append(f'  commanded by one of them only: {", ".join(found.only_one)}')
+    if found.own_last_actions:
+        lines.append('  its last action is its own, since its outputs are others than recorded')
+    header = ('term', 'value', 'unit', 'mean |Δ|', 'p50', 'p99', 'max', 'at tick', 'first Δ')
+    terms = ['', *(one.term for one in found.values)]
+    rows = [_row(one, one.term if one.term != before else '')
+            for one, before in zip(found.values, terms)]  # fmt: skip
+    return '\n'.join([*lines, table(header, rows)])
+
+
+def _row(one: ValueComparison, term: str) -> tuple[str, ...]:
+    error = one.error
+    if not error.size:
+        return (term, one.label, one.unit, *['—'] * 6)
+    p50, p99 = np.percentile(error, [50, 99])
+    greatest, tick = one.greatest
+    return (
+        term,
+        one.label,
+        one.unit,
+        number(float(error.mean())),
+        number(float(p50)),
+        number(float(p99)),
+        number(greatest),
+        str(tick) if greatest else '—',
+        str(one.first) if one.first >= 0 else '—',
+    )

@@ -1,0 +1,78 @@
+"""Running another policy, or another wiring, on the inputs of a recording."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+from collections.abc import Mapping
+
+from ..errors import ReplayError
+from ..policy.bundle import load_bundle
+from ..session.engine import Engine
+from ..session.wiring import parse_wiring
+from .bag_reader import BagReader
+from .comparison import Comparison
+from .replay import Progress, load_policy, read_manifest, recorded_bundle, run_through
+from .selection import ALL_TICKS, Selection
+from .session_comparison import SessionComparison
+
+
+def compare(
+    bag: pathlib.Path,
+    policies: Mapping[str, pathlib.Path],
+    wiring: pathlib.Path | None = None,
+    bundles: Mapping[str, pathlib.Path] | None = None,
+    progress: Progress | None = None,
+    selection: Selection = ALL_TICKS,
+) -> list[Comparison]:
+    """
+    Return what other versions would have done, one step at a time, on what a recording holds.
+
+    :param bag: folder of the bag, or an ``.mcap`` file.
+    :param policies: the other policy bundle of a session, by its name.
+    :param wiring: another wiring file, with the same sessions; None for the recorded one.
+    :param bundles: where the recorded policy bundle of a session is, if not where it was.
+    :param progress: told about progress.
+    :param selection: which ticks to compare.
+    :returns: one comparison for each session that has another version.
+    :raises ReplayError: the bag cannot be replayed, or the versions cannot be compared.
+    :raises WiringError: the wiring does not fit the other policy.
+    """
+    with BagReader(bag) as reader, contextlib.ExitStack() as backends:
+        types = reader.types()
+        manifest = read_manifest(reader, types)
+        recorded = {
+            one.name: recorded_bundle(one, (bundles or {}).get(one.name))
+            for one in manifest.sessions
+        }
+        unknown = set(policies) - set(recorded)
+        if unknown:
+            raise ReplayError(
+                f'{bag} has no session {min(unknown)!r}; it has {", ".join(recorded)}'
+            )
+        others = {**recorded, **{name: load_bundle(one) for name, one in policies.items()}}
+        file = pathlib.Path(manifest.wiring_file)
+        before = parse_wiring(manifest.wiring, file, recorded)
+        text = manifest.wiring if wiring is None else wiring.read_text(encoding='utf-8')
+        after = parse_wiring(text, wiring or file, others)
+        old = {one.name: one for one in before.sessions}
+        new = {one.name: one for one in after.sessions}
+        sessions = {}
+        for one in manifest.sessions:
+            if one.name not in new:
+                raise ReplayError(f'{wiring}: has no session {one.name}, which the recording has')
+            if wiring is None and one.name not in policies:
+                continue
+            sessions[one.tick_topic] = SessionComparison(
+                one,
+                Engine(recorded[one.name], old[one.name], types, one.frame_prefix),
+                Engine(others[one.name], new[one.name], types, one.frame_prefix),
+                load_policy(others[one.name], new[one.name].inference, backends),
+                types,
+                selection,
+            )
+        run_through(reader, sessions, progress)
+        results = [one.result for one in sessions.values()]
+        if not any(one.ticks for one in results):
+            raise ReplayError(f'{bag}: holds none of {selection}')
+        return results

@@ -1,0 +1,234 @@
+"""
+One session of a recording, run with another version of its policy or its wiring.
+
+One step at a time: at every tick the other version gets the recorded messages, and history, last
+action and last command as they were recorded, since the world would have answered otherwise to
+what it does itself. A recurrent state is its own from the beginning of each episode.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ..errors import ArtifactError, LateAnswer, ReplayError
+from ..pipeline.messages import Messages
+from ..policy.backend import Backend, signature
+from ..session.engine import Engine
+from ..session.tick import Answer, AnswerKind, Mode, Request, SessionState, TickInputs, TickRecord
+from .comparison import Comparison, ValueComparison
+from .manifest import SessionManifest
+from .recorded_inputs import RecordedInputs
+from .selection import Selection
+from .tick_record import TICK_TYPE, decode_tick
+
+Label = tuple[str, str]
+
+
+class SessionComparison:
+    """
+    Runs another version of one session, fed with the bag's messages in their order.
+
+    :param manifest: what the recording says of the session.
+    :param recorded: the engine of the recorded version.
+    :param other: the engine of the other version.
+    :param backend: the policy of the other version.
+    :param types: the message types of the bag.
+    :param selection: the ticks to compare.
+    :raises ReplayError: the versions have nothing in common that could be compared.
+    """
+
+    def __init__(
+        self,
+        manifest: SessionManifest,
+        recorded: Engine,
+        other: Engine,
+        backend: Backend,
+        types: Messages,
+        selection: Selection,
+    ) -> None:
+        self._manifest = manifest
+        self._recorded, self._other = recorded, other
+        self.backend = backend
+        self._types = types
+        self._selection = selection
+        self._inputs = RecordedInputs(manifest.input_topics)
+        self._sources = _sources(recorded, other, manifest)
+        self._same_outputs = (
+            signature(recorded.contract).outputs == signature(other.contract).outputs
+        )
+        self._same_terms = _labels(recorded) == _labels(other)
+        shared = [label for label in _labels(recorded) if label in _labels(other)]
+        if not shared:
+            raise ReplayError(
+                f'{other.contract.reference} commands {_names(other)}, the recording of '
+                f'{recorded.contract.reference} has {_names(recorded)}: nothing to compare'
+            )
+        if recorded.contract.period_ns != other.contract.period_ns:
+            raise ReplayError(
+                f'{other.contract.reference} has a period of '
+                f'{other.contract.period_ns / 1e6:g} ms, the recording of '
+                f'{recorded.contract.reference} has {recorded.contract.period_ns / 1e6:g} ms'
+            )
+        self._ticks: list[int] = []
+        self._values: dict[Label, tuple[list[float], list[float]]] = {
+            label: ([], []) for label in shared
+        }
+        self._state = other.initial_state()
+        self._counts = dict.fromkeys(('ticks', 'idle', 'refused', 'unknown'), 0)
+        self._first_refusal = ''
+
+    @property
+    def topics(self) -> Iterator[str]:
+        """Return every topic of the bag that the session needs."""
+        yield self._manifest.tick_topic
+        yield from self._inputs.topics
+
+    def take(self, topic: str, sequence: int, data: bytes) -> None:
+        """Take one message of the bag; a tick is run with what came before it."""
+        self._inputs.put(topic, sequence, data)
+        if topic == self._manifest.tick_topic:
+            self._tick(decode_tick(self._types.decode(data, TICK_TYPE)))
+
+    def _tick(self, record: TickRecord) -> None:
+        given = self._inputs.of_tick(record)
+        inputs: TickInputs = dataclasses.replace(
+            given, messages=tuple(given.messages[source] for source in self._sources)
+        )
+        request = self._other.observe(inputs, self._state)
+        answer = self._ask(request)
+        made, state = self._other.conclude(request, answer, self._state)
+        if self._selection.holds(record):
+            self._count(record, made)
+        self._state = self._anchored(state, record)
+
+    def _ask(self, request: Request) -> Answer:
+        if request.observation is None:
+            return Answer(AnswerKind.NONE)
+        try:
+            found = self.backend.run(request.observation.inputs, request.recurrent)
+        except LateAnswer as problem:
+            return Answer(AnswerKind.LATE, problem=str(problem))
+        except ArtifactError as problem:
+            return Answer(AnswerKind.FAILED, problem=str(problem))
+        return Answer(AnswerKind.RESULT, *found)
+
+    def _count(self, record: TickRecord, made: TickRecord) -> None:
+        self._counts['ticks'] += 1
+        if not self._inputs.complete:
+            self._counts['unknown'] += 1
+        elif record.mode is not Mode.POLICY:
+            self._counts['idle'] += 1
+        elif made.mode is not Mode.POLICY:
+            self._counts['refused'] += 1
+            self._first_refusal = self._first_refusal or f'tick {record.tick}: {made.cause}'
+        else:
+            self._ticks.append(record.tick)
+            before, after = _sent(self._recorded, record), _sent(self._other, made)
+            for label, (recorded, other) in self._values.items():
+                recorded.append(before[label])
+                other.append(after[label])
+
+    def _anchored(self, state: SessionState, record: TickRecord) -> SessionState:
+        """Set the state back onto what was done in truth."""
+        last_action, last_safe = state.last_action, state.last_safe
+        if record.safe_action and self._same_terms:
+            last_safe = tuple(
+                record.safe_action[term.name] for term in self._other.contract.action_terms
+            )
+        if record.mode is Mode.POLICY and record.raw_action and self._same_outputs:
+            last_action = self._other.last_action(record.raw_action)
+        acts = record.mode in (Mode.STANDBY, Mode.POLICY)
+        return dataclasses.replace(
+            state,
+            tick=record.tick + 1,
+            mode=record.mode,
+            cause=record.cause,
+            episode=dataclasses.replace(record.episode, tick=record.episode.tick + 1),
+            last_action=last_action,
+            last_safe=last_safe,
+            fault_since_ns=None if acts else state.fault_since_ns,
+        )
+
+    @property
+    def result(self) -> Comparison:
+        """Return what came of it."""
+        units = {
+            (term.name, label): term.unit
+            for term in self._recorded.contract.action_terms
+            for label in term.labels
+        }
+        here, there = _labels(self._recorded), _labels(self._other)
+        remembers = any(
+            term.kind == 'last_action' for term in self._other.contract.observation_terms
+        )
+        recorded, other = (one.contract.reference for one in (self._recorded, self._other))
+        hashes = [one.bundle.sha256[:8] for one in (self._recorded, self._other)]
+        if recorded == other and hashes[0] != hashes[1]:
+            recorded, other = f'{recorded} ({hashes[0]}…)', f'{other} ({hashes[1]}…)'
+        return Comparison(
+            session=self._manifest.name,
+            recorded=recorded,
+            other=other,
+            first_refusal=self._first_refusal,
+            values=tuple(
+                ValueComparison(
+                    *label,
+                    units[label],
+                    np.array(self._ticks, np.int64),
+                    np.array(before),
+                    np.array(after),
+                )
+                for label, (before, after) in self._values.items()
+            ),
+            only_one=tuple(
+                '/'.join(label) for label in (*here, *there) if (label in here) != (label in there)
+            ),
+            own_last_actions=remembers and not self._same_outputs,
+            **self._counts,
+        )
+
+
+def _labels(engine: Engine) -> list[Label]:
+    return [(term.name, label) for term in engine.contract.action_terms for label in term.labels]
+
+
+def _names(engine: Engine) -> str:
+    return ', '.join('/'.join(label) for label in _labels(engine))
+
+
+def _sent(engine: Engine, record: TickRecord) -> dict[Label, float]:
+    return {
+        (term.name, label): float(value)
+        for term in engine.contract.action_terms
+        for label, value in zip(term.labels, record.safe_action[term.name])
+    }
+
+
+def _sources(recorded: Engine, other: Engine, manifest: SessionManifest) -> Sequence[int]:
+    """
+    Return where each source of the other version is among the recorded inputs.
+
+    :raises ReplayError: one was not recorded, or as another type.
+    """
+    wired = [source.topic for source in recorded.wiring.sources]
+    found = []
+    for source in other.wiring.sources:
+        if source.topic in wired:
+            index = wired.index(source.topic)
+        elif source.topic in manifest.input_topics:
+            index = manifest.input_topics.index(source.topic)
+        else:
+            raise ReplayError(
+                f'{other.contract.reference} reads {source.topic}, which the recording does not '
+                f'have; it has {", ".join(wired)}'
+            )
+        if manifest.input_types[index] != source.type:
+            raise ReplayError(
+                f'{source.topic} was recorded as {manifest.input_types[index]}, '
+                f'{other.contract.reference} reads {source.type}'
+            )
+        found.append(index)
+    return found
