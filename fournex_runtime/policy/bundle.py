@@ -9,7 +9,9 @@ every file that it names.
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import hashlib
+import json
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -20,6 +22,7 @@ from numpy.typing import NDArray
 from ..configuration import parse
 from ..errors import BundleError, ContractError, MissingDependencyError
 from ..regular_file import read_regular_file
+from .card import ModelCard, approval_hash, parse_card
 from .contract import Contract, Normalisation, RecurrentState, load_contract
 
 CONTRACT_FILE = 'policy.yaml'
@@ -44,6 +47,7 @@ class Bundle:
     :param artifact: bytes of the artifact.
     :param statistics: ``mean`` and ``var``, float64, of each input that is normalised, by name.
     :param initial_state: first values of the recurrent states that have a file, float32, by name.
+    :param card: what people should know about it; None without one.
     """
 
     folder: pathlib.Path
@@ -52,6 +56,7 @@ class Bundle:
     artifact: bytes
     statistics: Mapping[str, Statistics] = dataclasses.field(default_factory=dict)
     initial_state: Mapping[str, NDArray[np.float32]] = dataclasses.field(default_factory=dict)
+    card: ModelCard | None = None
 
 
 def load_bundle(folder: pathlib.Path) -> Bundle:
@@ -74,6 +79,7 @@ def load_bundle(folder: pathlib.Path) -> Bundle:
         for one in contract.normalisation
     }
     initial_state = {one.name: _initial_state(folder, one) for one in contract.state if one.file}
+    card = _card(folder, contract)
     sums = checksums(contract)
     if (folder / CHECKSUM_FILE).exists() and read_bundle_file(
         folder, CHECKSUM_FILE
@@ -83,7 +89,7 @@ def load_bundle(folder: pathlib.Path) -> Bundle:
             f'registry. {_verify_hint(folder)}'
         )
     sha256 = hashlib.sha256(sums.encode()).hexdigest()
-    return Bundle(folder, contract, sha256, artifact, statistics, initial_state)
+    return Bundle(folder, contract, sha256, artifact, statistics, initial_state, card)
 
 
 def checksums(contract: Contract) -> str:
@@ -102,11 +108,7 @@ def seal_bundle(folder: pathlib.Path) -> Bundle:
     :raises BundleError: a file is missing, or the bundle is one of a registry.
     :raises ContractError: ``policy.yaml`` is not valid.
     """
-    if (folder / CHECKSUM_FILE).exists():
-        raise BundleError(
-            f'{folder}: a bundle of a registry does not change: copy it without {CHECKSUM_FILE}, '
-            'change the copy, and raise its version'
-        )
+    _refuse_entry(folder)
     contract = load_contract(folder / CONTRACT_FILE)
     section = parse(contract.text, str(folder / CONTRACT_FILE), ContractError)
     hashes: dict[tuple[int, int], str] = {}
@@ -122,9 +124,7 @@ def seal_bundle(folder: pathlib.Path) -> Bundle:
     for (begin, end), now in sorted(hashes.items(), reverse=True):
         text = text[:begin] + now + text[end:]
     if text != contract.text:
-        partial = folder / f'.{CONTRACT_FILE}.partial'
-        partial.write_text(text, encoding='utf-8')
-        partial.replace(folder / CONTRACT_FILE)
+        _replace(folder / CONTRACT_FILE, text)
     return load_bundle(folder)
 
 
@@ -151,6 +151,35 @@ def read_bundle_file(folder: pathlib.Path, name: str) -> bytes:
     return read_regular_file(file, BundleError, MOST_BYTES)
 
 
+def approve_bundle(folder: pathlib.Path, by: str, date: datetime.date, note: str = '') -> Bundle:
+    """
+    Write an approval of a bundle as it is into its model card, then seal it.
+
+    :param by: name of who approves.
+    :param date: of the approval.
+    :param note: conditions; may be empty.
+    :raises BundleError: it has no model card, its card has an approval, or the bundle is one of a
+        registry.
+    """
+    _refuse_entry(folder)
+    bundle = load_bundle(folder)
+    if bundle.card is None or bundle.contract.card is None:
+        raise BundleError(f'{folder}: has no model card to approve it in: see docs/bundles.md')
+    file = folder / bundle.contract.card.file
+    if bundle.card.approved is not None:
+        raise BundleError(f'{file}: has an approval: {bundle.card.approved}')
+    given = {'by': by, 'date': str(date), 'sha256': approval_hash(bundle.contract), 'note': note}
+    lines = [
+        f'  {key}: {json.dumps(one, ensure_ascii=False)}' for key, one in given.items() if one
+    ]
+    text = '\n'.join(
+        [read_bundle_file(folder, file.name).decode().rstrip('\n'), '', 'approved:', *lines, '']
+    )
+    parse_card(text, str(file))
+    _replace(file, text)
+    return seal_bundle(folder)
+
+
 def _checked(folder: pathlib.Path, name: str, sha256: str, key: str) -> bytes:
     file = folder / name
     data = read_bundle_file(folder, name)
@@ -166,10 +195,44 @@ def _checked(folder: pathlib.Path, name: str, sha256: str, key: str) -> bytes:
     return data
 
 
+def _refuse_entry(folder: pathlib.Path) -> None:
+    if (folder / CHECKSUM_FILE).exists():
+        raise BundleError(
+            f'{folder}: a bundle of a registry does not change: copy it without {CHECKSUM_FILE}, '
+            'change the copy, and raise its version'
+        )
+
+
+def _replace(file: pathlib.Path, text: str) -> None:
+    partial = file.with_name(f'.{file.name}.partial')
+    partial.write_bytes(text.encode())
+    partial.replace(file)
+
+
 def _verify_hint(folder: pathlib.Path) -> str:
     place = folder.absolute()
     reference = f'{place.parent.name}@{place.name}'
     return f'See: fournex policies verify {reference}; then remove it and add the bundle again'
+
+
+def _card(folder: pathlib.Path, contract: Contract) -> ModelCard | None:
+    """Read the model card; one that approves something else than this bundle is refused."""
+    if contract.card is None:
+        return None
+    file = folder / contract.card.file
+    data = _checked(folder, contract.card.file, contract.card.sha256, 'card')
+    try:
+        card = parse_card(data.decode(), str(file))
+    except UnicodeDecodeError as problem:
+        raise ContractError(f'{file}: is not UTF-8 text') from problem
+    here = approval_hash(contract)
+    if card.approved is not None and card.approved.sha256 != here:
+        raise BundleError(
+            f'{file}: approved: {card.approved.by} approved {card.approved.sha256[:12]}…, this is '
+            f'{here[:12]}…: it has changed since. Have it approved again, or take approved out of '
+            'the card'
+        )
+    return card
 
 
 def _statistics(folder: pathlib.Path, settings: Normalisation, size: int) -> Statistics:

@@ -19,6 +19,7 @@ from .contract_reader import ContractReader
 from .contract_types import (
     ArrayLayout,
     Artifact,
+    CardFile,
     Chunk,
     Contract,
     Fact,
@@ -31,6 +32,7 @@ from .contract_types import (
 __all__ = [
     'ArrayLayout',
     'Artifact',
+    'CardFile',
     'Chunk',
     'Contract',
     'Fact',

@@ -12,6 +12,7 @@ from .contract_types import (
     FACT_SOURCES,
     ArrayLayout,
     Artifact,
+    CardFile,
     Chunk,
     Contract,
     Fact,
@@ -76,6 +77,7 @@ class ContractReader:
             start_pose=self._start_pose(),
             gains=self._gains(),
             artifact=self._artifact(),
+            card=self._card(),
             facts=self._facts(),
             text=self._text,
         )
@@ -155,8 +157,7 @@ class ContractReader:
 
     def _check_files(self, contract: Contract) -> None:
         """Refuse one file for two purposes: each has a hash of its own."""
-        named = [contract.artifact.file, *(one.file for one in contract.normalisation)]
-        named.extend(one.file for one in contract.state if one.file)
+        named = [name for name, _ in contract.named_files]
         for name in named:
             if named.count(name) > 1:
                 raise self._section.problem('', f'the file {name} is named twice; use two files')
@@ -259,6 +260,14 @@ class ContractReader:
             sha256=_sha256(section),
             backend=section.choice('backend', BACKENDS),
         )
+        section.finish()
+        return found
+
+    def _card(self) -> CardFile | None:
+        section = self._section.optional_section('card')
+        if section is None:
+            return None
+        found = CardFile(file_name(section, 'file'), _sha256(section))
         section.finish()
         return found
 

@@ -79,6 +79,7 @@ def contract_schema() -> Schema:
                 'artifact': _mapping(
                     {'file': _FILE, 'sha256': _SHA256, 'backend': {'enum': list(BACKENDS)}}
                 ),
+                'card': _mapping({'file': _FILE, 'sha256': _SHA256}),
                 'facts': {'type': 'object', 'additionalProperties': _fact()},
             },
             optional=(
@@ -89,6 +90,7 @@ def contract_schema() -> Schema:
                 'chunk',
                 'normalisation',
                 'state',
+                'card',
                 'facts',
             ),
         ),

@@ -65,6 +65,8 @@ def contract_tree(contract: Contract) -> dict[str, Any]:
         'sha256': artifact.sha256,
         'backend': artifact.backend,
     }
+    if contract.card is not None:
+        tree['card'] = dataclasses.asdict(contract.card)
     if contract.facts:
         tree['facts'] = {
             name: {'from': fact.source, **({'detail': fact.detail} if fact.detail else {})}

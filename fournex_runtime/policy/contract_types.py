@@ -205,6 +205,14 @@ class Artifact:
 
 
 @dataclasses.dataclass(frozen=True)
+class CardFile:
+    """The model card: its file in the bundle and its hash (``policy/card.py`` reads it)."""
+
+    file: str
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Contract:
     """A whole contract: what ``policy.yaml`` says, and what is computed from it."""
 
@@ -223,6 +231,7 @@ class Contract:
     start_pose: Mapping[str, float]
     gains: Gains | None
     artifact: Artifact
+    card: CardFile | None
     facts: Mapping[str, Fact]
     text: str = dataclasses.field(compare=False)
 
@@ -267,11 +276,16 @@ class Contract:
         return max(*histories, *(one.history for one in self.input_layouts.values())) > 1
 
     @property
+    def named_files(self) -> tuple[tuple[str, str], ...]:
+        """Return name and hash of every file that the contract names, in the order of the docs."""
+        named: list[Artifact | Normalisation | RecurrentState | CardFile] = [*self.normalisation]
+        named.extend((*self.state, self.artifact, *((self.card,) if self.card else ())))
+        return tuple((one.file, one.sha256) for one in named if one.file)
+
+    @property
     def files(self) -> dict[str, str]:
         """Return the hash of every file that the contract names, by name."""
-        named: list[Artifact | Normalisation | RecurrentState] = [self.artifact]
-        named.extend((*self.normalisation, *self.state))
-        return {one.file: one.sha256 for one in named if one.file}
+        return dict(self.named_files)
 
     def input_size(self, name: str) -> int:
         """Return the number of values of an input, history counted."""
