@@ -172,9 +172,8 @@ def approve_bundle(folder: pathlib.Path, by: str, date: datetime.date, note: str
     lines = [
         f'  {key}: {json.dumps(one, ensure_ascii=False)}' for key, one in given.items() if one
     ]
-    text = '\n'.join(
-        [read_bundle_file(folder, file.name).decode().rstrip('\n'), '', 'approved:', *lines, '']
-    )
+    card = read_bundle_file(folder, file.name).decode().rstrip('\n')
+    text = '\n'.join([card, '', 'approved:', *lines, ''])
     parse_card(text, str(file))
     _replace(file, text)
     return seal_bundle(folder)

@@ -1,6 +1,7 @@
 """Policy bundles: what is checked is what runs."""
 
 import hashlib
+import shutil
 
 import numpy as np
 import pytest
@@ -173,8 +174,7 @@ def test_each_normalised_input_has_statistics_of_its_own(tmp_path):
 def pendulum(checkout, tmp_path):
     """Return a copy of the pendulum's bundle, and a function that edits and reseals it."""
     source = checkout / 'examples/pendulum/bundle'
-    for name in ('policy.yaml', 'policy.onnx'):
-        (tmp_path / name).write_bytes((source / name).read_bytes())
+    shutil.copytree(source, tmp_path, dirs_exist_ok=True)
 
     def edit(*changes):
         file = tmp_path / 'policy.yaml'

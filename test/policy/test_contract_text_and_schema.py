@@ -105,6 +105,7 @@ state:
     initial: {{file: c.safetensors, sha256: '{SHA}'}}
     reset: episode
 artifact: {{file: policy.onnx, sha256: '{SHA}', backend: onnx}}
+card: {{file: card.yaml, sha256: '{SHA}'}}
 facts:
   period: {{from: artifact, detail: metadata_props step_dt}}
   gains: unknown
@@ -187,6 +188,8 @@ def test_facts_say_where_they_came_from():
             ('{file: c.safetensors', '{file: ../c'),
             "'../c' is not the name of a file in the bundle",
         ),
+        (('file: card.yaml', 'file: policy.yaml'), "card.file: 'policy.yaml' is not the name of"),
+        (('file: card.yaml', 'file: c.safetensors'), 'the file c.safetensors is named twice'),
         (('initial: zeros', 'initial: ones'), "state.h.initial: expected zeros, found 'ones'."),
     ],
 )
@@ -246,6 +249,7 @@ def typed(node):
         ('of: fraction, length: 10 s', 'of: fractions, length: 10 s'),
         ('reset: never', 'reset: often'),
         ('backend: onnx', 'backend: pickle'),
+        ('card: {file: card.yaml', 'card: {file: notes/card.yaml'),
         ('as: twist, axes: [linear_y]', 'as: twist'),
         ('interpolation: none', 'interpolation: cubic'),
         ('from: artifact', 'from: artefact'),
