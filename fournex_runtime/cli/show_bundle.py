@@ -230,6 +230,8 @@ def _commands(term: Term, index: int) -> str:
     """Return the range of commands that the contract allows."""
     ends = np.array([term.clip[0][index], term.clip[1][index]])
     low, high = sorted((ends * term.scale[index] + term.offset[index]).tolist())
+    if math.isinf(low) and math.isinf(high):
+        return 'anything'
     return f'{number(low)} to {number(high)}'
 
 

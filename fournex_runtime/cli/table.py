@@ -32,7 +32,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], indent: str = ' 
 
 def number(value: float) -> str:
     """Return a number with four digits that matter."""
-    if value == int(value) and abs(value) < 1e6:
+    if value.is_integer() and abs(value) < 1e6:
         return str(int(value))
     return f'{value:.4g}'
 

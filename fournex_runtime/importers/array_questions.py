@@ -136,6 +136,13 @@ def input_array(value: Any, spec: ArraySpec, action_width: int) -> dict[str, Any
     return array
 
 
+def observation_sizes(terms: Sequence[Mapping[str, Any]], action_width: int) -> list[int]:
+    """Return how many values each of some observation terms has, history not counted."""
+    array = {'terms': list(terms)}
+    action = {'action': [{'term': 'value', 'size': action_width}]}
+    return [one.size for one in _stub({'obs': array}, action, array).inputs['obs']]
+
+
 def output_array(value: Any, spec: ArraySpec, refused: Sequence[str] = ()) -> dict[str, Any]:
     """
     Read the terms of an output.
@@ -165,6 +172,13 @@ def output_terms(name: str, array: Mapping[str, Any], pose: Mapping[str, float])
     return list(_stub(observation, {name: array}, array, pose).outputs[name])
 
 
+def array_of(spec: ArraySpec) -> dict[str, Any]:
+    """Return shape, dtype and batch of an input or output as the contract has them."""
+    batch = has_batch(spec)
+    shape = list(spec.shape[1:] if batch else spec.shape)
+    return {'shape': shape, 'dtype': spec.dtype, 'batch': batch}
+
+
 def has_batch(spec: ArraySpec) -> bool:
     """Return whether an array has a batch axis of one in front."""
     return len(spec.shape) > 1 and spec.shape[0] == 1
@@ -180,11 +194,10 @@ def _as_array(value: Any, spec: ArraySpec) -> dict[str, Any]:
     for term in given['terms']:
         if not isinstance(term, dict):
             raise ValueError(f'expected terms such as {{term: joint_position, …}}, found {term!r}')
-    batch = has_batch(spec)
-    shape = list(spec.shape[1:] if batch else spec.shape)
-    if list(given.get('shape', shape)) != shape:
-        raise ValueError(f'shape is {given["shape"]}, that of the network is {shape}')
-    return {**given, 'shape': shape, 'dtype': spec.dtype, 'batch': batch}
+    array = array_of(spec)
+    if given.get('shape', array['shape']) != array['shape']:
+        raise ValueError(f'shape is {given["shape"]}, that of the network is {array["shape"]}')
+    return {**given, **array}
 
 
 def _stub(

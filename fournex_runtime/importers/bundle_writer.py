@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from ..errors import BundleError
+from ..errors import BundleError, ContractError
 from ..policy.backend import load_backend, warm_up
 from ..policy.bundle import CONTRACT_FILE, Bundle, load_bundle
 from ..policy.contract import Contract, parse_contract
@@ -37,8 +37,11 @@ def contract_of(draft: Draft, origin: str) -> Contract:
     }
     tree = _plain({**draft.tree, 'facts': facts})
     text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=10_000)
-    contract = parse_contract(text, f'{origin}: as a contract')
-    return parse_contract(contract.to_text(), f'{origin}: as a contract')
+    try:
+        return parse_contract(parse_contract(text).to_text())
+    except ContractError as problem:
+        # without the file and line of a text that the user does not see
+        raise ContractError(f'{origin}: {str(problem).split(": ", 1)[1]}') from problem
 
 
 def write_bundle(draft: Draft, origin: str, folder: pathlib.Path) -> Bundle:
@@ -91,17 +94,20 @@ def bundle_folder(draft: Draft, origin: str, parent: pathlib.Path) -> Iterator[p
                 _write(made / name, data)
         except OSError as problem:
             raise BundleError(f'{made}: cannot be written: {problem.strerror}') from problem
-        _try_out(load_bundle(made), origin)
+        _try_out(load_bundle(made), draft.artifact_path)
         yield made
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _try_out(bundle: Bundle, origin: str) -> None:
+def _try_out(bundle: Bundle, path: pathlib.Path) -> None:
     """Load the artifact of a bundle and run it once on zeros; not what is a program."""
     if bundle.contract.artifact.backend in DATA_BACKENDS:
-        named = dataclasses.replace(bundle, folder=pathlib.Path(origin))
-        warm_up(load_backend(named), bundle.contract, runs=1)
+        # called as the user's file, which errors are to name
+        artifact = dataclasses.replace(bundle.contract.artifact, file=path.name)
+        contract = dataclasses.replace(bundle.contract, artifact=artifact)
+        named = dataclasses.replace(bundle, folder=path.parent, contract=contract)
+        warm_up(load_backend(named), contract, runs=1)
 
 
 def _write(file: pathlib.Path, data: bytes) -> None:

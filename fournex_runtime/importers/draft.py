@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import pathlib
 from typing import Any
 
 from ..errors import AnswerError
@@ -34,6 +35,8 @@ class Draft:
         """Questions without an answer, in the order in which to ask them."""
         self.notes: list[str] = []
         """What the user should be told: which files were taken, what was left out."""
+        self.artifact_path = pathlib.Path()
+        """The file that the artifact comes from."""
         self._answers = answers
         self._keys: list[str] = []
 
@@ -120,9 +123,17 @@ class Draft:
         if note not in self.notes:
             self.notes.append(note)
 
-    def set_artifact(self, name: str, data: bytes, backend: str) -> None:
-        """Put the artifact into the bundle and into the contract."""
+    def set_artifact(self, name: str, data: bytes, backend: str, file: SourceFile) -> None:
+        """
+        Put the artifact into the bundle and into the contract.
+
+        :param name: its name in the bundle.
+        :param data: the artifact.
+        :param backend: what runs it.
+        :param file: where it comes from, for errors.
+        """
         self.tree['artifact'] = {**self.add_file(name, data), 'backend': backend}
+        self.artifact_path = file.path
 
     def _read(self, key: str, expected: Expected) -> Any:
         answer = self._answers.get(key)

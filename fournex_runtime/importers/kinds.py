@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from . import stable_baselines3
+from . import stable_baselines3, unitree_rl_lab
 from .recognise import Importer
 
-IMPORTERS: tuple[Importer, ...] = (stable_baselines3.IMPORTER,)
+IMPORTERS: tuple[Importer, ...] = (
+    stable_baselines3.IMPORTER,
+    unitree_rl_lab.IMPORTER,
+)
 """All of them, in the order in which help and errors list them."""

@@ -92,7 +92,7 @@ def _draft(match: Match, draft: Draft) -> None:
     for one in network.optional_inputs:
         if one.name == 'action_masks':
             draft.notes.append('action_masks is left out: every choice is allowed')
-    draft.set_artifact('policy.zip', match.file.data, 'stable_baselines3')
+    draft.set_artifact('policy.zip', match.file.data, 'stable_baselines3', match.file)
 
 
 def _description(policy: Sb3Policy) -> str:
