@@ -230,7 +230,7 @@ class Section:
 
     def flag(self, key: str, default: bool | None = None) -> bool:
         """Return true or false."""
-        return self.parsed(key, _parse_flag, 'true or false', default)
+        return self.parsed(key, parse_flag, 'true or false', default)
 
     def texts(self, key: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
         """Return a list of texts."""
@@ -339,7 +339,12 @@ def parse_number(text: str) -> float:
     return value
 
 
-def _parse_flag(text: str) -> bool:
+def parse_flag(text: str) -> bool:
+    """
+    Return true or false.
+
+    :raises ValueError: it is neither.
+    """
     if text not in ('true', 'false'):
         raise ValueError(f'expected true or false, found {text!r}')
     return text == 'true'

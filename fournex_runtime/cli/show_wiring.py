@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-from ..pipeline.ports import Port
+from ..pipeline.ports import Port, Target
 from ..policy.inference import Inference
 from ..safety.reactions import Fault, Reaction
 from ..session.wiring import SessionWiring, Wiring
@@ -80,10 +81,33 @@ def _inputs(session: SessionWiring) -> str:
 
 def _where(port: Port) -> str:
     """Return which fields a term is read from, in which order of joints and in which unit."""
-    paths = ', '.join(f'{label}: {path}' for label, path in port.fields)
-    where = port.field or paths or 'by its kind'
+    where = port.field or _paths(port.fields) or 'by its kind'
     joints = f' [{", ".join(port.joints)}]' if port.joints else ''
     return where + joints + (f', in {port.unit}' if port.unit else '')
+
+
+def _paths(fields: Sequence[tuple[str, str]]) -> str:
+    return ', '.join(f'{label}: {path}' for label, path in fields)
+
+
+def _detail(target: Target) -> str:
+    """Return what the wiring says of a command beside its topic and type."""
+    constants = (
+        f'{path} = {value if isinstance(value, str) else list(value)}'
+        for path, value in target.constants
+    )
+    after = duration(target.time_from_start_ns) if target.time_from_start_ns else ''
+    parts = (
+        target.field,
+        _paths(target.fields),
+        f'[{", ".join(target.joints)}]' if target.joints else '',
+        f'in {target.unit}' if target.unit else '',
+        f'rounded to the {target.rounding}' if target.rounding else '',
+        *constants,
+        f'frame {target.frame}' if target.frame else '',
+        f'within {after}' if after else '',
+    )
+    return ', '.join(part for part in parts if part)
 
 
 def _joint_names(session: SessionWiring) -> list[str]:
@@ -102,18 +126,7 @@ def _outputs(session: SessionWiring) -> str:
                 f'{label} {number(value)}' for label, value in zip(limits.labels, stop.values)
             )
         )
-        detail = ', '.join(
-            filter(
-                None,
-                (
-                    f'[{", ".join(target.joints)}]' if target.joints else '',
-                    f'frame {target.frame}' if target.frame else '',
-                    f'within {duration(target.time_from_start_ns)}'
-                    if target.time_from_start_ns
-                    else '',
-                ),
-            )
-        )
+        detail = _detail(target)
         rows.append((target.topic, target.type, target.term, detail, values))
     return '  commands\n' + table(('topic', 'type', 'from', 'as', 'when stopped'), rows, '    ')
 

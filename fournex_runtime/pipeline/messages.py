@@ -14,10 +14,14 @@ import os
 import pathlib
 from typing import Any
 
+import numpy as np
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from ..errors import MessageError
+
+_ARRAYS = {'byte': 'uint8', 'char': 'uint8'}
+"""Numpy's name of numbers in arrays, where it is not that of the definition."""
 
 
 def _definition_folders(package: str) -> list[pathlib.Path]:
@@ -89,6 +93,31 @@ class Messages:
         return (
             bool(fields) and fields[0][0] == 'header' and fields[0][1][1] == 'std_msgs/msg/Header'
         )
+
+    def zero(self, name: str) -> Any:
+        """
+        Return a message whose numbers are 0, whose texts and sequences are empty.
+
+        :param name: the message type.
+        :raises MessageError: the type is unknown here.
+        """
+        kind = self.type(name)
+        fields = self.typestore.fielddefs[name][1]
+        return kind(**{field: self._zero(*described) for field, described in fields})
+
+    def _zero(self, node: Any, detail: Any) -> Any:
+        if int(node) == 2:  # a message type by name
+            return self.zero(detail)
+        if int(node) == 1:
+            kind = str(detail[0])
+            if kind in ('string', 'wstring'):
+                return ''
+            return False if kind == 'bool' else 0.0 if kind.startswith('float') else 0
+        (inner, element), size = detail
+        length = size if int(node) == 3 else 0  # an array has its length, a sequence is empty
+        if int(inner) == 1 and element[0] not in ('string', 'wstring'):
+            return np.zeros(length, _ARRAYS.get(element[0], element[0]))
+        return [self._zero(inner, element) for _ in range(length)]
 
     def encode(self, message: Any, name: str) -> bytes:
         """Return the CDR bytes (little endian, with the 4-byte encapsulation header)."""

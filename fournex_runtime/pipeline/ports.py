@@ -91,6 +91,12 @@ class Target:
     :param time_from_start_ns: of the point of a ``JointTrajectory``; 0 for other types.
     :param place: where the wiring says so, as ``FILE:LINE: PATH``; for messages.
     :param names: what the robot calls the contract's joints.
+    :param field: path of the array, or of the one number, in any message type; empty for types
+        that say it themselves.
+    :param fields: value and path of its field, of a term that is sent value by value.
+    :param constants: path and value, as the wiring writes it, of what is always the same.
+    :param unit: what the robot counts in; empty where it is the contract's unit.
+    :param rounding: how values become whole numbers: ``nearest``, or empty where they must not.
     """
 
     term: str
@@ -101,6 +107,11 @@ class Target:
     time_from_start_ns: int
     place: str = dataclasses.field(default='', compare=False)
     names: JointNames = JointNames()
+    field: str = ''
+    fields: tuple[tuple[str, str], ...] = ()
+    constants: tuple[tuple[str, str | tuple[str, ...]], ...] = ()
+    unit: str = ''
+    rounding: str = ''
 
     @property
     def where(self) -> str:

@@ -7,7 +7,9 @@ import dataclasses
 import numpy as np
 
 from ..errors import MessageError, WiringError
-from ..pipeline.command_terms import JointEncoder, build_encoder, build_joint_encoder
+from ..pipeline.command_terms import build_encoder
+from ..pipeline.command_values import CommandPart
+from ..pipeline.joint_commands import Encoder
 from ..pipeline.messages import Messages
 from ..pipeline.ports import Target
 from ..policy.contract import Contract
@@ -36,32 +38,26 @@ class SessionCommands:
         self._encoders = [self._encoder(target, frame_prefix) for target in wiring.targets]
         self._stops = [self._checked_stop(index) for index in range(len(wiring.stops))]
 
-    def _encoder(self, target: Target, frame_prefix: str) -> JointEncoder:
+    def _encoder(self, target: Target, frame_prefix: str) -> Encoder:
         """Return what makes one topic's command of the values of all terms."""
         indices = [
             index
             for index, one in enumerate(self._wiring.term_targets)
             if one.topic == target.topic
         ]
-        terms = [self._contract.action_terms[index] for index in indices]
-        frame = frame_prefix + target.frame if target.frame else ''
-        framed = dataclasses.replace(target, frame=frame)
-        for index in indices:
-            limits = self._wiring.limits[index]
-            greatest = max(map(abs, (*limits.low, *limits.high)))
-            if 'Float32' in target.type and greatest > float(np.finfo(np.float32).max):
-                raise WiringError(
-                    f'{target.where}: {target.type} cannot hold all values up to the limit '
-                    f'{greatest}'
-                )
+        parts = [self._part(index, frame_prefix) for index in indices]
         try:
-            if len(terms) > 1:
-                together = build_joint_encoder(terms, framed, self._messages)
-                return lambda safe, ros_ns: together([safe[index] for index in indices], ros_ns)
-            encode, only = build_encoder(terms[0], framed, self._messages), indices[0]
+            encode = build_encoder(parts, self._messages)
         except (WiringError, MessageError) as problem:
             raise WiringError(f'{target.where}: {problem}') from problem
-        return lambda safe, ros_ns: encode(safe[only], ros_ns)
+        return lambda safe, ros_ns: encode([safe[index] for index in indices], ros_ns)
+
+    def _part(self, index: int, frame_prefix: str) -> CommandPart:
+        target, limits = self._wiring.term_targets[index], self._wiring.limits[index]
+        if target.frame:
+            target = dataclasses.replace(target, frame=frame_prefix + target.frame)
+        term = self._contract.action_terms[index]
+        return CommandPart(term, target, np.array(limits.low), np.array(limits.high))
 
     def _checked_stop(self, index: int) -> Vector | None:
         stop, limits = self._wiring.stops[index].values, self._wiring.limits[index]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 from ..configuration import Section
-from ..pipeline.command_terms import SHARED_TYPES
+from ..pipeline.command_terms import can_share
+from ..pipeline.command_values import ROUNDINGS
 from ..pipeline.joint_names import JointNames
 from ..pipeline.ports import Target
 from ..policy.contract import Contract, Term
+from .wiring_inputs import read_fields, read_unit
 from .wiring_terms import check_terms
 from .wiring_types import StopCommand
 
@@ -42,6 +43,11 @@ def read_targets(
             time_from_start_ns=_time_from_start_ns(one),
             place=one.place(),
             names=names,
+            field=one.text('field', ''),
+            fields=read_fields(one.optional_section('fields')),
+            constants=_constants(one.optional_section('set')),
+            unit=read_unit(one, term),
+            rounding=one.choice('rounding', ROUNDINGS, ''),
         )
         _check_shared(one, target, targets)
         targets.append(target)
@@ -55,14 +61,25 @@ def _check_shared(section: Section, target: Target, before: Sequence[Target]) ->
     other = next((one for one in before if one.topic == target.topic), None)
     if other is None:
         return
-    if target.type not in SHARED_TYPES:
+    if not can_share(target, other):
         raise section.problem('topic', f'{target.topic} is commanded by two action terms')
-    if dataclasses.replace(target, term=other.term) != other:
+    alike = ('type', 'frame', 'time_from_start_ns')
+    if any(getattr(target, one) != getattr(other, one) for one in alike):
         raise section.problem(
             'topic',
             f'{target.topic} is shared with {other.term}: expected the same type, frame and '
             'time_from_start there',
         )
+
+
+def _constants(section: Section | None) -> tuple[tuple[str, str | tuple[str, ...]], ...]:
+    """Read ``set:``, a value or a list by field path; what the fields hold, their type knows."""
+    if section is None:
+        return ()
+    return tuple(
+        (path, section.texts(path) if section.is_list(path) else section.text(path, ''))
+        for path in section.keys()
+    )
 
 
 def _time_from_start_ns(section: Section) -> int:

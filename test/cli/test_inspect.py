@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import pathlib
 import shutil
 
 import pytest
+from tiny_session import WIRING, edited, make_bundle
+
+from fournex_runtime.cli.show_wiring import show_wiring
+from fournex_runtime.session.wiring import parse_wiring
 
 
 def rows(text: str) -> list[list[str]]:
@@ -99,6 +104,22 @@ def test_a_wiring_shows_topics_budgets_limits_and_reactions(fournex):
     assert ['twist', 'linear_x', '-0.2', '0.7', 'unlimited', 'm/s'] in found
     assert 'hold the last command 200 ms, then stop' in done.out
     assert 'linear_x 0, angular_z 0' in done.out  # the stop command
+
+
+def test_a_wiring_shows_the_robots_names_units_and_fields():
+    wiring = edited(
+        WIRING,
+        ('    inputs:', '    joint_names: {a: motor_1}\n    inputs:'),
+        ('budget: 50 ms}', 'budget: 50 ms, unit: deg}'),
+        ('std_msgs/msg/Float64MultiArray\n        joints: [b, a]',
+         'sensor_msgs/msg/BatteryState\n        fields: {a: voltage, b: current}\n'
+         '        unit: deg/s\n        set: {present: true}'),
+    )  # fmt: skip
+    bundles = {'tiny': make_bundle()}
+    shown = show_wiring(parse_wiring(wiring, pathlib.Path('wiring.yaml'), bundles))
+    assert ' '.join(shown.split()).count('a motor_1') == 1
+    assert 'by its kind, in deg' in shown
+    assert 'a: voltage, b: current, in deg/s, present = true' in shown
 
 
 def test_a_recording_shows_topics_ticks_and_episodes(fournex, bag):

@@ -4,41 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from rosbags.typesys import Stores, get_typestore
+from sent_command import ROS_NS, action_term, encoded, stamp_ns
 
 from fournex_runtime.errors import WiringError
 from fournex_runtime.pipeline.action_terms import ActionTerm
-from fournex_runtime.pipeline.command_terms import build_encoder
-from fournex_runtime.pipeline.messages import messages
-from fournex_runtime.pipeline.ports import Target
-from fournex_runtime.policy.contract import parse_contract
-
-ROSBAGS = get_typestore(Stores.ROS2_JAZZY)
-ROS_NS = 12_000_000_034
-
-
-def action_term(yaml):
-    return parse_contract(f"""\
-name: t
-version: 1
-period: 10 ms
-inputs: {{obs: [{{term: value, size: 1}}]}}
-outputs: {{action: [{{{yaml}}}]}}
-artifact: {{file: policy.onnx, sha256: '{'0' * 64}', backend: onnx}}
-""").action_terms[0]
-
-
-def encoded(yaml, kind, values, joints=(), frame='', time_from_start_ns=0):
-    term = action_term(yaml)
-    target = Target(term.name, 'topic', kind, tuple(joints), frame, time_from_start_ns)
-    data = build_encoder(term, target, messages())(np.array(values), ROS_NS)
-    assert data[:2] == b'\x00\x01'  # little endian
-    return ROSBAGS.deserialize_cdr(data, kind)
-
-
-def stamp_ns(message):
-    return message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
-
 
 JOINTS = 'term: joint_position_target, joints: [a, b, c]'
 

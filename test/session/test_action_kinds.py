@@ -225,3 +225,33 @@ def test_zero_is_a_pose_to_move_to():
     text = WIRING.replace('joint_velocity_target', 'pose_target')
     with pytest.raises(WiringError, match='stop: zero is a position to move to; write hold'):
         parse_wiring(text, pathlib.Path('wiring.yaml'), {'tiny': make_bundle(contract)})
+
+
+# --- any message ---------------------------------------------------------------------------------
+
+
+def test_positions_and_gains_of_motors_in_one_message_of_another_type():
+    motors, kind = 'basic_types_values', 'test_msgs/msg/Arrays'
+    wired = '\n      '.join(
+        f'{term}: {{topic: motors, type: {kind}, stop: {stop}, fields: {{{fields}}}{more}}}'
+        for term, stop, fields, more in (
+            ('joint_position_target', 'hold', f"a: '{motors}[0].float64_value', "
+             f"b: '{motors}[1].float64_value'", ', unit: deg'),
+            ('joint_stiffness', 'zero', f"a: '{motors}[0].float32_value', "
+             f"b: '{motors}[1].float32_value'", f", set: {{'{motors}[1].uint8_value': 1}}"),
+        )
+    )  # fmt: skip
+    run = Run(
+        engine(
+            '  action: [{term: joint_position_target, joints: [a, b]}, '
+            '{term: joint_stiffness, joints: same}]',
+            wired,
+            f'joint_position_target: {{{UNLIMITED}}}\n      joint_stiffness: {{{UNLIMITED}}}',
+        )
+    )
+    record = ticked(run, [0.5, -0.5, 3.0, 20.0])
+    assert len(record.commands) == 1
+    first, second, _ = sent(record, kind).basic_types_values
+    assert (first.float64_value, second.float64_value) == (math.degrees(0.5), -math.degrees(0.5))
+    assert (first.float32_value, second.float32_value) == (3.0, 10.0)  # the limit
+    assert (first.uint8_value, second.uint8_value) == (0, 1)

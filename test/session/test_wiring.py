@@ -130,6 +130,19 @@ def test_a_term_can_be_read_value_by_value():
     assert port.unit == 'mrad, deg'  # in the order of the contract
 
 
+def test_a_command_can_be_of_any_type():
+    (target,) = session(
+        ('std_msgs/msg/Float64MultiArray\n        joints: [b, a]',
+         'sensor_msgs/msg/BatteryState\n        fields: {a: voltage, b: current}\n'
+         '        unit: deg/s\n        set: {present: true, location: '', cell_voltage: [1, 2]}'),
+    ).targets  # fmt: skip
+    assert target.fields == (('a', 'voltage'), ('b', 'current'))
+    assert (target.unit, target.rounding) == ('deg/s', '')
+    assert target.constants == (
+        ('present', 'true'), ('location', 'left'), ('cell_voltage', ('1', '2')),
+    )  # fmt: skip
+
+
 def test_lockstep_names_the_trigger_first():
     wiring = session(
         ('    limits:\n', '    pacing: {lockstep: joint_states, with: [reward]}\n    limits:\n')
@@ -369,7 +382,7 @@ def test_limits_must_fit_the_numbers_of_the_command():
         ('Float64MultiArray', 'Float32MultiArray'),
         (LIMITS, 'all: {min: -1, max: 1e39, rate: 1}'),
     )
-    with pytest.raises(WiringError, match=r'Float32MultiArray cannot hold all values up to'):
+    with pytest.raises(WiringError, match=r'Float32MultiArray cannot hold all values of a up'):
         make_engine(wiring=wiring)
 
 
