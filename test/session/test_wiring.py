@@ -134,12 +134,12 @@ def test_a_command_can_be_of_any_type():
     (target,) = session(
         ('std_msgs/msg/Float64MultiArray\n        joints: [b, a]',
          'sensor_msgs/msg/BatteryState\n        fields: {a: voltage, b: current}\n'
-         '        unit: deg/s\n        set: {present: true, location: '', cell_voltage: [1, 2]}'),
+         '        unit: deg/s\n        set: {present: true, location: up, cell_voltage: [1, 2]}'),
     ).targets  # fmt: skip
     assert target.fields == (('a', 'voltage'), ('b', 'current'))
     assert (target.unit, target.rounding) == ('deg/s', '')
     assert target.constants == (
-        ('present', 'true'), ('location', 'left'), ('cell_voltage', ('1', '2')),
+        ('present', 'true'), ('location', 'up'), ('cell_voltage', ('1', '2')),
     )  # fmt: skip
 
 
