@@ -133,7 +133,7 @@ def _artifact(bundle: Bundle) -> str:
 def _run_once(bundle: Bundle, inference: Inference) -> None:
     from ..policy.backend import load_backend, warm_up
 
-    warm_up(load_backend(bundle, inference), bundle.contract, runs=1)
+    warm_up(load_backend(bundle, inference), bundle.contract, runs=2)
 
 
 def _bag(path: pathlib.Path) -> str:

@@ -107,7 +107,7 @@ def _try_out(bundle: Bundle, path: pathlib.Path) -> None:
         artifact = dataclasses.replace(bundle.contract.artifact, file=path.name)
         contract = dataclasses.replace(bundle.contract, artifact=artifact)
         named = dataclasses.replace(bundle, folder=path.parent, contract=contract)
-        warm_up(load_backend(named), contract, runs=1)
+        warm_up(load_backend(named), contract, runs=2)
 
 
 def _write(file: pathlib.Path, data: bytes) -> None:

@@ -8,7 +8,7 @@ and a result, so that the session owns it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,6 +20,8 @@ from .contract import Contract
 from .inference import DEFAULT_INFERENCE, Inference
 
 Arrays = Mapping[str, NDArray[Any]]
+Request = tuple[Arrays, Arrays]
+"""Inputs and state, or outputs and next state."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +37,11 @@ class ArraySpec:
     name: str
     shape: tuple[int, ...]
     dtype: str
+
+    def missing_or_mismatch(self, arrays: Arrays) -> str:
+        """Return what is wrong with the array of this name, or an empty text."""
+        array = arrays.get(self.name)
+        return f'{self.name} is missing' if array is None else self.mismatch(array)
 
     def mismatch(self, array: NDArray[Any]) -> str:
         """Return what is wrong with an array, or an empty text."""
@@ -71,12 +78,24 @@ def signature(contract: Contract) -> Signature:
     return Signature(inputs, outputs, state_inputs, state_outputs)
 
 
+def made_up(spec: ArraySpec, random: np.random.Generator) -> NDArray[Any]:
+    """Return an array to try an artifact with: zeros say too little about it."""
+    if np.dtype(spec.dtype).kind == 'f':
+        return random.standard_normal(spec.shape).astype(spec.dtype)
+    return np.zeros(spec.shape, spec.dtype)  # a whole number may be a choice of a few
+
+
 class Backend(Protocol):
     """One loaded artifact."""
 
     @property
     def description(self) -> str:
-        """Return library, version and provider, for the manifest."""
+        """Return library, version, provider and what was refused, for the manifest."""
+        ...
+
+    @property
+    def provider(self) -> str:
+        """Return what computes it, as wirings name it: ``cpu``, ``cuda`` or ``tensorrt``."""
         ...
 
     def run(self, inputs: Arrays, state: Arrays) -> tuple[Arrays, Arrays]:
@@ -87,6 +106,20 @@ class Backend(Protocol):
         :param state: recurrent state by its name in the contract.
         :returns: the outputs by artifact name, and the next state by its name in the contract.
         :raises ArtifactError: the artifact failed.
+        """
+        ...
+
+    def run_batch(self, requests: Sequence[Request]) -> list[Request]:
+        """
+        Run the policy once for each of some requests that know nothing of each other.
+
+        In one call where the artifact has an open batch axis, else one after the other. The
+        results are those of :meth:`run` within 1e-6; their last bits may depend on how many
+        requests go together, so what must be repeated to the bit is asked one by one.
+
+        :param requests: inputs and state of each, as for :meth:`run`.
+        :returns: outputs and next state of each, in the same order.
+        :raises ArtifactError: the artifact failed, or an array is not what the contract says.
         """
         ...
 
@@ -130,13 +163,14 @@ def warm_up(backend: Backend, contract: Contract, runs: int = 10) -> None:
     """
     Run the policy on zeros, so that the first tick is not the slow one.
 
-    :raises ArtifactError: it fails, or its outputs are not what the contract says.
+    :param runs: how often; at least twice.
+    :raises ArtifactError: it fails, its outputs are not what the contract says, or it does not
+        give one answer to one question.
     """
     spec = signature(contract)
     inputs = {one.name: np.zeros(one.shape, one.dtype) for one in spec.inputs}
     state = {one.name: np.zeros(one.shape, np.float32) for one in contract.state}
-    for _ in range(runs):
-        outputs, following = backend.run(inputs, state)
+    outputs, following = backend.run(inputs, state)
     for one in spec.outputs:
         problem = one.mismatch(outputs[one.name])
         if problem:
@@ -146,3 +180,16 @@ def warm_up(backend: Backend, contract: Contract, runs: int = 10) -> None:
         problem = expected.mismatch(following[remembered.name])
         if problem:
             raise ArtifactError(f'{contract.artifact.file}: state output {problem}')
+    for _ in range(runs - 1):
+        again = backend.run(inputs, state)
+        if backend.provider == 'cpu' and _bits(again) != _bits((outputs, following)):
+            raise ArtifactError(
+                f'{contract.artifact.file}: gives two answers to one question: it draws random '
+                'numbers, or remembers something that is no state of the contract. Have it take '
+                'its noise as an input, which the contract fills with a term noise, and what it '
+                'remembers as a state'
+            )
+
+
+def _bits(result: Request) -> list[tuple[str, bytes]]:
+    return [(name, array.tobytes()) for side in result for name, array in side.items()]

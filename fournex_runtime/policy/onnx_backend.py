@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..configuration import nearest
 from ..errors import ArtifactError
-from .backend import Arrays, ArraySpec, Signature, signature
+from .backend import Arrays, ArraySpec, Request, Signature, signature
+from .batch import BatchedRun, batch_axes, run_one_by_one
 from .bundle import Bundle
 from .contract import RecurrentState
 from .inference import DEFAULT_INFERENCE, Inference
@@ -71,6 +73,7 @@ class OnnxModel:
         self._bound = None
         if self._session.provider != 'cpu' or sum(map(_bytes, self._takes)) <= _BOUND_BYTES:
             self._bound = self._session.bind(self._takes, outputs)
+        self._together = self._batched(outputs)
 
     def _refuse_what_is_no_model(self, model: bytes) -> None:
         try:
@@ -119,17 +122,37 @@ class OnnxModel:
                 f'{self._file}: takes {", ".join(unknown)}, which the contract does not give'
             )
 
+    def _batched(self, gives: Sequence[ArraySpec]) -> BatchedRun | None:
+        """Return what runs several requests at once, if the model leaves an axis open for it."""
+        inputs = {one.name: one.shape for one in self._session.inputs}
+        inputs |= {one.name: one.shape for one in self._session.optional_inputs}
+        outputs = {one.name: one.shape for one in self._session.outputs}
+        axes = batch_axes(
+            [inputs[one.name] for one in self._takes], [outputs[one.name] for one in gives]
+        )
+        if axes is None:
+            return None
+        return BatchedRun(
+            tuple(zip(self._takes, axes[0])),
+            tuple(zip(gives, axes[1])),
+            lambda feed: self._session.run(self._output_names, feed),
+            self._file,
+        )
+
     @property
     def description(self) -> str:
         """Return library, version and provider."""
         return self._session.description
 
+    @property
+    def provider(self) -> str:
+        """Return what computes it."""
+        return self._session.provider
+
     def run(self, inputs: Arrays, state: Arrays) -> tuple[Arrays, Arrays]:
         """Run the model once; see :class:`~fournex_runtime.policy.backend.Backend`."""
-        feed = dict(inputs)
+        feed = self._feed(inputs, state)
         try:
-            for one in self._state:
-                feed[one.input] = state[one.name]
             if self._bound is not None and len(feed) == len(self._takes):
                 found = self._bound.run(feed)
             else:  # with inputs that have a default, or too large to be copied
@@ -137,17 +160,29 @@ class OnnxModel:
         except Exception as problem:  # onnxruntime's errors share no base but Exception
             what = self._mismatch(feed) or f'inference failed: {problem}'
             raise ArtifactError(f'{self._file}: {what}') from problem
+        return self._result(found)
+
+    def _feed(self, inputs: Arrays, state: Arrays) -> dict[str, Any]:
+        passed = {one.input: state[one.name] for one in self._state if one.name in state}
+        return {**inputs, **passed}
+
+    def _result(self, found: Sequence[Any]) -> Request:
         outputs = dict(zip(self._output_names[: self._outputs], found))
         following = {one.name: array for one, array in zip(self._state, found[self._outputs :])}
         return outputs, following
 
+    def run_batch(self, requests: Sequence[Request]) -> list[Request]:
+        """Run the model for each request; see :class:`~fournex_runtime.policy.backend.Backend`."""
+        feeds = [self._feed(*one) for one in requests]
+        alone = len(feeds) < 2 or any(len(one) > len(self._takes) for one in feeds)
+        if alone or self._together is None or not self._together.keeps_requests_apart:
+            return run_one_by_one(self, requests)
+        return [self._result(found) for found in self._together.run(feeds)]
+
     def _mismatch(self, feed: Arrays) -> str:
         """Return which array was not what the contract says, or an empty text."""
         for spec in self._takes:
-            if spec.name not in feed:
-                return f'input {spec.name} is missing'
-            problem = spec.mismatch(feed[spec.name])
-            if problem:
+            if problem := spec.missing_or_mismatch(feed):
                 return f'input {problem}'
         return ''
 

@@ -1,12 +1,12 @@
 """
-Whether an ONNX file is complete in itself, and a model rather than a compiled program.
+Whether an ONNX file is complete in itself, a model rather than a compiled program, and a function.
 
 A tensor of an ONNX model can keep its numbers in another file, by a path of any kind, and ONNX
 Runtime opens it even when the model is given as bytes. Such numbers are under no hash of the
 bundle. A node ``EPContext`` holds, or names a file with, what an execution provider compiled
-before (TensorRT's engines, for one): code that no check here can read. Both are looked for in the
-protobuf itself; field numbers are those of `onnx.proto
-<https://github.com/onnx/onnx/blob/main/onnx/onnx.proto>`_.
+before (TensorRT's engines, for one): code that no check here can read. A node that draws random
+numbers draws others each time. All are looked for in the protobuf itself; field numbers are those
+of `onnx.proto <https://github.com/onnx/onnx/blob/main/onnx/onnx.proto>`_.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ _PARTS: dict[str, dict[int, str]] = {
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
 _OP_TYPE = 4
 _COMPILED = b'EPContext'
+_RANDOM = (
+    (b'RandomNormal', b'RandomNormalLike', b'RandomUniform', b'RandomUniformLike')
+    + (b'Bernoulli', b'Multinomial')
+)  # fmt: skip
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FIXED_SIZES = {_FIXED64: 8, _FIXED32: 4}
 _OTHER_FILES = (
@@ -36,6 +40,10 @@ _OTHER_FILES = (
 _PROGRAM = (
     'has a node EPContext, a program that was compiled for one provider and one machine; give '
     'the model that it was compiled from'
+)
+_DRAWS = (
+    'draws random numbers itself (node {}), which nobody could repeat; have it take them as an '
+    'input, which the contract fills with a term noise'
 )
 
 
@@ -56,8 +64,12 @@ def refusal(data: bytes) -> str:
                 continue
             if kind == 'tensor' and field == _EXTERNAL_DATA:
                 return _OTHER_FILES
-            if kind == 'node' and field == _OP_TYPE and data[slice(*value)] == _COMPILED:
-                return _PROGRAM
+            if kind == 'node' and field == _OP_TYPE:
+                name = data[slice(*value)]
+                if name == _COMPILED:
+                    return _PROGRAM
+                if name in _RANDOM:
+                    return _DRAWS.format(name.decode())
             if field in _PARTS[kind]:
                 waiting.append((_PARTS[kind][field], *value))
     return ''

@@ -21,6 +21,7 @@ from __future__ import annotations
 import dataclasses
 import operator
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -28,7 +29,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ArtifactError, MissingDependencyError
-from .backend import Arrays, ArraySpec, Signature
+from .backend import Arrays, ArraySpec, Request, Signature, made_up
+from .batch import run_one_by_one
 from .bundle import MOST_BYTES
 from .contract import RecurrentState
 from .inference import Inference, Refusal, describe, none_left
@@ -43,6 +45,9 @@ except ImportError as problem:
 
 Array = NDArray[Any]
 _PROBE_SEED = 20
+_RANDOM = re.compile(
+    r'\baten[:.]+(?:rand\w*|normal|bernoulli|multinomial|dropout|exponential|uniform)\b'
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,6 +167,15 @@ class TorchModule:
         except Exception as problem:  # torch's errors share no base but Exception
             raise ArtifactError(f'{self._file}: inference failed: {_words(problem)}') from problem
 
+    @property
+    def provider(self) -> str:
+        """Return what computes it."""
+        return self._device.name
+
+    def run_batch(self, requests: Sequence[Request]) -> list[Request]:
+        """Run the module for each request; a batch of one is all that is known of it."""
+        return run_one_by_one(self, requests)
+
     def close(self) -> None:
         """Do nothing: there is nothing that outlives the object."""
 
@@ -271,25 +285,28 @@ class TorchModule:
             )
         if not all(_same(one, answers[1][name]) for name, one in answers[0].items()):
             raise ArtifactError(
-                f'{self._file}: gives two answers to one question: it draws random numbers, or '
-                'remembers something outside its buffers'
+                f'{self._file}: gives two answers to one question: it draws random numbers'
+                f'{_drawn_by(self._module)}, or remembers something outside its buffers. Have it '
+                'take its noise as an input, which the contract fills with a term noise, and what '
+                'it remembers as a state'
             )
         return changed
 
     def _answer(self, spec: Signature) -> dict[str, Array]:
         """Return all that comes of one fixed question that is not all zeros, by name."""
         random = np.random.default_rng(_PROBE_SEED)
-        inputs = {}
-        for one in spec.inputs:
-            dtype = np.dtype(one.dtype)
-            values = (
-                random.standard_normal(one.shape) if dtype.kind == 'f' else np.zeros(one.shape)
-            )
-            inputs[one.name] = values.astype(dtype)
+        inputs = {one.name: made_up(one, random) for one in spec.inputs}
         shapes = {one.name: one.shape for one in (*self._passed, *(s for s, _ in self._kept))}
         state = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
         outputs, following = self.run(inputs, state)
         return {**outputs, **following}
+
+
+def _drawn_by(module: Any) -> str:
+    """Return in brackets which of a module's operations may draw; empty where none is seen."""
+    graph = getattr(module, 'inlined_graph', None) or getattr(module, 'graph', None)
+    names = sorted({*_RANDOM.findall(str(graph))})
+    return f' ({", ".join(names)})' if names else ''
 
 
 def _flat(found: Any) -> Iterator[Any]:

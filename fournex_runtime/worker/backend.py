@@ -10,7 +10,8 @@ import weakref
 from collections.abc import Collection, Sequence
 
 from ..errors import ArtifactError, LateAnswer, WorkerDied
-from ..policy.backend import Arrays, Signature, signature
+from ..policy.backend import Arrays, Request, Signature, signature
+from ..policy.batch import run_one_by_one
 from ..policy.bundle import Bundle
 from ..policy.inference import DEFAULT_INFERENCE, Inference
 from .channel import ChannelHandles, ChannelLayout, SessionSide, sealed_memory
@@ -108,6 +109,11 @@ class WorkerBackend:
         return self.report.description
 
     @property
+    def provider(self) -> str:
+        """Return what computes it."""
+        return self.report.provider
+
+    @property
     def pid(self) -> int:
         """Return the worker's process id."""
         return self._process.pid
@@ -135,6 +141,10 @@ class WorkerBackend:
         if problem:
             raise ArtifactError(problem)
         return outputs, following
+
+    def run_batch(self, requests: Sequence[Request]) -> list[Request]:
+        """Run the policy for each request; the memory between here and there holds one."""
+        return run_one_by_one(self, requests)
 
     def _wait(self, deadline_ns: int) -> None:
         """Wait for the answer to the last request, and pass over those to earlier ones."""

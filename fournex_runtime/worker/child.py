@@ -60,6 +60,7 @@ def serve(configuration: dict[str, Any]) -> None:
         configuration,
         {
             'description': model.description,
+            'provider': model.provider,
             'python': platform.python_version(),
             'numpy': np.__version__,
             **timing,

@@ -36,6 +36,7 @@ class WorkerReport:
     What a worker says when it is ready.
 
     :param description: library, version and provider.
+    :param provider: what computes it.
     :param python: its interpreter's version.
     :param numpy: its numpy's version.
     :param load_ns: how long loading the artifact took, imports counted.
@@ -43,6 +44,7 @@ class WorkerReport:
     """
 
     description: str
+    provider: str
     python: str
     numpy: str
     load_ns: int
