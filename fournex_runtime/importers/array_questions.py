@@ -121,6 +121,17 @@ def ask_default_pose(draft: Draft, joints: Sequence[str]) -> Mapping[str, float]
     return pose
 
 
+def observation_terms(terms: Sequence[Mapping[str, Any]], action_width: int) -> list[Term]:
+    """
+    Return observation terms with their numbers.
+
+    :raises ValueError: they are not terms.
+    """
+    array = {'terms': list(terms)}
+    action = {'action': [{'term': 'value', 'size': action_width}]}
+    return list(_stub({'obs': array}, action, array).inputs['obs'])
+
+
 def input_array(value: Any, spec: ArraySpec, action_width: int) -> dict[str, Any]:
     """
     Read the terms of an input: a list, or a mapping with ``terms`` and history.
@@ -138,9 +149,7 @@ def input_array(value: Any, spec: ArraySpec, action_width: int) -> dict[str, Any
 
 def observation_sizes(terms: Sequence[Mapping[str, Any]], action_width: int) -> list[int]:
     """Return how many values each of some observation terms has, history not counted."""
-    array = {'terms': list(terms)}
-    action = {'action': [{'term': 'value', 'size': action_width}]}
-    return [one.size for one in _stub({'obs': array}, action, array).inputs['obs']]
+    return [one.size for one in observation_terms(terms, action_width)]
 
 
 def output_array(value: Any, spec: ArraySpec, refused: Sequence[str] = ()) -> dict[str, Any]:

@@ -25,10 +25,14 @@ _GENERAL = frozenset(
 """Names of files and folders that say nothing about a policy."""
 
 
-def ask_identity(draft: Draft, match: Match) -> None:
-    """Put name and version into a draft: the user's, else after the first telling file name."""
+def ask_identity(draft: Draft, match: Match, said: str = '') -> None:
+    """
+    Put name and version into a draft: the user's, else after the first telling file name.
+
+    :param said: what the artifact calls itself, if it does.
+    """
     path = match.file.path.absolute()
-    names = [path.stem, *(folder.name for folder in path.parents)]
+    names = [said, path.stem, *(folder.name for folder in path.parents)]
     telling = [found for one in names if (found := _word(one)) and found.lower() not in _GENERAL]
     draft.tree['name'] = draft.label('name', (telling or ['policy'])[0], 'name of the file', _NAME)
     draft.tree['version'] = draft.label('version', 1, 'the first', whole())

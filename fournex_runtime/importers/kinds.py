@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from . import stable_baselines3, unitree_rl_lab
+from . import rl_sar, stable_baselines3, unitree_rl_gym, unitree_rl_lab
 from .recognise import Importer
 
 IMPORTERS: tuple[Importer, ...] = (
     stable_baselines3.IMPORTER,
     unitree_rl_lab.IMPORTER,
+    rl_sar.IMPORTER,
+    unitree_rl_gym.IMPORTER,
 )
 """All of them, in the order in which help and errors list them."""
