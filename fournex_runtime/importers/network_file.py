@@ -71,7 +71,7 @@ class NetworkFile:
                 for name, one in self.state.items()
             }
         suffix = 'onnx' if self.backend == 'onnx' else 'pt'
-        draft.set_artifact(f'policy.{suffix}', self.file.data, self.backend)
+        draft.set_artifact(f'policy.{suffix}', self.file.data, self.backend, self.file)
 
     def check_sizes(self, where: str, observations: int, actions: int) -> None:
         """
