@@ -10,6 +10,7 @@ import pytest
 CORE = (
     'configuration',
     'errors',
+    'doctor',
     'importers',
     'policy',
     'pipeline',

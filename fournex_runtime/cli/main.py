@@ -20,6 +20,7 @@ INTERRUPTED = 130
 
 VERBS = {
     'demo': 'drive a simulated robot with its trained policy over real ROS 2, and verify it',
+    'doctor': 'look at the live robot and name what does not fit the policy; nothing moves',
     'run': 'drive your robot: host the sessions of a wiring file',
     'replay': 'run a recording again and compare it with what happened, bit for bit',
     'import': 'make a policy bundle of what a training left behind',
@@ -30,13 +31,14 @@ _MODULES = {'import': 'import_artifact'}
 """Modules of verbs that are no names in Python."""
 _GROUPS = {
     'Bring a policy': ('import',),
-    'Drive a robot': ('demo', 'run'),
+    'Drive a robot': ('demo', 'doctor', 'run'),
     'Understand what happened': ('replay', 'inspect'),
     'Judge a policy': ('evaluate',),
 }
 _EXAMPLES = {
     'fournex demo': 'a rover drives to three goals, in about 20 s',
     'fournex import policy.zip --to my_policy': 'asks for what the artifact does not say',
+    'fournex doctor wiring.yaml': 'before the robot moves: what is wired wrong?',
     'fournex run wiring.yaml --record runs': 'drive, and record every tick',
     'fournex replay runs/rover-0001': 'the same ticks again, from the recorded messages',
     'fournex inspect my_policy/': "the policy's contract, to check by eye",

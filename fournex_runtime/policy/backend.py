@@ -159,6 +159,13 @@ def load_backend(
     return WorkerBackend(bundle, inference, timeout_s=timeout_s)
 
 
+def blank_inputs(contract: Contract) -> tuple[Arrays, Arrays]:
+    """Return inputs and recurrent state of zeros, to run a policy with before there is a robot."""
+    inputs = {one.name: np.zeros(one.shape, one.dtype) for one in signature(contract).inputs}
+    state = {one.name: np.zeros(one.shape, np.float32) for one in contract.state}
+    return inputs, state
+
+
 def warm_up(backend: Backend, contract: Contract, runs: int = 10) -> None:
     """
     Run the policy on zeros, so that the first tick is not the slow one.
@@ -168,8 +175,7 @@ def warm_up(backend: Backend, contract: Contract, runs: int = 10) -> None:
         give one answer to one question.
     """
     spec = signature(contract)
-    inputs = {one.name: np.zeros(one.shape, one.dtype) for one in spec.inputs}
-    state = {one.name: np.zeros(one.shape, np.float32) for one in contract.state}
+    inputs, state = blank_inputs(contract)
     outputs, following = backend.run(inputs, state)
     for one in spec.outputs:
         problem = one.mismatch(outputs[one.name])

@@ -47,6 +47,7 @@ class SessionReader:
         limits = read_limits(section.section('limits'), self._contract)
         reactions, reward, lockstep = self._reactions(), self._reward(), self._lockstep()
         inference = read_inference(section.optional_section('inference'), self._folder)
+        start_tolerance = self._start_tolerance()
         section.finish()
         return SessionWiring(
             name=self._name,
@@ -61,6 +62,7 @@ class SessionReader:
             lockstep=lockstep,
             joint_names=names,
             inference=inference,
+            start_tolerance=start_tolerance,
         )
 
     def _reactions(self) -> dict[Fault, Reaction]:
@@ -99,3 +101,27 @@ class SessionReader:
                 )
         section.finish()
         return tuple(known.index(topic) for topic in topics)
+
+    def _start_tolerance(self) -> dict[str, float]:
+        """Read ``start: {tolerance: 0.2}``, or one number a joint with ``all`` for the others."""
+        section = self._section.optional_section('start')
+        if section is None:
+            return {}
+        pose = self._contract.start_pose
+        if not pose:
+            raise section.problem(
+                'tolerance', f'the contract {self._contract.reference} has no start_pose'
+            )
+        if not section.is_mapping('tolerance'):
+            one = section.number('tolerance')
+            found = dict.fromkeys(pose, one)
+        else:
+            given = section.section('tolerance')
+            everyone = given.number('all') if 'all' in given else None
+            found = {joint: given.number(joint, everyone) for joint in pose}
+            given.finish()
+        section.finish()
+        for joint, tolerance in found.items():
+            if tolerance <= 0.0:
+                raise section.problem('tolerance', f'{joint}: {tolerance} is not above 0')
+        return found

@@ -43,6 +43,8 @@ class SessionWiring:
         for a session that is paced by its period.
     :param joint_names: what the robot calls the contract's joints.
     :param inference: with what its policy is run.
+    :param start_tolerance: how far each joint may be from the contract's start pose when the
+        session begins, in the joint's unit; empty where the wiring does not say.
     """
 
     name: str
@@ -57,6 +59,7 @@ class SessionWiring:
     lockstep: tuple[int, ...]
     joint_names: JointNames = JointNames()
     inference: Inference = DEFAULT_INFERENCE
+    start_tolerance: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

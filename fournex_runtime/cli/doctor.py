@@ -1,0 +1,104 @@
+"""``fournex doctor``: look at the live robot for a few seconds and name what does not fit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..doctor.finding import Level
+from ..errors import MissingDependencyError
+from ..policy.registry import locate_bundle
+from ..session.wiring import Wiring, load_wiring
+from .parser import Parser, positive
+from .robot_arguments import add_robot_options, check_wiring_file, namespace_words, split_ros
+from .show_findings import finding_data, show_findings
+
+if TYPE_CHECKING:
+    from ..ros.doctor import Examined
+
+FAILED = 1
+
+
+def parser() -> Parser:
+    """Return the parser of this verb."""
+    found = Parser(
+        'doctor',
+        'Look at the live robot for a few seconds, publish nothing, and name what does not fit '
+        'the policy: topics,\nrates, clocks, joint names and order, units, frames, values never '
+        'seen in training, start pose, controllers,\nlimits, time for inference. Exit status: 0 '
+        'no failure, 1 a failure, 2 bad input.',
+        (
+            ('fournex doctor wiring.yaml', 'three seconds'),
+            ('fournex doctor wiring.yaml -v', 'what passed, too, with what was measured'),
+            ('fournex doctor wiring.yaml --bundle new/', 'would this policy fit the robot?'),
+            ('fournex doctor wiring.yaml --json', 'for programs'),
+        ),
+    )
+    add_robot_options(found)
+    found.add_argument(
+        '--seconds',
+        type=positive,
+        default=3.0,
+        metavar='S',
+        help='for how long to look (default 3)',
+    )
+    found.add_argument('--json', action='store_true', help='print JSON instead of a table')
+    found.add_argument('-v', '--verbose', action='store_true', help='list what passed, too')
+    return found
+
+
+def main(arguments: Sequence[str]) -> int:
+    """
+    Run the verb.
+
+    :param arguments: what follows it on the command line.
+    """
+    words, ros = split_ros(arguments)
+    options = parser().parse(words)
+    check_wiring_file(options.wiring)
+    bundle = None if options.bundle is None else locate_bundle(options.bundle)
+    wiring = load_wiring(options.wiring.expanduser(), bundle)
+    try:
+        from ..ros.doctor import examine_robot
+    except ImportError as problem:
+        if (problem.name or '').split('.')[0] == 'fournex_runtime':
+            raise
+        raise MissingDependencyError(
+            str(problem.name),
+            'looking at a robot',
+            'source a ROS 2 environment and the workspace with fournex_msgs '
+            '(. install/setup.bash)',
+        ) from problem
+    arguments = ['doctor', '--ros-args', *namespace_words(options), *ros]
+    examined = examine_robot(wiring, options.seconds, arguments)
+    if options.json:
+        print(json.dumps(_data(wiring, examined), indent=1, ensure_ascii=False))
+    else:
+        print('\n\n'.join(_shown(wiring, one, options.verbose) for one in examined))
+    failed = any(f.level is Level.FAILURE for one in examined for f in one.findings)
+    return FAILED if failed else 0
+
+
+def _shown(wiring: Wiring, one: Examined, verbose: bool) -> str:
+    title = f'session {one.session}: {one.policy}  ×  robot {wiring.robot}'
+    return show_findings(title, one.findings, verbose)
+
+
+def _data(wiring: Wiring, examined: Sequence[Examined]) -> dict[str, Any]:
+    return {
+        'robot': wiring.robot,
+        'wiring': str(wiring.file),
+        'sessions': [
+            {
+                'session': one.session,
+                'policy': one.policy,
+                'bundle_sha256': one.bundle_sha256,
+                'counts': {
+                    level.value: sum(f.level is level for f in one.findings) for level in Level
+                },
+                'findings': [finding_data(found) for found in one.findings],
+            }
+            for one in examined
+        ],
+    }

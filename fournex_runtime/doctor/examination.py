@@ -1,0 +1,72 @@
+"""All checks of a session, in one order, as a function of what was seen."""
+
+from __future__ import annotations
+
+from ..errors import MessageError
+from .commands import check_commands
+from .controllers import check_controllers
+from .finding import CHECKS, Finding, Level
+from .gravity import check_gravity
+from .inference import check_inference
+from .joints import check_joint_names, check_joint_order
+from .measured import read_terms
+from .ranges import check_clips, check_ranges, check_unchanged
+from .rates import check_rates
+from .readable import check_readable
+from .robot_limits import check_limits
+from .stamps import check_lockstep, check_stamps
+from .start_pose import check_start_pose
+from .survey import Case, Survey
+from .topics import check_topics
+from .training import training_statistics
+from .units import check_units, check_velocity
+from .urdf import Joint, read_urdf
+
+_ORDER = {name: place for place, name in enumerate(CHECKS)}
+
+
+def examine(case: Case, survey: Survey) -> list[Finding]:
+    """
+    Make every check of a session.
+
+    :param case: the session.
+    :param survey: what was seen; ``duration_ns`` 0 for the graph and first messages only, which
+        leaves out what takes several messages.
+    :returns: what was found, in the order of ``CHECKS``.
+    """
+    lasting = survey.duration_ns > 0
+    found = [*check_topics(case, survey), *check_commands(case, survey)]
+    found += check_rates(case, survey)
+    found += check_stamps(case, survey)
+    found += check_joint_names(case, survey)
+    readings = read_terms(case, survey)
+    found += check_readable(case, survey, readings, found)
+    found += check_gravity(case, survey)
+    training, (urdf, problem) = training_statistics(case), _joints(case, survey)
+    units = check_units(case, readings, training, urdf)
+    misread = {one.subject for one in units if one.level is Level.FAILURE}
+    found += units
+    found += check_ranges(readings, training, misread)
+    found += check_start_pose(case, readings, urdf, misread)
+    found += check_limits(case, urdf, problem)
+    if lasting:
+        found += check_lockstep(case, survey)
+        found += check_joint_order(case, survey, readings)
+        found += check_velocity(readings)
+        found += check_clips(readings, misread)
+        found += check_unchanged(case, survey)
+        found += check_controllers(case, survey)
+        found += check_inference(case, survey)
+    return sorted(found, key=lambda one: _ORDER[one.check])
+
+
+def _joints(case: Case, survey: Survey) -> tuple[dict[str, Joint], str]:
+    """Return the joints of the robot by the contract's names, and why there are none."""
+    if not survey.robot_description:
+        return {}, ''
+    try:
+        joints = read_urdf(survey.robot_description)
+    except MessageError as problem:
+        return {}, str(problem)
+    robot = case.wiring.joint_names.robot
+    return {**joints, **{one: joints[name] for one, name in robot.items() if name in joints}}, ''

@@ -1,0 +1,56 @@
+"""How long the policy takes on this machine, against its control period."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from ..policy.backend import Backend, blank_inputs
+from ..policy.contract import Contract
+from .finding import Finding, failure, not_checked, passed, warning
+from .survey import Case, Survey
+
+RUNS = 200
+LONGEST_S = 1.5
+"""For how long the policy is asked at most; at least ten times all the same."""
+_WARM = 0.5
+
+
+def measure_inference(backend: Backend, contract: Contract) -> tuple[int, ...]:
+    """
+    Return how long each of many answers of a warm policy took, in nanoseconds.
+
+    :raises ArtifactError: it failed.
+    """
+    inputs, state = blank_inputs(contract)
+    found: list[int] = []
+    end_ns = time.monotonic_ns() + round(LONGEST_S * 1e9)
+    while len(found) < RUNS and (len(found) < 10 or time.monotonic_ns() < end_ns):
+        begin_ns = time.perf_counter_ns()
+        backend.run(inputs, state)
+        found.append(time.perf_counter_ns() - begin_ns)
+    return tuple(found)
+
+
+def check_inference(case: Case, survey: Survey) -> list[Finding]:
+    """Compare the measured times with the control period."""
+    name, about = case.wiring.name, 'timing'
+    problem = survey.inference_problem.get(name)
+    if problem:
+        return [failure('inference', about, problem, 'Mend the bundle; fournex inspect shows it')]
+    times = survey.inference_ns.get(name)
+    if not times:
+        return [not_checked('inference', about, 'the policy was not run')]
+    period = case.contract.period_ns
+    p50, p99 = np.percentile(times, (50, 99))
+    words = (
+        f'inference p50 {p50 / 1e6:.3g} ms, p99 {p99 / 1e6:.3g} ms of a {period / 1e6:g} ms '
+        'period on this machine'
+    )
+    if case.wiring.lockstep or p99 <= _WARM * period:
+        return [passed('inference', about, words)]
+    mend = 'Free the processor, give the artifact less to do, or take a machine that is faster'
+    if p99 > period:
+        return [failure('inference', about, words, mend)]
+    return [warning('inference', about, words, mend)]

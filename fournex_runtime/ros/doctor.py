@@ -1,0 +1,122 @@
+"""An examination of a live robot by a node of its own, which publishes nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import threading
+from collections.abc import Sequence
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from ..doctor.examination import examine
+from ..doctor.finding import Finding
+from ..doctor.inference import measure_inference
+from ..doctor.survey import Case
+from ..errors import ArtifactError, MissingDependencyError
+from ..pipeline.messages import messages
+from ..policy.backend import load_backend, warm_up
+from ..session.engine import Engine
+from ..session.wiring import Wiring
+from .survey import PATIENCE_S, Surveyor
+
+_ANSWER_S = 10.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Examined:
+    """What was found about one session of a wiring."""
+
+    session: str
+    policy: str
+    bundle_sha256: str
+    findings: tuple[Finding, ...]
+
+
+def examine_robot(wiring: Wiring, seconds: float, ros_arguments: Sequence[str]) -> list[Examined]:
+    """
+    Look at the live robot for a while and examine every session of a wiring.
+
+    :param wiring: the wiring.
+    :param seconds: for how long messages are collected.
+    :param ros_arguments: as of ``fournex run``, program name first.
+    :raises FournexError: bundle and wiring do not fit, or the survey cannot be made.
+    """
+    rclpy.init(args=list(ros_arguments), signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node = Node(
+            f'fournex_doctor_{os.getpid()}', enable_rosout=False, start_parameter_services=False
+        )
+        try:
+            return examine_from(node, wiring, seconds)
+        finally:
+            node.destroy_node()
+    finally:
+        rclpy.try_shutdown()
+
+
+def examine_from(
+    node: Node, wiring: Wiring, seconds: float, patience_s: float = PATIENCE_S
+) -> list[Examined]:
+    """
+    Look at the live robot by a node that nobody else spins.
+
+    :param node: subscribes and asks; its namespace, remappings and clock are the session's.
+    :param seconds: for how long messages are collected.
+    :param patience_s: how long publishers and first messages may take to come.
+    """
+    prefix = str(node.declare_parameter('frame_prefix', '').value)
+    python = str(node.declare_parameter('worker_python', '').value)
+    cases = [Case(wiring.bundles[one.name], one, messages(), prefix) for one in wiring.sessions]
+    for case in cases:
+        Engine(case.bundle, case.wiring, messages(), prefix)  # refuses what does not fit
+    executor = SingleThreadedExecutor(context=node.context)
+    executor.add_node(node)
+    spinning = threading.Thread(target=_spin, args=(executor,), name='executor')
+    spinning.start()
+    try:
+        surveyor = Surveyor(node, wiring.sessions, messages(), patience_s=patience_s)
+        survey = surveyor.look(seconds)
+    finally:
+        executor.shutdown(timeout_sec=2.0)
+        spinning.join(timeout=2.0)
+    times: dict[str, tuple[int, ...]] = {}
+    problems: dict[str, str] = {}
+    for case in cases:
+        try:
+            times[case.wiring.name] = _inference_ns(case, python)
+        except (ArtifactError, MissingDependencyError) as problem:
+            problems[case.wiring.name] = str(problem)
+    survey = dataclasses.replace(survey, inference_ns=times, inference_problem=problems)
+    return [
+        Examined(
+            case.wiring.name,
+            case.contract.reference,
+            case.bundle.sha256,
+            tuple(examine(case, survey)),
+        )
+        for case in cases
+    ]
+
+
+def _inference_ns(case: Case, python: str) -> tuple[int, ...]:
+    inference = case.wiring.inference
+    if python and inference.python is None:
+        inference = dataclasses.replace(inference, python=pathlib.Path(python).expanduser())
+    backend = load_backend(case.bundle, inference, _ANSWER_S)
+    try:
+        warm_up(backend, case.contract)
+        return measure_inference(backend, case.contract)
+    finally:
+        backend.close()
+
+
+def _spin(executor: SingleThreadedExecutor) -> None:
+    try:
+        executor.spin()
+    except ExternalShutdownException:
+        return

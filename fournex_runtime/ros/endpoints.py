@@ -1,0 +1,63 @@
+"""The live ROS graph as plain data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+from ..doctor.survey import Endpoint, Topic
+from ..pipeline.ports import Qos
+
+DEPTH = 50
+"""
+History depth of an input unless the wiring fixes it.
+
+Twice a 500 Hz sensor's messages in a 50 ms period; only messages that wait take memory.
+"""
+
+
+def graph_topic(node: Node, name: str) -> Topic:
+    """
+    Return who publishes and who subscribes to a topic; this node's own subscriptions left out.
+
+    :param name: as the wiring writes it.
+    """
+    own = node.get_fully_qualified_name()
+    publishers = [_endpoint(one) for one in node.get_publishers_info_by_topic(name)]
+    subscribers = [_endpoint(one) for one in node.get_subscriptions_info_by_topic(name)]
+    return Topic(
+        name=node.resolve_topic_name(name),
+        publishers=tuple(publishers),
+        subscribers=tuple(one for one in subscribers if one.node != own),
+    )
+
+
+def published_topics(node: Node) -> dict[str, tuple[str, ...]]:
+    """Return every topic that somebody else publishes, with its types."""
+    own = {name for name, _ in node.get_publisher_names_and_types_by_node(
+        node.get_name(), node.get_namespace())}  # fmt: skip
+    return {
+        topic: tuple(types)
+        for topic, types in node.get_topic_names_and_types()
+        if len(node.get_publishers_info_by_topic(topic)) > (topic in own)
+    }
+
+
+def _endpoint(info: Any) -> Endpoint:
+    return Endpoint(
+        node=f'{info.node_namespace.rstrip("/")}/{info.node_name}',
+        type=info.topic_type,
+        reliability=info.qos_profile.reliability.name.lower(),
+        durability=info.qos_profile.durability.name.lower(),
+    )
+
+
+def qos_profile(qos: Qos) -> QoSProfile:
+    """Return rclpy's form of a quality of service that says reliability and durability."""
+    return QoSProfile(
+        depth=qos.depth or DEPTH,
+        reliability=ReliabilityPolicy[qos.reliability.upper()],
+        durability=DurabilityPolicy[qos.durability.upper()],
+    )

@@ -1,0 +1,65 @@
+"""The robot's URDF, from the topic of ``robot_state_publisher`` or from its parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_msgs.msg import String
+
+from .parameters import ask_parameters
+from .polling import PolledTopic
+
+_TYPE = 'std_msgs/msg/String'
+_PUBLISHER = 'robot_state_publisher'
+
+
+class RobotDescription:
+    """
+    A subscription of the description, from when the survey begins.
+
+    :param node: subscribes.
+    :param published: every topic of the graph with its types.
+    """
+
+    def __init__(self, node: Node, published: Mapping[str, tuple[str, ...]]) -> None:
+        self._node = node
+        self._topic: PolledTopic | None = None
+        self._text = ''
+        for name in (node.resolve_topic_name('robot_description'), '/robot_description'):
+            if _TYPE in published.get(name, ()):
+                qos = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+                self._topic = PolledTopic(node, name, String, qos)
+                break
+
+    @property
+    def awaited(self) -> bool:
+        """Return whether somebody publishes a description that has not come yet."""
+        return self._topic is not None and not self.take()
+
+    def take(self) -> str:
+        """Return the description that has come on the topic; empty before."""
+        if self._topic is not None:
+            for received in self._topic.take():
+                length = int.from_bytes(received.data[4:8], 'little')
+                self._text = received.data[8 : 7 + length].decode('utf-8', 'replace')
+        return self._text
+
+    def text(self) -> str:
+        """Return the description, asking the node for its parameter where no topic gave it."""
+        if self.take():
+            return self._text
+        for name, namespace in self._node.get_node_names_and_namespaces():
+            if name == _PUBLISHER and namespace in (self._node.get_namespace(), '/'):
+                full = f'{namespace.rstrip("/")}/{name}'
+                found = ask_parameters(self._node, full, ['robot_description'])
+                value = (found or {}).get('robot_description')
+                if isinstance(value, str):
+                    return value
+        return ''
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        if self._topic is not None:
+            self._topic.destroy()
