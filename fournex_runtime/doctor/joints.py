@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..configuration import nearest
-from ..pipeline.joint_names import JointNames
 from ..pipeline.field_terms import JOINT_STATE
+from ..pipeline.joint_names import JointNames
 from .finding import Finding, Level, failure, not_checked, passed
 from .measured import Readings, joint_readings
 from .survey import Case, Survey
@@ -55,19 +54,12 @@ def _names(
             words = f'{where}: joint {twice[0]!r} occurs twice'
             return failure('joint_names', about, words, 'Let one driver publish each joint')
         missing = [one for one, name in zip(joints, robot.of(joints)) if name not in names]
-        if missing:
-            close = difflib.get_close_matches(robot.of(missing)[0], names, n=1)
-            words = (
-                f'{where}: no joint {robot.both(missing[0])}; it has '
-                f'{", ".join(names) or "no names"}.'
-                f'{nearest(robot.of(missing)[0], names, listed=False)}'
-            )
-            mend = (
-                'Two publishers that share the joints out need one topic each'
-                if len(set(named)) > 1
-                else f'Write joint_names: {{{missing[0]}: {close[0] if close else "…"}}} in the wiring'
-            )
+        if missing and len(set(named)) > 1:
+            words = f'{where}: no joint {robot.both(missing[0])}; it has {", ".join(names)}'
+            mend = 'Two publishers that share the joints out need one topic each'
             return failure('joint_names', about, words, mend)
+        if missing:
+            return _missing(about, where, missing[0], robot, names)
     names = named[-1]
     wanted = robot.of(joints)
     order = tuple(name for name in names if name in wanted)
@@ -75,6 +67,18 @@ def _names(
         return passed('joint_names', about, f'{len(joints)} joints on {topic}')
     words = f'{topic} has them in another order than the policy ({", ".join(order)}): read by name'
     return passed('joint_names', about, words)
+
+
+def _missing(
+    about: str, where: str, joint: str, robot: JointNames, names: Sequence[str]
+) -> Finding:
+    """Return that a joint is not there, and which one may be it."""
+    close = difflib.get_close_matches(robot.of([joint])[0], names, n=1)
+    words = f'{where}: no joint {robot.both(joint)}; it has {", ".join(names) or "no names"}'
+    if close:
+        words = f'{words}. Did you mean {close[0]}?'
+    mend = f'Write joint_names: {{{joint}: {close[0] if close else "…"}}} in the wiring'
+    return failure('joint_names', about, words, mend)
 
 
 def check_joint_order(

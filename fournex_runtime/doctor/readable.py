@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..errors import MessageError
-from ..pipeline.fields import field_getter
+from ..pipeline.field_path import field_getter
 from ..pipeline.pose_readers import check_rotation
 from ..policy.contract import Term
 from .finding import Finding, failure, passed
