@@ -197,7 +197,7 @@ def _commands(tick: ReplayedTick) -> str:
     if not tick.record.command_indices:
         return 'nothing was sent'
     sent = zip(tick.engine.wiring.targets, tick.record.command_indices)
-    return 'sent ' + ', '.join(f'{target.topic} #{index}' for target, index in sent)
+    return 'sent ' + ', '.join(f'{target.topic} #{index}' for target, index in sent if index)
 
 
 def _timing(tick: ReplayedTick) -> str:

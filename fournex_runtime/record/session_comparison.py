@@ -135,9 +135,7 @@ class SessionComparison:
         """Set the state back onto what was done in truth."""
         last_action, last_safe = state.last_action, state.last_safe
         if record.safe_action and self._same_terms:
-            last_safe = tuple(
-                record.safe_action[term.name] for term in self._other.contract.action_terms
-            )
+            last_safe = self._other.commanded(record.safe_action, state.last_safe)
         if record.mode is Mode.POLICY and record.raw_action and self._same_outputs:
             last_action = self._other.last_action(record.raw_action)
         acts = record.mode in (Mode.STANDBY, Mode.POLICY)

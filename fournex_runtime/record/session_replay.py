@@ -125,7 +125,7 @@ class SessionReplay:
             self._commands[topic][sequence] = data
         if topic == self._tick_topic:
             message = self._types.decode(data, TICK_TYPE)
-            self._tick(decode_tick(message), decode_timing(message))
+            self._tick(decode_tick(message, self._command_topics), decode_timing(message))
 
     def finish(self) -> None:
         """Count the commands that no tick record accounts for, if every tick was asked for."""
@@ -262,8 +262,8 @@ class SessionReplay:
         recorded: list[bytes | None] = []
         missing = ''
         for topic, index in zip(self._command_topics, record.command_indices):
-            recorded.append(self._commands[topic].pop(index & 0xFFFFFFFF, None))
-            if recorded[-1] is None:
+            recorded.append(self._commands[topic].pop(index & 0xFFFFFFFF, None) if index else None)
+            if index and recorded[-1] is None:
                 missing = f'tick {record.tick}: command {index} on {topic} is not there'
         if missing:
             self._differs(missing)
@@ -283,12 +283,14 @@ class SessionReplay:
         """Set the state back onto the record, so that a difference does not spread."""
         last_action, last_safe = state.last_action, state.last_safe
         if record.safe_action:
-            last_safe = tuple(record.safe_action.values())
+            last_safe = self._engine.commanded(record.safe_action, state.last_safe)
         if record.mode is Mode.POLICY and record.raw_action:
             last_action = self._engine.last_action(record.raw_action)
         commands = state.commands
         if record.command_indices:
-            commands = record.command_indices
+            commands = tuple(
+                index or before for index, before in zip(record.command_indices, state.commands)
+            )
         return dataclasses.replace(
             state,
             tick=record.tick + 1,

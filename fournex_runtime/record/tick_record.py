@@ -59,6 +59,11 @@ class TickCodec:
         stamp = self._time(
             sec=record.ros_ns // 1_000_000_000, nanosec=record.ros_ns % 1_000_000_000
         )
+        sent = [
+            (topic, index)
+            for topic, index in zip(self._command_topics, record.command_indices)
+            if index
+        ]
         message = self._tick(
             header=self._header(stamp=stamp, frame_id=''),
             session=self._session,
@@ -89,8 +94,8 @@ class TickCodec:
             raw_action=self._arrays(record.raw_action),
             safe_action=self._arrays(record.safe_action),
             limited=list(record.limited),
-            command_topics=self._command_topics if record.commands else [],
-            command_indices=np.array(record.command_indices, np.uint64),
+            command_topics=[topic for topic, _ in sent],
+            command_indices=np.array([index for _, index in sent], np.uint64),
             reward=record.reward,
             episode_return=record.episode.total,
             timing=self._timing(
@@ -119,15 +124,17 @@ class TickCodec:
         )
 
 
-def decode_tick(message: Any) -> TickRecord:
+def decode_tick(message: Any, command_topics: Sequence[str] | None = None) -> TickRecord:
     """
     Return the record that a decoded ``fournex_msgs/Tick`` holds, without the command bytes.
 
     :param message: the message object.
+    :param command_topics: fully qualified topic of each target of the session; those on which
+        the tick published when left out.
     :raises MessageError: an array or an enumeration in it is not what the definition allows.
     """
     try:
-        return _record(message)
+        return _record(message, command_topics)
     except (ValueError, AttributeError) as problem:
         raise MessageError(f'tick {message.tick}: cannot be read: {problem}') from problem
 
@@ -138,7 +145,9 @@ def decode_timing(message: Any) -> Timing:
     return Timing(**{name: int(getattr(message.timing, name)) for name in fields})
 
 
-def _record(message: Any) -> TickRecord:
+def _record(message: Any, command_topics: Sequence[str] | None) -> TickRecord:
+    indices = dict(zip(message.command_topics, message.command_indices))
+    topics = message.command_topics if command_topics is None else command_topics
     return TickRecord(
         tick=message.tick,
         due_ns=message.due_ns,
@@ -162,7 +171,7 @@ def _record(message: Any) -> TickRecord:
         safe_action=_to_arrays(message.safe_action),
         limited=tuple(message.limited),
         commands=(),
-        command_indices=tuple(int(index) for index in message.command_indices),
+        command_indices=tuple(int(indices.get(topic, 0)) for topic in topics if indices),
         reward=message.reward,
     )
 

@@ -236,7 +236,8 @@ class HostedSession:
         outlets = self._outlets
         assert outlets is not None
         for publish, data, index in zip(outlets.commands, record.commands, record.command_indices):
-            publish(data, index)
+            if data is not None:
+                publish(data, index)
         published_ns = time.monotonic_ns()
         timing = Timing(
             lateness_ns=lateness_ns,

@@ -14,7 +14,7 @@ from ..policy.backend import ArraySpec, signature
 from ..policy.contract import Contract
 from ..safety.gate import Gate, Limits, NonFiniteCommand
 from ..safety.reactions import Fault
-from .tick import Answer, AnswerKind, Arrays, Vector, frozen
+from .tick import Answer, AnswerKind, Arrays, SafeAction, Vector, frozen
 
 
 class UnusableAnswer(Exception):
@@ -98,7 +98,7 @@ class SessionActions:
         return np.split(raw, np.cumsum([one.term.width for one in self._terms])[:-1])
 
     def safe(
-        self, action: LastAction, last_safe: tuple[Vector, ...] | None
+        self, action: LastAction, last_safe: SafeAction | None
     ) -> tuple[tuple[Vector, ...], tuple[str, ...]]:
         """
         Return what may be commanded for an action, and which limits changed it.

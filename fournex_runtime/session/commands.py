@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from ..pipeline.joint_commands import Encoder
 from ..pipeline.messages import Messages
 from ..pipeline.ports import Target
 from ..policy.contract import Contract
-from .tick import Vector, frozen
+from .tick import SafeAction, Vector, frozen
 from .wiring_types import SessionWiring
 
 
@@ -35,22 +36,23 @@ class SessionCommands:
         self._contract = contract
         self._wiring = wiring
         self._messages = messages
-        self._encoders = [self._encoder(target, frame_prefix) for target in wiring.targets]
+        self._terms = [
+            [index for index, one in enumerate(wiring.term_targets) if one.topic == target.topic]
+            for target in wiring.targets
+        ]
+        self._encoders = [
+            self._encoder(target, indices, frame_prefix)
+            for target, indices in zip(wiring.targets, self._terms)
+        ]
         self._stops = [self._checked_stop(index) for index in range(len(wiring.stops))]
 
-    def _encoder(self, target: Target, frame_prefix: str) -> Encoder:
-        """Return what makes one topic's command of the values of all terms."""
-        indices = [
-            index
-            for index, one in enumerate(self._wiring.term_targets)
-            if one.topic == target.topic
-        ]
+    def _encoder(self, target: Target, indices: Sequence[int], frame_prefix: str) -> Encoder:
+        """Return what makes one topic's command of the values of its terms."""
         parts = [self._part(index, frame_prefix) for index in indices]
         try:
-            encode = build_encoder(parts, self._messages)
+            return build_encoder(parts, self._messages)
         except (WiringError, MessageError) as problem:
             raise WiringError(f'{target.where}: {problem}') from problem
-        return lambda safe, ros_ns: encode([safe[index] for index in indices], ros_ns)
 
     def _part(self, index: int, frame_prefix: str) -> CommandPart:
         target, limits = self._wiring.term_targets[index], self._wiring.limits[index]
@@ -71,31 +73,41 @@ class SessionCommands:
                 )
         return frozen(np.array(stop))
 
-    def stop(self, last_safe: tuple[Vector, ...] | None) -> tuple[Vector, ...] | None:
+    def stop(self, last_safe: SafeAction | None) -> SafeAction | None:
         """
         Return the stop command of every action term.
 
+        A term that is to hold a command which it never got has none, and so have the others of
+        its message; that keeps nobody else from stopping.
+
         :param last_safe: the last safe action; None before the first.
-        :returns: None if a term is to hold a command that it never got.
+        :returns: None if no term has one.
         """
-        if any(stop is None for stop in self._stops) and last_safe is None:
-            return None
-        before = last_safe or ()
-        return tuple(
-            before[index] if stop is None else stop for index, stop in enumerate(self._stops)
-        )
+        before = last_safe or (None,) * len(self._stops)
+        found = [held if stop is None else stop for stop, held in zip(self._stops, before)]
+        for indices in self._terms:
+            if any(found[index] is None for index in indices):
+                for index in indices:
+                    found[index] = None
+        return None if all(one is None for one in found) else tuple(found)
 
     def encode(
-        self, safe: tuple[Vector, ...] | None, ros_ns: int, counts: tuple[int, ...]
-    ) -> tuple[tuple[bytes, ...], tuple[int, ...]]:
+        self, safe: SafeAction | None, ros_ns: int, counts: tuple[int, ...]
+    ) -> tuple[tuple[bytes | None, ...], tuple[int, ...]]:
         """
         Return the messages to publish, one a topic, and how many each topic has had with them.
 
         :param safe: the safe action of every term; None publishes nothing.
         :param ros_ns: ROS clock of the tick, for the messages' stamps.
         :param counts: how many each topic has had before.
+        :returns: None for a topic whose terms have no command.
         """
         if safe is None:
             return (), counts
-        commands = tuple(encode(safe, ros_ns) for encode in self._encoders)
-        return commands, tuple(count + 1 for count in counts)
+        commands: list[bytes | None] = []
+        for encode, indices in zip(self._encoders, self._terms):
+            values = [one for one in (safe[index] for index in indices) if one is not None]
+            commands.append(encode(values, ros_ns) if len(values) == len(indices) else None)
+        return tuple(commands), tuple(
+            count + (data is not None) for count, data in zip(counts, commands)
+        )

@@ -10,9 +10,7 @@ from ..policy.contract import Contract
 from ..safety.reactions import Fault, Reaction
 from .actions import SessionActions, UnusableAnswer
 from .chunk_player import ChunkPlayer, Playing
-from .tick import Answer, Arrays, Mode, Request, SessionState, Vector, frozen
-
-SafeAction = tuple[Vector, ...]
+from .tick import Answer, Arrays, Mode, Request, SafeAction, SessionState, Vector, frozen
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -121,6 +119,6 @@ class Decision:
         return self._stop(kept, cause, state)
 
     def _stop(self, kept: Act, cause: str, state: SessionState) -> Act:
-        """Publish the stop command; nothing, if a target is to hold a command it never got."""
+        """Publish the stop command, but where a target is to hold a command it never got."""
         safe = self._stop_command(state.last_safe)
         return dataclasses.replace(kept, mode=Mode.STOPPED, cause=cause, safe=safe)

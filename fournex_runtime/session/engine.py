@@ -38,6 +38,7 @@ from .tick import (
     Latched,
     Mode,
     Request,
+    SafeAction,
     SessionState,
     TickInput,
     TickInputs,
@@ -230,10 +231,16 @@ class Engine:
             raw_action=answer.outputs,
             safe_action={}
             if act.safe is None
-            else {one.term: values for one, values in zip(self.wiring.term_targets, act.safe)},
+            else {
+                one.term: values
+                for one, values in zip(self.wiring.term_targets, act.safe)
+                if values is not None
+            },
             limited=act.limited,
             commands=commands,
-            command_indices=counts if commands else (),
+            command_indices=tuple(
+                0 if data is None else count for data, count in zip(commands, counts)
+            ),
             reward=request.reward,
         )
         following = SessionState(
@@ -245,7 +252,7 @@ class Engine:
             history=act.history,
             last_action=act.last_action,
             recurrent=act.recurrent,
-            last_safe=act.safe if act.safe is not None else state.last_safe,
+            last_safe=_latest(act.safe, state.last_safe),
             fault_since_ns=fault_since,
             commands=counts,
             chunk=act.chunk,
@@ -259,6 +266,23 @@ class Engine:
             last_action, history = self._actions.none_yet(), self._pipeline.initial_history()
         return Act(Mode.STANDBY, '', None, (), request.recurrent, history, last_action)
 
+    def commanded(self, safe_action: Arrays, before: SafeAction | None) -> SafeAction | None:
+        """
+        Return the last command of each term after a record's safe action.
+
+        :param safe_action: of the record, by term.
+        :param before: the last command of each term before it.
+        """
+        safe = tuple(safe_action.get(one.term) for one in self.wiring.term_targets)
+        return _latest(safe, before)
+
     def last_action(self, outputs: Arrays) -> LastAction:
         """Return what ``last_action`` terms see after these outputs of the artifact."""
         return self._actions.as_last(self._actions.rows(outputs)[0])
+
+
+def _latest(safe: SafeAction | None, before: SafeAction | None) -> SafeAction | None:
+    """Return the last command of each term, this tick's or one before."""
+    if safe is None or before is None:
+        return safe or before
+    return tuple(old if new is None else new for new, old in zip(safe, before))

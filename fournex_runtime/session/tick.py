@@ -22,6 +22,8 @@ from .chunk_player import Playing
 
 Arrays = Mapping[str, NDArray[Any]]
 Vector = NDArray[np.float64]
+SafeAction = tuple[Vector | None, ...]
+"""What each action term commands within its limits; None for a term that commands nothing."""
 
 
 def frozen(array: NDArray[Any]) -> NDArray[Any]:
@@ -135,7 +137,7 @@ class SessionState:
     :param history: past values of the terms that have a history.
     :param last_action: the policy's action of the tick before.
     :param recurrent: recurrent state by name.
-    :param last_safe: last command of each target; None before the first.
+    :param last_safe: last command of each action term; None before the first.
     :param fault_since_ns: steady time at which the present fault began; None without one.
     :param commands: how many commands each target has been sent.
     :param chunk: actions that the policy gave and that are still to be played; usually None.
@@ -149,7 +151,7 @@ class SessionState:
     history: History
     last_action: LastAction
     recurrent: Arrays
-    last_safe: tuple[Vector, ...] | None
+    last_safe: SafeAction | None
     fault_since_ns: int | None
     commands: tuple[int, ...]
     chunk: Playing | None = None
@@ -233,8 +235,9 @@ class TickRecord:
     """
     One tick, consumed and produced; see ``fournex_msgs/Tick`` for each field.
 
-    ``commands`` holds the bytes to publish for each target, in the wiring's order; it is empty
-    when the tick publishes nothing. In a bag they are the messages on the command topics.
+    ``commands`` holds the bytes to publish for each target, in the wiring's order, and None where
+    one gets nothing; it is empty when the tick publishes nothing. In a bag they are the messages
+    on the command topics, and ``command_indices`` are their numbers, 0 where there is none.
     """
 
     tick: int
@@ -253,6 +256,6 @@ class TickRecord:
     raw_action: Arrays
     safe_action: Arrays
     limited: tuple[str, ...]
-    commands: tuple[bytes, ...]
+    commands: tuple[bytes | None, ...]
     command_indices: tuple[int, ...]
     reward: float

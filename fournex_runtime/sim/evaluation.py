@@ -112,7 +112,7 @@ class Evaluation:
         self._robot.take_reward()
         self._now_ns += self._engine.contract.period_ns  # no two ticks at one time
         begun_ns = self._now_ns
-        on_the_way: deque[tuple[bytes, ...]] = deque([()] * self._delay_periods)
+        on_the_way: deque[tuple[bytes | None, ...]] = deque([()] * self._delay_periods)
         start: EpisodeStart | None = EpisodeStart(f'seed-{seed}', seed)
         own_total, faults, first_fault, ticks = 0.0, 0, '', 0
         self._revisions.clear()
@@ -154,9 +154,10 @@ class Evaluation:
             data = self._messages.encode(message, sensor.type)
             self._pending[index].append(Received(self._counts[index], self._now_ns, data))
 
-    def _obey(self, commands: tuple[bytes, ...]) -> None:
+    def _obey(self, commands: tuple[bytes | None, ...]) -> None:
         for (topic, kind), data in zip(self._commands, commands):
-            self._robot.command(topic, self._messages.decode(data, kind))
+            if data is not None:
+                self._robot.command(topic, self._messages.decode(data, kind))
 
     def _tick(self, start: EpisodeStart | None) -> TickRecord:
         inputs = TickInputs(

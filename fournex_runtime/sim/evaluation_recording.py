@@ -116,7 +116,8 @@ class EvaluationRecording:
             for one in received:
                 self._write(2 + source, one.data, one.arrival_ns, one.index)
         for target, (data, index) in enumerate(zip(record.commands, record.command_indices)):
-            self._write(first_command + target, data, record.ros_ns, index)
+            if data is not None:
+                self._write(first_command + target, data, record.ros_ns, index)
         self._write(1, self._codec.encode(record, timing), record.ros_ns, record.tick + 1)
         self._recording.commit()
 
