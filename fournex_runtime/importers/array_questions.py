@@ -147,6 +147,18 @@ def input_array(value: Any, spec: ArraySpec, action_width: int) -> dict[str, Any
     return array
 
 
+def free_terms(value: Any, action_width: int) -> list[dict[str, Any]]:
+    """
+    Read observation terms of any size.
+
+    :raises ValueError: they are not terms.
+    """
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        raise ValueError('expected a list of terms such as [{term: joint_position, joints: [a]}]')
+    observation_sizes(value, action_width)
+    return value
+
+
 def observation_sizes(terms: Sequence[Mapping[str, Any]], action_width: int) -> list[int]:
     """Return how many values each of some observation terms has, history not counted."""
     return [one.size for one in observation_terms(terms, action_width)]

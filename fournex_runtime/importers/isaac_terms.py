@@ -8,12 +8,11 @@ asked for, and so is a known name with another number of values.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..policy.backend import ArraySpec
-from .array_questions import input_array
+from .array_questions import free_terms, input_array
 from .draft import Draft
 from .foreign import Foreign
 from .foreign_data import Tagged
@@ -60,34 +59,35 @@ def isaac_term(
 
 
 def ask_term(
-    draft: Draft, place: str, name: str, width: int, action_width: int
+    draft: Draft, place: str, name: str, width: int | None, action_width: int
 ) -> list[dict[str, Any]] | None:
     """
     Ask what the values of a term are.
 
     :param place: key of the input that it is in.
     :param name: of the term in the artifact.
-    :param width: how many values it has.
+    :param width: how many values it has; None where the artifact does not say it.
     :param action_width: how many values an action has.
     """
-    spec = ArraySpec(name, (1, width), 'float32')
-    answer = draft.ask(
+
+    def read(value: Any) -> list[dict[str, Any]]:
+        if width is not None:
+            spec = ArraySpec(name, (1, width), 'float32')
+            terms: list[dict[str, Any]] = input_array(value, spec, action_width)['terms']
+            return terms
+        return free_terms(value, action_width)
+
+    values = 'values' if width is None else f'{width} value(s)'
+    found: list[dict[str, Any]] | None = draft.ask(
         Question(
             f'{place}.{name}',
-            f'what the {width} value(s) of the observation term {name} are',
-            Expected(
-                'a list of observation terms',
-                functools.partial(input_array, spec=spec, action_width=action_width),
-                _EXAMPLE,
-            ),
+            f'what the {values} of the observation term {name} are',
+            Expected('a list of observation terms', read, _EXAMPLE),
             'its name does not say it for certain; see the observation function in the training. '
             'term: value takes plain numbers from a topic',
         )
     )
-    if answer is None:
-        return None
-    terms: list[dict[str, Any]] = answer['terms']
-    return terms
+    return found
 
 
 def selected_joints(ids: Foreign | None, joints: Sequence[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import rl_sar, stable_baselines3, unitree_rl_gym, unitree_rl_lab
+from . import onnx_metadata, rl_sar, stable_baselines3, unitree_rl_gym, unitree_rl_lab
 from .recognise import Importer
 
 IMPORTERS: tuple[Importer, ...] = (
@@ -10,5 +10,6 @@ IMPORTERS: tuple[Importer, ...] = (
     unitree_rl_lab.IMPORTER,
     rl_sar.IMPORTER,
     unitree_rl_gym.IMPORTER,
+    onnx_metadata.IMPORTER,
 )
 """All of them, in the order in which help and errors list them."""
