@@ -24,6 +24,7 @@ VERBS = {
     'run': 'drive your robot: host the sessions of a wiring file',
     'replay': 'run a recording again and compare it with what happened, bit for bit',
     'import': 'make a policy bundle of what a training left behind',
+    'report': 'write a recording as one page with all its curves, for a browser',
     'inspect': 'show what is in a policy bundle, a wiring file or a recording',
     'evaluate': "count how often a policy succeeds at a simulated robot's task",
 }
@@ -32,7 +33,7 @@ _MODULES = {'import': 'import_artifact'}
 _GROUPS = {
     'Bring a policy': ('import',),
     'Drive a robot': ('demo', 'doctor', 'run'),
-    'Understand what happened': ('replay', 'inspect'),
+    'Understand what happened': ('replay', 'report', 'inspect'),
     'Judge a policy': ('evaluate',),
 }
 _EXAMPLES = {

@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from ..configuration import FOREVER_NS, parse
-from ..errors import WiringError
-from ..pipeline.action_terms import build_action
-from ..policy.contract import Contract, parse_contract
+from ..configuration import FOREVER_NS
+from ..policy.contract import parse_contract
 from ..session.tick import Mode
 from .picture_scenes import Trace
 from .recorded_run import RecordedRun, RecordedSession
-from .words import duration, units
+from .traces import action_traces, budget_of, budgets
+from .words import duration
 
 MODE_COLOURS = {
     Mode.STANDBY: '#b9bec4',
@@ -28,48 +27,21 @@ def traces_of_actions(session: RecordedSession) -> list[Trace]:
     """Return what the policy asked for and what was commanded, both in the term's unit."""
     contract = parse_contract(session.manifest.contract)
     times = session.seconds()
-    asked = _asked(session, contract)
+    values = action_traces(session, contract)
     traces = []
-    start = 0
     for term in contract.action_terms:
-        values = build_action(term)
-        commanded = np.full((len(times), term.size), np.nan)
-        for row, tick in enumerate(session.ticks):
-            for array in tick.safe_action:
-                if array.name == term.name:
-                    commanded[row] = array.float64_data
-        raw = values.command(asked[:, start : start + term.width])
-        start += term.width
-        curves = {}
-        for column, label in enumerate(term.labels):
-            curves[f'{label} asked'] = raw[:, column]
-            curves[f'{label} commanded'] = commanded[:, column]
-        each = units(term.unit, term.labels)
-        if term.size <= _MOST_CURVES_APART:
-            names = list(curves)
-            for column, label in enumerate(term.labels):
-                pair = names[2 * column : 2 * column + 2]
-                traces.append(
-                    Trace(
-                        f'{label} ({each[column]})',
-                        times,
-                        {name.removeprefix(f'{label} '): curves[name] for name in pair},
-                    )
-                )
+        own = [one for one in values if one.term == term.name]
+        if len(own) <= _MOST_CURVES_APART:
+            for one in own:
+                curves = {'asked': one.asked, 'commanded': one.commanded}
+                traces.append(Trace(f'{one.label} ({one.unit})', times, curves))
         else:
-            traces.append(Trace(f'{term.name}\n({each[0]})', times, curves))
+            curves = {}
+            for one in own:
+                curves[f'{one.label} asked'] = one.asked
+                curves[f'{one.label} commanded'] = one.commanded
+            traces.append(Trace(f'{term.name}\n({own[0].unit})', times, curves))
     return traces
-
-
-def _asked(session: RecordedSession, contract: Contract) -> Any:
-    """Return the raw actions as rows, of a chunk the first; NaN where the policy was not asked."""
-    rows = np.full((len(session.ticks), contract.action_size), np.nan)
-    steps = 1 if contract.chunk is None else contract.chunk.size
-    for row, tick in enumerate(session.ticks):
-        if tick.raw_action:
-            given = [getattr(array, f'{array.dtype}_data') for array in tick.raw_action]
-            rows[row] = np.concatenate([one.reshape(steps, -1)[0] for one in given])
-    return rows
 
 
 def draw_trace(axes: Any, trace: Trace) -> None:
@@ -176,14 +148,12 @@ def draw_times(axes: Any, session: RecordedSession) -> None:
 
 def draw_ages(axes: Any, run: RecordedRun, session: RecordedSession) -> None:
     """Draw the ages of the inputs that have a budget, each with its budget."""
-    budgets = _budgets(run, session)
+    wired = budgets(run, session)
     seconds = session.seconds()
     shown = 0
     for source, topic in enumerate(session.manifest.input_topics):
-        budget_ns = next(
-            (ns for name, ns in budgets.items() if topic.endswith('/' + name.lstrip('/'))), None
-        )
-        if budget_ns is None or budget_ns >= FOREVER_NS:
+        budget_ns = budget_of(topic, wired)
+        if budget_ns >= FOREVER_NS:
             continue
         ages_ms = np.where(session.ages_ns(source) < 0, np.nan, session.ages_ns(source) * 1e-6)
         axes.plot(seconds, ages_ms, color=f'C{shown}', linewidth=0.9, label=f'age of {topic}')
@@ -199,20 +169,3 @@ def draw_ages(axes: Any, run: RecordedRun, session: RecordedSession) -> None:
     axes.set_ylim(0.0, 1.35 * axes.get_ylim()[1])  # room for the legend
     if shown:
         axes.legend(fontsize=7, loc='upper right', ncols=4)
-
-
-def _budgets(run: RecordedRun, session: RecordedSession) -> dict[str, int]:
-    """Return the least budget of each topic as the recorded wiring has it."""
-    assert run.manifest is not None
-    wiring = parse(run.manifest.wiring, run.manifest.wiring_file, WiringError)
-    inputs = wiring.section('sessions').section(session.manifest.name).section('inputs')
-    found: dict[str, int] = {}
-    for term in inputs.keys():
-        section = inputs.section(term)
-        ports = (
-            [section] if 'topic' in section else [section.section(port) for port in section.keys()]
-        )
-        for port in ports:
-            topic, budget_ns = port.text('topic'), port.duration_ns('budget')
-            found[topic] = min(budget_ns, found.get(topic, FOREVER_NS))
-    return found

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ..configuration import FOREVER_NS
 from ..errors import MessageError
 from ..pipeline.action_terms import build_action
-from ..policy.contract import ArrayLayout, Term
+from ..policy.contract import Term
 from ..record.session_replay import ReplayedTick
 from ..session.tick import AnswerKind, Mode
 from .table import number, table
+from .traces import newest_position
 from .words import duration, units, utc
 
 Cells = tuple[str, ...]
@@ -87,21 +86,15 @@ def _observation(tick: ReplayedTick) -> str:
         at = 0
         for term in terms:
             rows += _term(
-                term, read[term.name], array, _newest(term, contract.input_layouts[name], at)
+                term,
+                read[term.name],
+                array,
+                newest_position(term, contract.input_layouts[name], at),
             )
             at += term.size * term.history
         header = ('at', 'term', 'value', 'unit', 'as read', '→ policy')
         parts.append(f'observation {name}\n' + table(header, rows))
     return '\n\n'.join(parts)
-
-
-def _newest(term: Term, layout: ArrayLayout, at: int) -> int | None:
-    """Return where in the input's array the newest values of a term begin; None: nowhere."""
-    if layout.axis not in (None, 0):
-        return None
-    frame = 0 if layout.newest_first else (layout.history - 1) * math.prod(layout.frame)
-    past = 0 if term.newest_first else (term.history - 1) * term.size
-    return frame + at + past
 
 
 def _term(
