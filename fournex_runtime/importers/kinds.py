@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from . import onnx_metadata, rl_sar, stable_baselines3, unitree_rl_gym, unitree_rl_lab
+from . import (
+    isaac_lab,
+    onnx_metadata,
+    rl_sar,
+    stable_baselines3,
+    unitree_rl_gym,
+    unitree_rl_lab,
+)
 from .recognise import Importer
 
 IMPORTERS: tuple[Importer, ...] = (
     stable_baselines3.IMPORTER,
     unitree_rl_lab.IMPORTER,
+    isaac_lab.IMPORTER,
     rl_sar.IMPORTER,
     unitree_rl_gym.IMPORTER,
     onnx_metadata.IMPORTER,

@@ -80,15 +80,19 @@ class NetworkFile:
         :param where: the description, for errors.
         :raises ArtifactError: they are not as many.
         """
-        for what, array, here, described in (
-            ('observation', self.observation, self.observations, observations),
-            ('action', self.action, self.actions, actions),
-        ):
-            if here is not None and here != described:
-                raise ArtifactError(
-                    f'{where}: describes {described} values of {what}, {array} of '
-                    f'{self.file.path} has {here}. Do both belong to one training?'
-                )
+        self._check('observation', self.observation, self.observations, observations, where)
+        self.check_actions(where, actions)
+
+    def check_actions(self, where: str, actions: int) -> None:
+        """Compare how many actions a description has; see :meth:`check_sizes`."""
+        self._check('action', self.action, self.actions, actions, where)
+
+    def _check(self, what: str, array: str, size: int | None, described: int, where: str) -> None:
+        if size is not None and size != described:
+            raise ArtifactError(
+                f'{where}: describes {described} values of {what}, {array} of {self.file.path} '
+                f'has {size}. Do both belong to one training?'
+            )
 
 
 def find_network(
