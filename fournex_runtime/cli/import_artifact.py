@@ -9,12 +9,13 @@ from collections.abc import Sequence
 
 from ..errors import AnswerError, OpenQuestions
 from ..importers.answers import Answer, Answers, typed
-from ..importers.bundle_writer import DATA_BACKENDS, write_bundle
+from ..importers.bundle_writer import write_bundle
 from ..importers.draft import Draft
 from ..importers.importing import check_complete, draft_of, write_answers
 from ..importers.kinds import IMPORTERS
 from ..importers.questions import Question
 from ..importers.recognise import Match, recognise
+from ..policy.contract_types import DATA_BACKENDS
 from .parser import Parser
 from .show_bundle import show_bundle
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..configuration import nearest
 from ..errors import FournexError, MissingDependencyError
 from ..policy.bundle import CONTRACT_FILE, Bundle
+from ..policy.contract_types import DATA_BACKENDS
 from ..policy.inference import DEFAULT_INFERENCE, Inference
 from ..policy.registry import locate_bundle
 from .examples import ROBOTS, example_wiring
@@ -16,9 +17,6 @@ from .parser import Parser
 
 if TYPE_CHECKING:
     from ..session.wiring import Wiring
-
-DATA = ('onnx', 'stable_baselines3')
-"""The kinds of artifact that are data: loading one runs nothing of it."""
 
 
 def parser() -> Parser:
@@ -73,11 +71,7 @@ def _shown(path: pathlib.Path, bundle: pathlib.Path | None) -> str:
         path = path.parent
     if path.is_dir():
         if (path / CONTRACT_FILE).is_file():
-            from ..policy.bundle import load_bundle
-            from .show_bundle import show_bundle
-
-            found = load_bundle(path)
-            return show_bundle(found, _artifact(found))
+            return inspect_bundle(path)
         if (path / 'metadata.yaml').is_file() or any(path.glob('*.mcap')):
             return _bag(path)
         inside = [f'{path / name}' for name in ('wiring.yaml', 'bundle') if (path / name).exists()]
@@ -101,6 +95,19 @@ def _shown(path: pathlib.Path, bundle: pathlib.Path | None) -> str:
     )
 
 
+def inspect_bundle(folder: pathlib.Path) -> str:
+    """
+    Return what a bundle's contract and card say, and how its artifact compares with the contract.
+
+    :raises FournexError: it is not a sound bundle.
+    """
+    from ..policy.bundle import load_bundle
+    from .show_bundle import show_bundle
+
+    found = load_bundle(folder)
+    return show_bundle(found, _artifact(found))
+
+
 def _check(wiring: Wiring) -> None:
     """
     Do to a wiring what the runtime does before it asks the robot.
@@ -113,13 +120,13 @@ def _check(wiring: Wiring) -> None:
     for session in wiring.sessions:
         bundle = wiring.bundles[session.name]
         Engine(bundle, session, messages())
-        if bundle.contract.artifact.backend in DATA:
+        if bundle.contract.artifact.backend in DATA_BACKENDS:
             _run_once(bundle, session.inference)
 
 
 def _artifact(bundle: Bundle) -> str:
     """Return how the artifact compares with the contract, in words; not of a program."""
-    if bundle.contract.artifact.backend not in DATA:
+    if bundle.contract.artifact.backend not in DATA_BACKENDS:
         return 'not compared with the artifact here: loading it runs a program'
     try:
         _run_once(bundle, DEFAULT_INFERENCE)

@@ -26,12 +26,13 @@ VERBS = {
     'import': 'make a policy bundle of what a training left behind',
     'report': 'write a recording as one page with all its curves, for a browser',
     'inspect': 'show what is in a policy bundle, a wiring file or a recording',
+    'policies': 'keep policies by name and version: list, compare, verify, approve',
     'evaluate': "count how often a policy succeeds at a simulated robot's task",
 }
 _MODULES = {'import': 'import_artifact'}
 """Modules of verbs that are no names in Python."""
 _GROUPS = {
-    'Bring a policy': ('import',),
+    'Bring a policy': ('import', 'policies'),
     'Drive a robot': ('demo', 'doctor', 'run'),
     'Understand what happened': ('replay', 'report', 'inspect'),
     'Judge a policy': ('evaluate',),
@@ -42,6 +43,7 @@ _EXAMPLES = {
     'fournex doctor wiring.yaml': 'before the robot moves: what is wired wrong?',
     'fournex run wiring.yaml --record runs': 'drive, and record every tick',
     'fournex replay runs/rover-0001': 'the same ticks again, from the recorded messages',
+    'fournex policies diff walk@7 walk@8': 'what differs, value by value',
     'fournex inspect my_policy/': "the policy's contract, to check by eye",
     'fournex evaluate rover --episodes 20': 'twenty rooms, no ROS needed',
 }

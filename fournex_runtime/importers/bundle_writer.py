@@ -17,10 +17,8 @@ from ..errors import BundleError, ContractError
 from ..policy.backend import load_backend, warm_up
 from ..policy.bundle import CONTRACT_FILE, Bundle, load_bundle
 from ..policy.contract import Contract, parse_contract
+from ..policy.contract_types import DATA_BACKENDS
 from .draft import Draft
-
-DATA_BACKENDS = ('onnx', 'stable_baselines3')
-"""Backends whose artifacts are data, so that running one once needs no cage."""
 
 
 def contract_of(draft: Draft, origin: str) -> Contract:

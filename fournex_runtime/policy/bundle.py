@@ -79,7 +79,7 @@ def load_bundle(folder: pathlib.Path) -> Bundle:
         for one in contract.normalisation
     }
     initial_state = {one.name: _initial_state(folder, one) for one in contract.state if one.file}
-    card = _card(folder, contract)
+    card = read_card(folder, contract)
     sums = checksums(contract)
     if (folder / CHECKSUM_FILE).exists() and read_bundle_file(
         folder, CHECKSUM_FILE
@@ -214,8 +214,13 @@ def _verify_hint(folder: pathlib.Path) -> str:
     return f'See: fournex policies verify {reference}; then remove it and add the bundle again'
 
 
-def _card(folder: pathlib.Path, contract: Contract) -> ModelCard | None:
-    """Read the model card; one that approves something else than this bundle is refused."""
+def read_card(folder: pathlib.Path, contract: Contract) -> ModelCard | None:
+    """
+    Read the model card of a bundle; None without one.
+
+    :raises BundleError: it is missing or altered, or approves something else than this bundle.
+    :raises ContractError: it is not valid.
+    """
     if contract.card is None:
         return None
     file = folder / contract.card.file

@@ -12,6 +12,7 @@ import dataclasses
 import datetime
 import hashlib
 import re
+from typing import Any
 
 from ..configuration import Section, parse
 from ..errors import ContractError
@@ -109,6 +110,21 @@ class ModelCard:
     limits: tuple[str, ...]
     evaluation: tuple[Evaluation, ...]
     approved: Approval | None
+
+    def tree(self) -> dict[str, Any]:
+        """Return what it says as plain mappings, lists, texts and numbers."""
+        found: dict[str, Any] = _plain(dataclasses.asdict(self))
+        return found
+
+
+def _plain(value: Any) -> Any:
+    """Leave out what is not said; dates become texts."""
+    if isinstance(value, dict):
+        said = {key: _plain(one) for key, one in value.items()}
+        return {key: one for key, one in said.items() if one not in ('', None, [], {})}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return str(value) if isinstance(value, datetime.date) else value
 
 
 def parse_card(text: str, file: str = 'card.yaml') -> ModelCard:

@@ -11,6 +11,8 @@ from .term_kinds import DISCRETE, Options
 Floats = tuple[float, ...]
 BACKENDS = ('onnx', 'stable_baselines3', 'torchscript', 'torch_export')
 """What can run an artifact, by the word in ``artifact.backend``."""
+DATA_BACKENDS = ('onnx', 'stable_baselines3')
+"""Those whose artifact is data: loading one runs nothing of it."""
 DTYPES = ('float32', 'float64', 'uint8', 'int64')
 """Element types that an input can have."""
 OUTPUT_DTYPES = ('float32', 'float64', 'int64')

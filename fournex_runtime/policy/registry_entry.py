@@ -14,7 +14,8 @@ import re
 from collections.abc import Iterator
 
 from ..errors import BundleError, FournexError
-from .bundle import CHECKSUM_FILE, CONTRACT_FILE, checksums, load_bundle
+from .bundle import CHECKSUM_FILE, CONTRACT_FILE, checksums, load_bundle, read_card
+from .card import ModelCard
 from .contract import Contract, load_contract
 
 _LINE = re.compile(r'([0-9a-f]{64})  (.+)')
@@ -31,6 +32,7 @@ class Entry:
     :param sha256: hash of the bundle.
     :param added_ns: when it was added, since the Unix epoch; 0 where that is not known.
     :param contract: of the policy; None where it cannot be read.
+    :param card: its model card; None without one.
     :param problem: why it cannot be read; empty where it can.
     """
 
@@ -40,6 +42,7 @@ class Entry:
     sha256: str
     added_ns: int
     contract: Contract | None
+    card: ModelCard | None = None
     problem: str = ''
 
     @property
@@ -92,17 +95,19 @@ def entry_contract(folder: pathlib.Path) -> Contract:
 
 
 def read_entry(folder: pathlib.Path) -> Entry:
-    """Return what a list shows of an entry; of the files, only the contract is checked."""
-    contract, problem, added_ns = None, '', 0
+    """Return what a list shows of an entry; of its files, contract and card are checked."""
+    contract, card, problem, added_ns = None, None, '', 0
     try:
-        contract = entry_contract(folder)
         added_ns = (folder / CHECKSUM_FILE).stat().st_mtime_ns
-        if entry_hash(folder) != hashlib.sha256(checksums(contract).encode()).hexdigest():
-            contract, problem = None, f'{CONTRACT_FILE} or {CHECKSUM_FILE} is altered'
-    except (FournexError, OSError) as found:
-        problem = str(found)
+        found = entry_contract(folder)
+        if entry_hash(folder) != hashlib.sha256(checksums(found).encode()).hexdigest():
+            raise BundleError(f'{folder}: {CONTRACT_FILE} or {CHECKSUM_FILE} is altered')
+        card = read_card(folder, found)
+        contract = found
+    except (FournexError, OSError) as found_problem:
+        problem = str(found_problem)
     name, version = folder.parent.name, int(folder.name)
-    return Entry(name, version, folder, entry_hash(folder), added_ns, contract, problem)
+    return Entry(name, version, folder, entry_hash(folder), added_ns, contract, card, problem)
 
 
 def entry_hash(folder: pathlib.Path) -> str:
