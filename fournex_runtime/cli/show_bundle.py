@@ -9,6 +9,7 @@ import numpy as np
 
 from ..policy.bundle import Bundle, Statistics
 from ..policy.contract import ArrayLayout, Normalisation, RecurrentState, Term
+from .show_card import show_card
 from .table import facts, number, table
 from .words import bytes_text, hertz, units
 
@@ -41,7 +42,8 @@ def show_bundle(bundle: Bundle, artifact: str = '') -> str:
             'where the facts came from\n'
             + table(('fact', 'source'), [(key, str(one)) for key, one in contract.facts.items()])
         )
-    return '\n\n'.join(parts)
+    parts.append(show_card(bundle))
+    return '\n\n'.join(filter(None, parts))
 
 
 def _head(bundle: Bundle, signature: str) -> str:
