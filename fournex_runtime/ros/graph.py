@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rclpy.node import Node
+from rclpy.node import Node, NodeNameNonExistentError
 from rclpy.qos import (
     DurabilityPolicy,
     QoSProfile,
     ReliabilityPolicy,
 )
 
+from ..configuration import nearest
 from ..errors import GraphError
 from ..pipeline.ports import Qos, Source, Target
 
@@ -88,19 +89,46 @@ def wait_for_publishers(
     names = ', '.join(
         f'{node.resolve_topic_name(source.topic)} ({source.type})' for source in missing
     )
-    there = ', '.join(
-        f'{topic} ({", ".join(types)})'
-        for topic, types in sorted(node.get_topic_names_and_types())
-        if node.get_publishers_info_by_topic(topic) and not _is_own(topic)
-    )
+    there = _published_by_others(node)
+    hints = ''.join(_hint(node.resolve_topic_name(one.topic), one.type, there) for one in missing)
+    listed = ', '.join(f'{topic} ({", ".join(types)})' for topic, types in there.items())
     raise GraphError(
-        f'nobody publishes {names}; waited {timeout_s:g} s. Published here: {there or "nothing"}. '
-        'Start the robot, mend the topic in the wiring, or remap it'
+        f'nobody publishes {names}; waited {timeout_s:g} s.{hints} Published here: '
+        f'{listed or "nothing"}. Start the robot, mend the topic in the wiring, or remap it'
     )
 
 
-def _is_own(topic: str) -> bool:
-    return topic in ('/rosout', '/parameter_events') or topic.endswith('/transition_event')
+def _published_by_others(node: Node) -> dict[str, list[str]]:
+    """
+    Return the topics that other nodes publish, and their types; without ROS's own.
+
+    Asked node by node: rclpy would remap a topic that it is asked about, though the graph has the
+    names as they are.
+    """
+    own = (node.get_name(), node.get_namespace())
+    found: dict[str, list[str]] = {}
+    for name, namespace in node.get_node_names_and_namespaces():
+        if (name, namespace) == own:
+            continue
+        try:
+            topics = node.get_publisher_names_and_types_by_node(name, namespace)
+        except NodeNameNonExistentError:  # it has gone in the meantime
+            continue
+        found.update(topics)
+    for topic in ('/rosout', '/parameter_events'):
+        found.pop(topic, None)
+    return {
+        topic: found[topic] for topic in sorted(found) if not topic.endswith('/transition_event')
+    }
+
+
+def _hint(topic: str, kind: str, there: dict[str, list[str]]) -> str:
+    """Return what may have been meant by a topic: the nearest name, or those of its type."""
+    close = nearest(topic, list(there), listed=False)
+    if close:
+        return close
+    alike = [other for other, types in there.items() if kind in types]
+    return f' Of the type {kind} there is {", ".join(alike)}.' if alike else ''
 
 
 def input_qos(node: Node, source: Source) -> QoSProfile:

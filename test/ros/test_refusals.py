@@ -25,12 +25,19 @@ def refused(process, *words: str) -> str:
 def test_a_topic_that_nobody_publishes_is_named_with_its_type(robot, runtime):
     side = robot(namespace='elsewhere')
     process = runtime(graph_timeout=4.0)
-    refused(
+    text = refused(
         process,
-        '/joint_states (sensor_msgs/msg/JointState)',
-        '/elsewhere/joint_states',
+        'nobody publishes /joint_states (sensor_msgs/msg/JointState); waited 4 s. Did you mean '
+        '/elsewhere/joint_states? Published here: /elsewhere/joint_states (sensor_msgs/msg/Joint',
     )
+    assert '/fournex/' not in text.split('Published here:')[1], 'its own topics are no help'
     assert side.commands == []
+
+
+def test_a_topic_of_another_name_is_suggested_by_its_type(robot, runtime):
+    robot()
+    process = runtime(remap=['joint_states:=encoders'], graph_timeout=4.0)
+    refused(process, 'Of the type sensor_msgs/msg/JointState there is /joint_states. Published he')
 
 
 def test_a_silent_topic_is_named(robot, runtime):
