@@ -33,6 +33,8 @@ class Draft:
         """Where each fact comes from, by its key."""
         self.open: list[Question] = []
         """Questions without an answer, in the order in which to ask them."""
+        self.more_follow = False
+        """Further questions depend on the answers to the open ones."""
         self.notes: list[str] = []
         """What the user should be told: which files were taken, what was left out."""
         self.artifact_path = pathlib.Path()

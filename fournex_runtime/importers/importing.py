@@ -42,6 +42,7 @@ def check_complete(draft: Draft, match: Match) -> None:
             f'{match.file.path}: does not say {_count(len(draft.open), "fact")} that the contract '
             'needs:',
             *(line for question in draft.open for line in _lines(question)),
+            *(['Further questions depend on these answers.'] if draft.more_follow else []),
             'Answer with these options, or in a file: --write-answers FILE writes it to be filled '
             'in, --answers FILE reads it. Nothing was written.',
             *(f'Also given, and asked for by nothing so far: {one}' for one in unused),

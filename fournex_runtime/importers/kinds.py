@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import (
     isaac_lab,
     onnx_metadata,
+    plain_onnx,
     rl_sar,
     stable_baselines3,
     unitree_rl_gym,
@@ -19,5 +20,6 @@ IMPORTERS: tuple[Importer, ...] = (
     rl_sar.IMPORTER,
     unitree_rl_gym.IMPORTER,
     onnx_metadata.IMPORTER,
+    plain_onnx.IMPORTER,
 )
 """All of them, in the order in which help and errors list them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from ..configuration import nearest
@@ -75,11 +76,13 @@ def is_network(file: SourceFile) -> bool:
     return file.onnx is not None
 
 
-def network_arrays(file: SourceFile) -> NetworkArrays:
+def network_arrays(file: SourceFile, memory: Mapping[str, str] | None = None) -> NetworkArrays:
     """
     Return what a network takes and gives.
 
     :param file: an ONNX model.
+    :param memory: inputs that take recurrent state, and the outputs that give the next one;
+        beside those whose names say it.
     :raises ArtifactError: it is none, or has arrays of a kind that no contract has.
     """
     header = file.onnx
@@ -91,8 +94,7 @@ def network_arrays(file: SourceFile) -> NetworkArrays:
     pairs = {
         one.name: outputs[partner]
         for one in header.inputs
-        if one.name.endswith(_IN)
-        and (partner := one.name.removesuffix(_IN) + _OUT) in outputs
+        if (partner := (memory or {}).get(one.name) or _partner(one.name)) in outputs
         and outputs[partner].dtype == one.dtype == 'float32'
     }
     taken = {one.name for one in pairs.values()}
@@ -112,6 +114,11 @@ def network_arrays(file: SourceFile) -> NetworkArrays:
         ),
         state,
     )
+
+
+def _partner(name: str) -> str:
+    """Return how the output is called that goes with an input of recurrent state."""
+    return name.removesuffix(_IN) + _OUT if name.endswith(_IN) else ''
 
 
 def _spec(file: SourceFile, side: str, array: OnnxArray, dtypes: tuple[str, ...]) -> ArraySpec:

@@ -8,25 +8,30 @@ and not at which rate the environment was stepped.
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 import numpy as np
 
-from ..errors import ArtifactError, MissingDependencyError
 from ..policy.sb3.actions import ActionMapping, action_mapping
 from ..policy.sb3.network import OnnxPolicy, build_onnx
 from ..policy.sb3.saved_policy import Sb3Policy, parse_sb3
 from ..policy.sb3.spaces import Box
-from ..policy.sb3.vec_normalize import VecNormalizeStatistics, read_vec_normalize
 from .array_questions import ask_arrays, ask_default_pose, output_terms
 from .draft import Draft
 from .identity import ask_identity, ask_period
 from .questions import Question, choice
 from .recognise import Importer, Match
 from .source_file import SourceFile
+from .statistics_file import take_statistics
 
 _MEMBERS = frozenset(('data', 'policy.pth'))
+_NORMALISER = Question(
+    'normaliser',
+    'whether observations were normalised by VecNormalize',
+    choice('none'),
+    'no VecNormalize was found beside the zip. If there was one, give its .pkl with --also: '
+    'without it the policy sees numbers that it has never seen',
+)
 _GREATEST = float(np.finfo(np.float32).max)
 """In the place of no bound: the clip of a float32 value at it changes nothing."""
 _ACTIONS = (
@@ -69,7 +74,7 @@ def _draft(match: Match, draft: Draft) -> None:
         _ACTIONS if isinstance(policy.action_space, Box) else '',
     )
     pose = ask_default_pose(draft, arrays.joints)
-    _normalisation(match, draft, saved)
+    take_statistics(match, draft, network.signature.inputs, _NORMALISER)
     draft.tree['inputs'] = dict(arrays.inputs)
     draft.tree['outputs'] = dict(arrays.outputs)
     if isinstance(policy.action_space, Box):
@@ -132,70 +137,6 @@ def _mapped(name: str, array: dict[str, Any], pose: Any, mapping: ActionMapping)
             one['offset'] = constant.tolist()
         made.append(one)
     return {**array, 'terms': made}
-
-
-def _is_vec_normalize(file: SourceFile) -> bool:
-    return file.is_pickle and b'VecNormalize' in file.data
-
-
-def _statistics(file: SourceFile) -> VecNormalizeStatistics:
-    return read_vec_normalize(file.path)
-
-
-def _normalisation(match: Match, draft: Draft, saved: _Saved) -> None:
-    """Put the statistics of a VecNormalize into the bundle, or ask whether there was one."""
-    file = match.companion(draft, 'VecNormalize', _is_vec_normalize, ('.', '*'))
-    if file is None:
-        draft.ask(
-            Question(
-                'normaliser',
-                'whether observations were normalised by VecNormalize',
-                choice('none'),
-                'no VecNormalize was found beside the zip. If there was one, give its .pkl with '
-                '--also: without it the policy sees numbers that it has never seen',
-            )
-        )
-        return
-    statistics = file.once(_statistics)
-    where = f'{file.name}: obs_rms'
-    known = {spec.name: spec for spec in saved.network.signature.inputs}
-    keys = statistics.norm_obs_keys
-    made = []
-    for key in draft.known('normalisation', keys, where):
-        name = key or next(iter(known))
-        size = math.prod(known[name].shape) if name in known else None
-        if size != statistics.mean[key].size:
-            takes = ', '.join(f'{one} {list(spec.shape[1:])}' for one, spec in known.items())
-            raise ArtifactError(
-                f'{file.path}: obs_rms: normalises {key or "observations"} of '
-                f'{statistics.mean[key].size} values, the policy in {match.file.path} takes '
-                f'{takes}. Name the VecNormalize of this policy with --also'
-            )
-        suffix = f'_{name}' if len(keys) > 1 else ''
-        data = _safetensors(
-            mean=statistics.mean[key].reshape(-1), var=statistics.var[key].reshape(-1)
-        )
-        made.append(
-            {
-                'kind': 'mean_std',
-                **draft.add_file(f'normalisation{suffix}.safetensors', data),
-                'input': name,
-                'clip': statistics.clip_obs,
-                'epsilon': statistics.epsilon,
-            }
-        )
-    if made:
-        draft.tree['normalisation'] = made
-
-
-def _safetensors(**arrays: Any) -> bytes:
-    try:
-        from safetensors.numpy import save
-    except ImportError as problem:
-        raise MissingDependencyError(
-            'safetensors', 'writing normalisation statistics', 'pip install safetensors'
-        ) from problem
-    return save(arrays)
 
 
 IMPORTER = Importer(
