@@ -9,15 +9,15 @@ from collections.abc import Sequence
 
 from ..errors import AnswerError, OpenQuestions
 from ..importers.answers import Answer, Answers, typed
-from ..importers.bundle_writer import write_bundle
+from ..importers.bundle_writer import register_bundle, write_bundle
 from ..importers.draft import Draft
 from ..importers.importing import check_complete, draft_of, write_answers
 from ..importers.kinds import IMPORTERS
 from ..importers.questions import Question
 from ..importers.recognise import Match, recognise
-from ..policy.contract_types import DATA_BACKENDS
+from ..policy.registry import Registry
+from .inspect import inspect_bundle
 from .parser import Parser
-from .show_bundle import show_bundle
 
 
 def parser() -> Parser:
@@ -29,7 +29,7 @@ def parser() -> Parser:
         'lists every open\nquestion. Nothing is guessed, and nothing is overwritten.\n\nkinds:\n'
         + '\n'.join(f'  {one.kind:<18} {one.what}' for one in IMPORTERS),
         (
-            ('fournex import policy.zip --to walk', 'asks, then writes the bundle walk/'),
+            ('fournex import policy.zip', 'asks, then puts policy@1 into the registry'),
             ('fournex import run/ --to walk --set period="20 ms"', 'a whole folder of a run'),
             ('fournex import policy.onnx --to w --answers a.yaml', 'without a terminal'),
         ),
@@ -38,7 +38,10 @@ def parser() -> Parser:
         'path', metavar='PATH', type=pathlib.Path, help='the artifact: a file, or its folder'
     )
     found.add_argument(
-        '--to', metavar='DIR', type=pathlib.Path, help='folder of the bundle; new or empty'
+        '--to',
+        metavar='DIR',
+        type=pathlib.Path,
+        help='write the bundle into this folder, new or empty, instead of the registry',
     )
     found.add_argument('--as', dest='kind', metavar='KIND', default='', help='what PATH is')
     found.add_argument(
@@ -46,7 +49,7 @@ def parser() -> Parser:
         help='further files that belong to it',
     )  # fmt: skip
     found.add_argument('--name', help="the policy's name; else that of the file")
-    found.add_argument('--version', help='its version, a whole number; else 1')
+    found.add_argument('--version', help='its version, a whole number; else the next free')
     found.add_argument(
         '--set', metavar='KEY=VALUE', dest='settings', action='append', default=[],
         help='answer a question; VALUE is YAML',
@@ -71,10 +74,7 @@ def main(arguments: Sequence[str]) -> int:
 
     :param arguments: what follows it on the command line.
     """
-    verb = parser()
-    options = verb.parse(arguments)
-    if options.to is None and options.write_answers is None:
-        verb.error('--to DIR is missing: where the bundle is to be written')
+    options = parser().parse(arguments)
     answers = _answers(options)
     match = recognise(options.path, IMPORTERS, options.kind, options.also)
     print(f'{match.file.path}: {match.importer.what} ({match.evidence})')
@@ -88,19 +88,18 @@ def main(arguments: Sequence[str]) -> int:
     if sys.stdin.isatty():
         draft = _interview(match, draft, answers)
     check_complete(draft, match)
-    bundle = write_bundle(draft, str(match.file.path), options.to)
-    checked = bundle.contract.artifact.backend in DATA_BACKENDS
-    print()
+    origin = str(match.file.path)
+    if options.to is not None:
+        bundle = write_bundle(draft, origin, options.to)
+        reference = str(options.to)
+    else:
+        bundle = register_bundle(draft, origin, Registry())
+        reference = bundle.contract.reference
+    print(f'\n{inspect_bundle(bundle.folder)}')
     print(
-        show_bundle(
-            bundle,
-            'names, shapes and types are those of the artifact'
-            if checked
-            else 'not compared with the artifact here: loading it runs a program',
-        )
+        f'\nWritten: {reference}. Check the table by eye, and wire it to your robot with '
+        f'"policy: {reference}"\n(docs/wiring.md); then: fournex doctor WIRING'
     )
-    print(f'\nWritten: {bundle.folder}. Check the table by eye; then wire it to your robot '
-          '(docs/wiring.md).')  # fmt: skip
     return 0
 
 

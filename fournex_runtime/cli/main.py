@@ -39,7 +39,7 @@ _GROUPS = {
 }
 _EXAMPLES = {
     'fournex demo': 'a rover drives to three goals, in about 20 s',
-    'fournex import policy.zip --to my_policy': 'asks for what the artifact does not say',
+    'fournex import policy.zip': 'asks for what the artifact does not say',
     'fournex doctor wiring.yaml': 'before the robot moves: what is wired wrong?',
     'fournex run wiring.yaml --record runs': 'drive, and record every tick',
     'fournex replay runs/rover-0001': 'the same ticks again, from the recorded messages',

@@ -16,9 +16,11 @@ import yaml
 from ..errors import BundleError, ContractError
 from ..policy.backend import load_backend, warm_up
 from ..policy.bundle import CONTRACT_FILE, Bundle, load_bundle
-from ..policy.contract import Contract, parse_contract
-from ..policy.contract_types import DATA_BACKENDS
+from ..policy.contract import Contract, load_contract, parse_contract
+from ..policy.contract_types import DATA_BACKENDS, Fact
+from ..policy.registry import Registry
 from .draft import Draft
+from .identity import FIRST
 
 
 def contract_of(draft: Draft, origin: str) -> Contract:
@@ -67,6 +69,33 @@ def write_bundle(draft: Draft, origin: str, folder: pathlib.Path) -> Bundle:
         except OSError as problem:
             raise BundleError(f'{folder}: cannot be written: {problem.strerror}') from problem
         return load_bundle(folder)
+
+
+def register_bundle(draft: Draft, origin: str, registry: Registry) -> Bundle:
+    """
+    Put a draft into a registry: under its version if the user gave one, else under the next free.
+
+    What the newest version of this name holds already is not put in again.
+
+    :param draft: without open questions; its version may be changed.
+    :param origin: what it was made of, for errors.
+    :param registry: the registry.
+    :returns: the bundle in the registry.
+    :raises ContractError: the contract is not valid.
+    :raises ArtifactError: the artifact does not fit it.
+    :raises BundleError: the registry has this version with other content, or cannot be written.
+    """
+    if draft.facts['version'].source != 'user':
+        there = registry.versions(draft.tree['name'])
+        if there:
+            draft.tree['version'] = there[-1]
+            draft.facts['version'] = Fact('file', FIRST)
+            newest = registry.find(f'{draft.tree["name"]}@{there[-1]}')
+            if contract_of(draft, origin).text == load_contract(newest / CONTRACT_FILE).text:
+                return load_bundle(newest)
+            draft.tree['version'] = there[-1] + 1
+    with bundle_folder(draft, origin, pathlib.Path(tempfile.gettempdir())) as made:
+        return registry.add(made)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,8 @@ from .draft import Draft
 from .questions import Expected, Question, duration, whole
 from .recognise import Match
 
+FIRST = 'the next free'
+"""Where the version of a policy comes from that the user gives none."""
 _GENERAL = frozenset(
     ('best', 'best_model', 'checkpoint', 'checkpoints', 'config', 'deploy', 'export', 'exported')
     + (
@@ -35,7 +37,7 @@ def ask_identity(draft: Draft, match: Match, said: str = '') -> None:
     names = [said, path.stem, *(folder.name for folder in path.parents)]
     telling = [found for one in names if (found := _word(one)) and found.lower() not in _GENERAL]
     draft.tree['name'] = draft.label('name', (telling or ['policy'])[0], 'name of the file', _NAME)
-    draft.tree['version'] = draft.label('version', 1, 'the first', whole())
+    draft.tree['version'] = draft.label('version', 1, FIRST, whole())
 
 
 def ask_period(draft: Draft, what: str) -> None:

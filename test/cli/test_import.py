@@ -40,6 +40,21 @@ def test_answers_on_the_command_line_make_a_bundle(fournex, walker, tmp_path):
     assert shown.status == 0 and 'names, shapes and types are those of the artifact' in shown.out
 
 
+def test_without_a_folder_it_goes_into_the_registry(fournex, walker, tmp_path, monkeypatch):
+    monkeypatch.setenv('FOURNEX_REGISTRY', str(tmp_path / 'registry'))
+    said = ['--set', 'period=20 ms', '--set', OBS, '--set']
+    first = fournex('import', walker, *said, ACTIONS)
+    assert first.status == 0, first.err
+    assert 'Written: walker@1.' in first.out
+    again = fournex('import', walker, *said, ACTIONS)
+    assert 'Written: walker@1.' in again.out  # nothing new
+    other = fournex('import', walker, *said, ACTIONS.replace('10', '20'))
+    assert 'Written: walker@2.' in other.out
+    taken = fournex('import', walker, *said, ACTIONS, '--version', 2)
+    assert taken.status == 2 and 'walker@2 is in the registry' in taken.err
+    assert sorted(one.name for one in (tmp_path / 'registry' / 'walker').iterdir()) == ['1', '2']
+
+
 def test_without_a_terminal_every_question_is_in_the_error(fournex, walker, tmp_path):
     done = fournex('import', walker, '--to', tmp_path / 'bundle')
     assert done.status == 2
@@ -72,7 +87,6 @@ def test_a_file_of_answers_is_written_filled_in_and_read(fournex, walker, tmp_pa
         (['--to', 'B', '--set', 'period'], 'expected KEY=VALUE'),
         (['--to', 'B', '--also', 'nothing'], 'nothing: no such file'),
         (['--to', 'B', '--version', 'two'], "--version: expected a number, found 'two'"),
-        ([], '--to DIR is missing'),
     ],
 )
 def test_what_cannot_be_is_refused(fournex, walker, tmp_path, arguments, message):
