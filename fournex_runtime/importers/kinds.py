@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import (
     isaac_lab,
+    leapp,
     onnx_metadata,
     plain_onnx,
     rl_sar,
@@ -17,6 +18,7 @@ IMPORTERS: tuple[Importer, ...] = (
     stable_baselines3.IMPORTER,
     unitree_rl_lab.IMPORTER,
     isaac_lab.IMPORTER,
+    leapp.IMPORTER,
     rl_sar.IMPORTER,
     unitree_rl_gym.IMPORTER,
     onnx_metadata.IMPORTER,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
-from ..errors import ArtifactError, MissingDependencyError
+from ..errors import ArtifactError
 from ..policy.backend import ArraySpec
 from ..policy.sb3.vec_normalize import VecNormalizeStatistics, read_vec_normalize
+from ..policy.tensor_file import write_tensors
 from .draft import Draft
 from .questions import Question
 from .recognise import Match
@@ -43,8 +43,9 @@ def take_statistics(
     for key in keys:
         spec = _input_of(key, statistics, inputs, file, match.file)
         suffix = f'_{spec.name}' if len(keys) > 1 else ''
-        data = _safetensors(
-            mean=statistics.mean[key].reshape(-1), var=statistics.var[key].reshape(-1)
+        data = write_tensors(
+            {'mean': statistics.mean[key].reshape(-1), 'var': statistics.var[key].reshape(-1)},
+            'writing normalisation statistics',
         )
         made.append(
             {
@@ -84,13 +85,3 @@ def _input_of(
         f'{file.path}: obs_rms: normalises {key or "observations"} of {size} values, the policy '
         f'in {policy.path} takes {takes}. Name the VecNormalize of this policy with --also'
     )
-
-
-def _safetensors(**arrays: Any) -> bytes:
-    try:
-        from safetensors.numpy import save
-    except ImportError as problem:
-        raise MissingDependencyError(
-            'safetensors', 'writing normalisation statistics', 'pip install safetensors'
-        ) from problem
-    return save(arrays)

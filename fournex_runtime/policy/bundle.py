@@ -14,16 +14,16 @@ import hashlib
 import json
 import pathlib
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..configuration import parse
-from ..errors import BundleError, ContractError, MissingDependencyError
+from ..errors import BundleError, ContractError
 from ..regular_file import read_regular_file
 from .card import ModelCard, approval_hash, parse_card
 from .contract import Contract, Normalisation, RecurrentState, load_contract
+from .tensor_file import read_tensors
 
 CONTRACT_FILE = 'policy.yaml'
 CHECKSUM_FILE = 'SHA256SUMS'
@@ -31,7 +31,6 @@ CHECKSUM_FILE = 'SHA256SUMS'
 MOST_BYTES = 8 << 30
 """How large a file of a bundle may be: 8 GiB."""
 
-_MOST_HEADER_BYTES = 1 << 20
 Statistics = tuple[NDArray[np.float64], NDArray[np.float64]]
 """``mean`` and ``var`` of a normalised input, one number a value."""
 
@@ -242,7 +241,7 @@ def read_card(folder: pathlib.Path, contract: Contract) -> ModelCard | None:
 def _statistics(folder: pathlib.Path, settings: Normalisation, size: int) -> Statistics:
     file = folder / settings.file
     data = _checked(folder, settings.file, settings.sha256, 'normalisation')
-    tensors = _tensors(file, data, 'reading normalisation statistics')
+    tensors = read_tensors(file, data, 'reading normalisation statistics')
     arrays = []
     for name in ('mean', 'var'):
         if name not in tensors:
@@ -265,7 +264,7 @@ def _initial_state(folder: pathlib.Path, state: RecurrentState) -> NDArray[np.fl
     """Read the first value of a recurrent state: the tensor of its name in its file."""
     data = _checked(folder, state.file, state.sha256, f'state.{state.name}.initial')
     file = folder / state.file
-    tensors = _tensors(file, data, 'reading the first value of a recurrent state')
+    tensors = read_tensors(file, data, 'reading the first value of a recurrent state')
     if state.name not in tensors:
         raise BundleError(f'{file}: has no tensor {state.name!r}; found {sorted(tensors)}')
     array = np.array(tensors[state.name])
@@ -278,25 +277,3 @@ def _initial_state(folder: pathlib.Path, state: RecurrentState) -> NDArray[np.fl
         raise BundleError(f'{file}: {state.name} holds values that are not finite')
     array.setflags(write=False)
     return array
-
-
-def _tensors(file: pathlib.Path, data: bytes, purpose: str) -> Mapping[str, NDArray[Any]]:
-    """Read a safetensors file, which holds numbers and nothing that could run."""
-    try:  # only bundles with such a file need the package
-        from safetensors import SafetensorError
-        from safetensors.numpy import load
-    except ImportError as problem:
-        raise MissingDependencyError(
-            'safetensors', purpose, 'pip install safetensors'
-        ) from problem
-    said = int.from_bytes(data[:8], 'little')
-    if len(data) < 8 or said > min(len(data) - 8, _MOST_HEADER_BYTES):
-        raise BundleError(
-            f'{file}: not a readable safetensors file: expected a header of at most '
-            f'{_MOST_HEADER_BYTES} bytes, in the file, found one of {said} bytes in a file of '
-            f'{len(data)}'
-        )
-    try:
-        return load(data)
-    except (SafetensorError, ValueError, KeyError, TypeError) as problem:
-        raise BundleError(f'{file}: not a readable safetensors file: {problem}') from problem
