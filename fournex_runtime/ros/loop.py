@@ -91,6 +91,10 @@ class Loop:
         os.set_blocking(self._wake_write, False)
         self.after_tick: Callable[[], None] = _nothing
         """Called after every tick, for instance to commit a recording."""
+        self.slack: Callable[[int], None] = _nothing_of
+        """Called before a wait with its length in nanoseconds."""
+        self.spin_ns = 0
+        """The last part of a wait, spent looking at the clock."""
         self.failed: Callable[[Exception], None] = _nothing_of
         """Called when a tick raised; the sessions have been ended."""
 
@@ -181,16 +185,26 @@ class Loop:
             following.release.begin(now_ns)  # the simulation went back in time
             return
         if now_ns < due_ns:
-            wait_ns = (
-                min(due_ns - now_ns, SIM_POLL_NS) if self._clock.simulated else due_ns - now_ns
-            )
-            if self._sleep(wait_ns):
+            if self._wait(due_ns):
                 return
             now_ns = self._clock.now_ns()
             if now_ns < due_ns:
                 return
         self._tick(following, due_ns, now_ns - due_ns, following.release.skipped)
         following.release.advance(self._clock.now_ns())
+
+    def _wait(self, due_ns: int) -> bool:
+        """Wait for a release, or in simulated time for a while; return whether it was woken."""
+        self.slack(due_ns - self._clock.now_ns())
+        if self._clock.simulated:
+            return self._sleep(min(due_ns - self._clock.now_ns(), SIM_POLL_NS))
+        asleep_ns = due_ns - self._clock.now_ns() - self.spin_ns
+        if asleep_ns > 0 and self._sleep(asleep_ns):
+            return True
+        if self.spin_ns:
+            while time.monotonic_ns() < due_ns:
+                pass
+        return False
 
     def _tick(self, one: _Paced, due_ns: int, lateness_ns: int, skipped: int) -> None:
         one.session.tick(due_ns, lateness_ns, skipped, self._clock.ros_now_ns)
@@ -265,7 +279,7 @@ def _nothing() -> None:
     return
 
 
-def _nothing_of(problem: Exception) -> None:
+def _nothing_of(what: object) -> None:
     return
 
 

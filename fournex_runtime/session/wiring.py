@@ -16,6 +16,7 @@ from ..configuration import Section, parse, read_text
 from ..errors import BundleError, WiringError
 from ..policy.bundle import Bundle, load_bundle
 from ..policy.registry import locate_bundle
+from .realtime import read_realtime
 from .wiring_reader import SessionReader
 from .wiring_types import SessionWiring, StopCommand, Wiring
 
@@ -57,6 +58,7 @@ def _read(
     known: Mapping[str, Bundle] | None = None,
 ) -> Wiring:
     robot = section.text('robot')
+    realtime = read_realtime(section.optional_section('realtime'))
     sessions_section = section.section('sessions')
     section.finish()
     sessions: list[SessionWiring] = []
@@ -77,7 +79,7 @@ def _read(
         sessions.append(session)
     if not sessions:
         raise section.problem('sessions', 'expected at least one session')
-    return Wiring(file, robot, tuple(sessions), bundles, text)
+    return Wiring(file, robot, tuple(sessions), bundles, text, realtime)
 
 
 def _located(section: Section, policy: str, file: pathlib.Path) -> pathlib.Path:

@@ -12,6 +12,7 @@ from ..policy.bundle import Bundle
 from ..policy.inference import DEFAULT_INFERENCE, Inference
 from ..safety.gate import Limits
 from ..safety.reactions import Fault, Reaction
+from .realtime import AS_IT_COMES, Realtime
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +73,7 @@ class Wiring:
     :param sessions: the wirings of its sessions, in the order of the file.
     :param bundles: the policy bundle of each session, by session name.
     :param text: the file, whole.
+    :param realtime: what the control loop asks of the kernel.
     """
 
     file: pathlib.Path
@@ -79,3 +81,4 @@ class Wiring:
     sessions: tuple[SessionWiring, ...]
     bundles: Mapping[str, Bundle]
     text: str
+    realtime: Realtime = AS_IT_COMES

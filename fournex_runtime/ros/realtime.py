@@ -1,0 +1,158 @@
+"""
+Asking the kernel for the real-time manners of a wiring, and giving them back.
+
+Affinity and priority are those of the calling thread, which is the loop's; memory and the garbage
+collector are the process's.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import gc
+import os
+import resource
+import time
+from collections.abc import Callable
+
+from ..session.realtime import Realtime
+
+MCL_CURRENT, MCL_FUTURE = 1, 2
+COLLECTION_PERIOD_NS = 1_000_000_000
+"""How often garbage is looked for between ticks."""
+_SLACK = 3
+"""A collection may begin when there is so many times its last duration until the next release."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Grant:
+    """
+    What came of asking for one manner.
+
+    :param name: its key in the wiring.
+    :param granted: whether it is in force.
+    :param words: what is in force, or why not and how to mend it.
+    """
+
+    name: str
+    granted: bool
+    words: str
+
+    def __str__(self) -> str:
+        """Return it for people."""
+        return f'{self.name}: {"granted" if self.granted else "refused"}, {self.words}'
+
+
+class Manners:
+    """
+    The real-time manners of one activation.
+
+    :param wanted: what the wiring asks for.
+    :param now_ns: reads the steady clock.
+    """
+
+    def __init__(self, wanted: Realtime, now_ns: Callable[[], int] = time.monotonic_ns) -> None:
+        self._wanted = wanted
+        self._now_ns = now_ns
+        self._undo: list[Callable[[], None]] = []
+        self._collected_ns = now_ns()
+        self._collection_ns = 0
+
+    def ask(self) -> list[Grant]:
+        """Ask for each manner, on the thread of the loop; returns what came of it."""
+        wanted = self._wanted
+        asked: list[tuple[str, bool, Callable[[], str]]] = [
+            ('cores', bool(wanted.cores), self._cores),
+            ('priority', bool(wanted.priority), self._priority),
+            ('lock_memory', wanted.lock_memory, self._lock_memory),
+            ('garbage_collector', wanted.quiet_collector, self._quiet_collector),
+        ]
+        found = []
+        for name, is_wanted, ask in asked:
+            if not is_wanted:
+                continue
+            try:
+                found.append(Grant(name, True, ask()))
+            except OSError as problem:
+                found.append(Grant(name, False, self._mend(name, problem)))
+        if wanted.spin_ns:
+            found.append(Grant('spin', True, f'the last {wanted.spin_ns / 1e3:g} µs of a wait'))
+        return found
+
+    def give_back(self) -> None:
+        """Undo what was granted, on the thread of the loop."""
+        while self._undo:
+            self._undo.pop()()
+
+    def between_ticks(self, slack_ns: int) -> None:
+        """
+        Collect garbage if it is time to and there is time for it.
+
+        :param slack_ns: time until the next release.
+        """
+        if not self._wanted.quiet_collector:
+            return
+        now_ns = self._now_ns()
+        if now_ns - self._collected_ns < COLLECTION_PERIOD_NS:
+            return
+        if slack_ns < _SLACK * self._collection_ns:
+            return
+        gc.collect()
+        self._collected_ns = self._now_ns()
+        self._collection_ns = self._collected_ns - now_ns
+
+    # --- one by one ------------------------------------------------------------------------------
+
+    def _cores(self) -> str:
+        before = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, self._wanted.cores)
+        self._undo.append(lambda: os.sched_setaffinity(0, before))
+        return ', '.join(map(str, sorted(os.sched_getaffinity(0))))
+
+    def _priority(self) -> str:
+        policy, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
+        wanted = os.sched_param(self._wanted.priority)
+        # Not inherited: a child that is as urgent as the loop competes with it.
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, wanted)
+        self._undo.append(lambda: os.sched_setscheduler(0, policy, parameter))
+        return f'SCHED_FIFO {self._wanted.priority}'
+
+    def _lock_memory(self) -> str:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.mlockall(MCL_CURRENT | MCL_FUTURE) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+        self._undo.append(lambda: libc.munlockall() and None)
+        return 'all pages, present and future'
+
+    def _quiet_collector(self) -> str:
+        gc.collect()
+        gc.freeze()  # what is there by now stays: no collection needs to look at it
+        gc.disable()
+
+        def undo() -> None:
+            gc.enable()
+            gc.unfreeze()
+
+        self._undo.append(undo)
+        return 'between ticks'
+
+    def _mend(self, name: str, problem: OSError) -> str:
+        """Return why the kernel refused, and what would change its mind."""
+        reason = problem.strerror or str(problem)
+        if name == 'cores':
+            here = ', '.join(map(str, sorted(os.sched_getaffinity(0))))
+            asked = ', '.join(map(str, self._wanted.cores))
+            return f'{reason}: asked for {asked}, this process may run on {here}'
+        if name == 'priority':
+            limit = resource.getrlimit(resource.RLIMIT_RTPRIO)[1]
+            return (
+                f'{reason}: this user may ask for at most {limit} (ulimit -Hr). Allow it in '
+                f'/etc/security/limits.d: @realtime - rtprio {self._wanted.priority}'
+            )
+        limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
+        amount = 'unlimited' if limit == resource.RLIM_INFINITY else f'{limit // 1024} KiB'
+        return (
+            f'{reason}: this user may lock {amount} (ulimit -Hl). Allow it in '
+            '/etc/security/limits.d: @realtime - memlock unlimited'
+        )

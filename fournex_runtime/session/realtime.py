@@ -1,0 +1,84 @@
+"""
+Real-time manners: what the control loop may ask of the kernel, from the wiring's ``realtime:``.
+
+Each manner is granted or refused, and the refusal says why and what would mend it; none is needed
+to drive a robot. This module reads what is asked for; ``ros/realtime.py`` asks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ..configuration import Section
+
+LEAST_PRIORITY, GREATEST_PRIORITY = 1, 99
+GREATEST_SPIN_NS = 2_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Realtime:
+    """
+    What the loop is to ask for.
+
+    :param cores: processor cores that its thread may run on; empty for all.
+    :param priority: of ``SCHED_FIFO``; 0 for none.
+    :param lock_memory: keep every page of the process in memory.
+    :param quiet_collector: collect garbage between ticks only, where there is time for it.
+    :param spin_ns: the last part of each wait, spent looking at the clock instead of asleep.
+    :param required: a refusal ends the activation; else it is reported.
+    """
+
+    cores: tuple[int, ...] = ()
+    priority: int = 0
+    lock_memory: bool = False
+    quiet_collector: bool = False
+    spin_ns: int = 0
+    required: bool = False
+
+
+AS_IT_COMES = Realtime()
+"""That of a wiring which asks for nothing."""
+
+
+def read_realtime(section: Section | None) -> Realtime:
+    """
+    Read the section ``realtime`` of a wiring.
+
+    :param section: the section; None where the wiring has none.
+    :raises WiringError: it is not valid.
+    """
+    if section is None:
+        return AS_IT_COMES
+    cores: tuple[int, ...] = ()
+    if 'cores' in section:
+        numbers = section.numbers('cores')
+        cores = tuple(int(number) for number in numbers)
+        if not cores or any(number < 0 or number != int(number) for number in numbers):
+            raise section.problem('cores', 'expected numbers of processor cores, such as [1]')
+    priority = section.integer('priority', 0)
+    if 'priority' in section and not LEAST_PRIORITY <= priority <= GREATEST_PRIORITY:
+        raise section.problem(
+            'priority',
+            f'{priority} is no priority of SCHED_FIFO: expected {LEAST_PRIORITY} to '
+            f'{GREATEST_PRIORITY}',
+        )
+    spin_ns = section.duration_ns('spin', 0)
+    if not 0 <= spin_ns <= GREATEST_SPIN_NS:
+        raise section.problem(
+            'spin',
+            f'expected at most {GREATEST_SPIN_NS / 1e6:g} ms: while it looks at the clock, the '
+            'loop keeps its core and the interpreter from everybody else',
+        )
+    found = Realtime(
+        cores=cores,
+        priority=priority,
+        lock_memory=section.flag('lock_memory', False),
+        quiet_collector=section.choice(
+            'garbage_collector', ('automatic', 'between_ticks'), 'automatic'
+        )
+        == 'between_ticks',
+        spin_ns=spin_ns,
+        required=section.choice('on_refusal', ('report', 'refuse'), 'report') == 'refuse',
+    )
+    section.finish()
+    return found
