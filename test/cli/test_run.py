@@ -36,7 +36,7 @@ def test_a_wiring_that_does_not_fit_starts_nothing(fournex, wiring):
     assert done.err.splitlines()[-1] == 'Nothing was started.'
 
 
-def test_it_drives_until_it_is_told_to_end(start, checkout, tmp_path):
+def test_it_drives_until_it_is_told_to_end(start, fournex, checkout, tmp_path):
     simulator = start(
         'sim',
         [sys.executable, '-m', 'fournex_runtime.sim.node', '--ros-args', '-p', 'robot:=pendulum'],
@@ -50,6 +50,11 @@ def test_it_drives_until_it_is_told_to_end(start, checkout, tmp_path):
         timeout_s=50,
     )  # fmt: skip
     runtime.wait_for('policy', timeout_s=30)
+    shown = fournex('top', '--once')
+    assert shown.status == 0, shown.out + shown.err
+    cells = shown.out.splitlines()[1].split()
+    assert cells[:3] == ['/fournex/pendulum', 'pendulum-balance@1', 'policy']
+    assert 40.0 < float(cells[3]) < 60.0 and cells[4] == '50'
     runtime.signal(2)
     assert runtime.wait(10) == 0
     assert (tmp_path / 'runs' / 'pendulum-0001' / 'metadata.yaml').is_file()
