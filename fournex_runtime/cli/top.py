@@ -16,7 +16,9 @@ from .words import duration
 _GONE_S = 2.0
 """A session that was silent for so long is shown as gone; its status comes 5 times a second."""
 _FORGOTTEN_S = 10.0
-_FIRST_S = 2.0
+_PATIENCE_S = 8.0
+"""How long the first session may take to be discovered."""
+_SETTLED_S = 1.0
 _TO_TOP, _CLEAR_LINE, _CLEAR_BELOW = '\x1b[H', '\x1b[K', '\x1b[J'
 
 
@@ -57,7 +59,10 @@ def main(arguments: Sequence[str]) -> int:
         ) from problem
     with StatusWatch(['top']) as watch:
         if options.once or not sys.stdout.isatty():
-            watch.listen(_FIRST_S)
+            end = time.monotonic() + _PATIENCE_S
+            while not watch.newest and time.monotonic() < end:
+                watch.listen(_SETTLED_S)
+            watch.listen(_SETTLED_S)
             print(sessions_table(watch.newest, time.monotonic()))
             stopped = (status.mode == Mode.STOPPED for _, status in watch.newest.values())
             return 1 if not watch.newest or any(stopped) else 0
