@@ -1,9 +1,12 @@
 """
-Images in another size, in whole numbers only: the same bytes on every machine.
+Images in another size: the same bytes on every machine.
 
-``area`` gives each pixel the mean of what it covers, rounded to the nearest level, halves up.
-``nearest`` takes pixel ``floor(i * from / to)`` (OpenCV and torch), ``nearest_centre`` the one at
-the middle, ``floor((i + 1/2) * from / to)`` (Pillow, and torch's ``nearest-exact``).
+``area`` gives each pixel the mean of what it covers, in whole numbers, rounded to the nearest
+level, halves up. ``nearest`` takes pixel ``floor(i * from / to)`` as OpenCV's ``INTER_NEAREST``
+does, ``nearest_centre`` the one at the middle, ``floor((i + 1/2) * from / to)``, as Pillow's
+``NEAREST`` does. Where that is a whole number, their rounding decides on which side of it they
+are, so the float64 operations are theirs, one by one; torch's ``nearest`` and ``nearest-exact``
+round in float32 and can be one pixel off there.
 """
 
 from __future__ import annotations
@@ -37,10 +40,13 @@ def resize(image: Pixels, height: int, width: int, method: str) -> Pixels:
 
 
 def _nearest(found: int, wanted: int, centre: bool) -> NDArray[np.intp]:
-    index = np.arange(wanted)
-    if centre:
-        return ((2 * index + 1) * found // (2 * wanted)).astype(np.intp)
-    return (index * found // wanted).astype(np.intp)
+    if centre:  # ImagingScaleAffine of Pillow: from half a step on, step by step
+        step = found / wanted
+        position = np.add.accumulate(np.array([0.5 * step, *[step] * (wanted - 1)]))
+    else:  # resizeNN of OpenCV
+        position = np.arange(wanted) * (1.0 / (wanted / found))
+    pixel: NDArray[np.intp] = np.minimum(np.floor(position), found - 1).astype(np.intp)
+    return pixel
 
 
 def _covered(values: NDArray[np.int64], wanted: int, axis: int) -> NDArray[np.int64]:

@@ -1,7 +1,9 @@
 """Images, from real CDR bytes: encodings, crop, size, channels, dtype, frames."""
 
 import io
+import math
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -240,15 +242,56 @@ def test_area_rounds_halves_up():
     assert resize(np.array([[1, 2]], np.uint8), 1, 1, 'area').tolist() == [[2]]
 
 
-@pytest.mark.parametrize('size', [(7, 5), (24, 31), (3, 4)])
-def test_nearest_centre_is_that_of_pillow(size):
+OPENCV = (
+    (14, 18, [0, 0, 1, 2, 3, 3, 4, 5, 6, 6, 7, 8, 9, 10, 10, 11, 12, 13]),
+    (22, 18, [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 12, 13, 14, 15, 17, 18, 19, 20]),
+    (26, 10, [0, 2, 5, 7, 10, 12, 15, 18, 20, 23]),
+)
+"""Columns that cv2.resize(..., interpolation=cv2.INTER_NEAREST) of OpenCV 4.10 and 5.0 takes."""
+
+
+def shares(index, found, wanted):
+    """Return which pixels a pixel of another size covers, and what part of it each makes up."""
+    begin, end = Fraction(index * found, wanted), Fraction((index + 1) * found, wanted)
+    parts = {
+        pixel: (min(end, pixel + 1) - max(begin, pixel)) / (end - begin) for pixel in range(found)
+    }
+    return {pixel: part for pixel, part in parts.items() if part > 0}
+
+
+def test_area_of_any_size_against_exact_fractions():
+    rng = np.random.default_rng(5)
+    for _ in range(30):
+        rows, columns, height, width = (int(one) for one in rng.integers(1, 14, 4))
+        pixels = rng.integers(0, 256, (rows, columns), np.uint8)
+        found = resize(pixels, height, width, 'area')
+        for row in range(height):
+            down = shares(row, rows, height)
+            for column in range(width):
+                across = shares(column, columns, width)
+                mean = sum(
+                    a * b * int(pixels[y, x]) for y, a in down.items() for x, b in across.items()
+                )
+                assert found[row, column] == math.floor(mean + Fraction(1, 2))
+
+
+def test_nearest_centre_is_that_of_pillow_where_a_sample_falls_between_pixels_too():
     pillow = pytest.importorskip('PIL.Image')
+    sizes = [(640, 84), (480, 84), (5, 1), (1, 7), (210, 84), (7, 21), (1280, 224)]
+    sizes += [tuple(map(int, one)) for one in np.random.default_rng(2).integers(1, 130, (200, 2))]
+    for found, wanted in sizes:
+        row = np.arange(found, dtype=np.int32)[np.newaxis]
+        theirs = pillow.fromarray(row).resize((wanted, 1), pillow.Resampling.NEAREST)
+        np.testing.assert_array_equal(resize(row, 1, wanted, 'nearest_centre'), theirs)
     pixels = np.random.default_rng(2).integers(0, 256, (12, 10, 3), np.uint8)
-    height, width = size
-    theirs = pillow.fromarray(pixels).resize((width, height), pillow.Resampling.NEAREST)
-    np.testing.assert_array_equal(
-        resize(pixels, height, width, 'nearest_centre'), np.asarray(theirs)
-    )
+    theirs = pillow.fromarray(pixels).resize((31, 24), pillow.Resampling.NEAREST)
+    np.testing.assert_array_equal(resize(pixels, 24, 31, 'nearest_centre'), theirs)
+
+
+def test_nearest_is_that_of_opencv_where_a_sample_falls_between_pixels_too():
+    row = np.arange(200, dtype=np.uint8)[np.newaxis]
+    for found, wanted, theirs in OPENCV:
+        assert resize(row[:, :found], 1, wanted, 'nearest').ravel().tolist() == theirs
 
 
 def test_nearest_takes_the_floor():
