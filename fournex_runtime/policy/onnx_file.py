@@ -34,8 +34,8 @@ _RANDOM = (
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FIXED_SIZES = {_FIXED64: 8, _FIXED32: 4}
 _OTHER_FILES = (
-    'keeps numbers in other files, which no hash covers; export it as one file '
-    '(onnx.save_model without save_as_external_data)'
+    'keeps numbers in other files, which no hash covers (torch.onnx.export does so by default). '
+    "Make one file of it, in Python: onnx.save(onnx.load('policy.onnx'), 'one.onnx')"
 )
 _PROGRAM = (
     'has a node EPContext, a program that was compiled for one provider and one machine; give '

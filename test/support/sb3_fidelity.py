@@ -17,6 +17,7 @@ import tempfile
 
 import numpy as np
 import sb3_cases
+from documented_table import Section
 
 from fournex_runtime.policy.onnx_backend import OnnxModel
 from fournex_runtime.policy.sb3.actions import action_mapping
@@ -32,8 +33,7 @@ TIE = 1e-5
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 REFERENCE = CHECKOUT / 'test' / 'policy' / 'sb3' / 'reference.py'
-BEGIN = '<!-- stable-baselines3: written by test/support/sb3_fidelity.py -->'
-END = '<!-- stable-baselines3: end -->'
+SECTION = Section('stable-baselines3', 'sb3_fidelity.py')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,13 +170,12 @@ def row(case: sb3_cases.Case) -> str:
     return '| ' + ' | '.join(columns) + ' |'
 
 
-def table(results: dict[sb3_cases.Case, Result]) -> str:
-    """Return the section of the documentation."""
+def table(results: dict[sb3_cases.Case, Result]) -> list[str]:
+    """Return the lines of the documentation's section."""
     versions = sorted({result.writer for result in results.values()})
     boxes = max(one.difference for one in results.values())
     states = max(one.state_difference for one in results.values())
     lines = [
-        BEGIN,
         '## Stable-Baselines3 and sb3-contrib',
         '',
         f'{len(results)} models saved by Stable-Baselines3 {", ".join(versions)}, read without '
@@ -200,15 +199,7 @@ def table(results: dict[sb3_cases.Case, Result]) -> str:
             str(result.ties) if chooses else '',
         )
         lines.append(row(case) + ' ' + ' | '.join(figures) + ' |')
-    return '\n'.join([*lines, END, ''])
-
-
-def write(file: pathlib.Path, section: str) -> None:
-    """Put the section into a file, in the place of the one before; the rest stays."""
-    text = file.read_text(encoding='utf-8') if file.exists() else '# Fidelity\n\n'
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(f'{END}\n')
-    file.write_text(before + section + after, encoding='utf-8')
+    return lines
 
 
 def main() -> None:
@@ -227,7 +218,7 @@ def main() -> None:
         for case in sb3_cases.CASES:
             results[case] = measure(case, pathlib.Path(folder))
             print(case.name, results[case], flush=True)
-    write(options.file, table(results))
+    SECTION.write(options.file, table(results))
     sys.exit(any(one.wrong or one.difference > TOLERANCE for one in results.values()))
 
 

@@ -46,8 +46,7 @@ def test_every_algorithm_meets_every_policy_and_space():
 
 
 def test_the_documented_table_has_a_row_for_each_case_within_tolerance(checkout):
-    text = (checkout / 'docs' / 'fidelity.md').read_text(encoding='utf-8')
-    section = text.partition(sb3_fidelity.BEGIN)[2].partition(sb3_fidelity.END)[0]
+    section = sb3_fidelity.SECTION.read(checkout / 'docs' / 'fidelity.md')
     rows = [line for line in section.splitlines() if re.match(r'\| \S+ \| \w+Policy \|', line)]
     by_case = {case: sb3_fidelity.row(case) for case in CASES}
     assert len(set(by_case.values())) == len(CASES)
