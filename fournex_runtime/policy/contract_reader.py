@@ -10,6 +10,7 @@ from ..configuration import Section
 from .contract_types import (
     BACKENDS,
     FACT_SOURCES,
+    FILE_SOURCE,
     ArrayLayout,
     Artifact,
     CardFile,
@@ -279,12 +280,20 @@ class ContractReader:
         for key in section.keys():
             if section.is_mapping(key):
                 one = section.section(key)
-                found[key] = Fact(one.choice('from', FACT_SOURCES), one.text('detail', ''))
+                found[key] = _fact(one)
                 one.finish()
                 continue
             text = section.text(key)
             found[key] = Fact(text) if text in FACT_SOURCES else Fact('user', text)
         return found
+
+
+def _fact(section: Section) -> Fact:
+    detail = section.text('detail', '')
+    source = section.text('from', expected=f'one of {", ".join(FACT_SOURCES)}, or a file name')
+    if re.fullmatch(FILE_SOURCE, source):
+        return Fact('file', f'{source}: {detail}' if detail else source)
+    return Fact(section.choice('from', FACT_SOURCES), detail)
 
 
 def _action_labels(terms: Sequence[Term]) -> tuple[str, ...]:

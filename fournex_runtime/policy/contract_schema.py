@@ -13,7 +13,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from .contract_types import BACKENDS, DTYPES, FACT_SOURCES, OUTPUT_DTYPES
+from .contract_types import BACKENDS, DTYPES, FACT_SOURCES, FILE_SOURCE, OUTPUT_DTYPES
 from .options import DURATION, Schema
 from .term_kinds import CONTINUOUS_KINDS, DISCRETE, OBSERVATION_KINDS, TermKind
 
@@ -191,7 +191,10 @@ def _state() -> Schema:
 
 
 def _fact() -> Schema:
-    said = _mapping({'from': {'enum': list(FACT_SOURCES)}, 'detail': _TEXT}, optional=('detail',))
+    source: Schema = {
+        'anyOf': [{'enum': list(FACT_SOURCES)}, {'type': 'string', 'pattern': f'^{FILE_SOURCE}$'}]
+    }
+    said = _mapping({'from': source, 'detail': _TEXT}, optional=('detail',))
     return {'anyOf': [_TEXT, said]}
 
 

@@ -178,6 +178,8 @@ class Gains:
 
 FACT_SOURCES = ('artifact', 'user', 'file', 'unknown')
 """Where a fact of a contract can come from."""
+FILE_SOURCE = r'[^\s/]+\.[A-Za-z][A-Za-z0-9]*'
+"""Pattern of a file's name, which stands for the source ``file``."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,13 +24,14 @@ def test_a_bundle_shows_every_value_of_its_contract(fournex):
     assert '20 Hz (period 50 ms)' in done.out
     assert 'input obs: float32 [1, 43]' in done.out
     found = rows(done.out)
-    assert ['0-35', 'range_scan', 'sector_0', '…', 'sector_35', 'm', '[0,', '2]'] in found
-    assert ['36', 'goal_relative', 'distance', 'm', '[0,', '5]', '0.2'] in found
+    assert ['0-35', 'range_scan', 'sector_0', '…', 'sector_35', 'm', '[0,', '2]', 'file'] in found
+    assert ['36', 'goal_relative', 'distance', 'm', '[0,', '5]', '0.2', 'file'] in found
     assert ['37', 'cos_bearing', '1', '[-1,', '1]'] in found
-    assert ['41', 'last_action,', 'clipped', 'linear_x', '1'] in found
+    assert ['41', 'last_action,', 'clipped', 'linear_x', '1', 'file'] in found
+    assert 'range_scan: sectors 36, range_max 6, angle_min -3.142, angle_max 3.142' in done.out
     # an action of -1 to 1 becomes 0.35 ± 0.35 m/s
     assert [
-        '0', 'twist', 'linear_x', 'm/s', '[-1,', '1]', '0.35', '0.35', '0', 'to', '0.7'
+        '0', 'twist', 'linear_x', 'm/s', '[-1,', '1]', '0.35', '0.35', '0', 'to', '0.7', 'file',
     ] in found  # fmt: skip
 
 
@@ -91,6 +92,128 @@ def test_history_and_normalisation_are_shown_at_their_places(fournex, tmp_path):
     assert ['8', 'z', '1', '8', '2'] in found
     assert ['1', 'right', 'rad', '[-1,', '1]', '0.5', '-0.25', '-0.75', 'to', '0.25'] in found
     assert 'clip((x - mean) / sqrt(var + 1e-08), ±10)' in done.out
+
+
+def sealed(folder, text):
+    """Return the folder with a contract and an artifact that nobody looks into."""
+    from fournex_runtime.policy.bundle import seal_bundle
+
+    (folder / 'policy.onnx').write_bytes(b'not looked into')
+    zeros = f"'{'0' * 64}'"
+    (folder / 'policy.yaml').write_text(text.replace('ARTIFACT', zeros).replace('STATS', zeros))
+    return seal_bundle(folder).folder
+
+
+def without_normalisation(text):
+    return '\n'.join(one for one in text.splitlines() if not one.startswith('normalisation'))
+
+
+FACTS = """
+gains: {stiffness: {left: 20, right: 21.5}, damping: {left: 0.5, right: 0.5}}
+start_pose: {left: 0.0, right: 0.25}
+facts:
+  inputs.obs: {from: deploy.yaml, detail: observations}
+  inputs.obs.joint_position.history: user
+  inputs.obs.joint_position.order: unknown
+  outputs.action.scale: artifact
+  default_pose: {from: deploy.yaml, detail: default_joint_pos}
+  gains: unknown
+  period: user
+"""
+
+
+def test_each_fact_is_shown_with_its_source(fournex, tmp_path):
+    done = fournex('inspect', sealed(tmp_path, without_normalisation(CONTRACT) + FACTS))
+    assert done.status == 0, done.err
+    lines = done.out.splitlines()
+    assert 'UNKNOWN   inputs.obs.joint_position.order, gains' in lines
+    assert 'rate      100 Hz (period 10 ms)  from: user' in lines
+    sources = {line.split()[1]: line for line in lines if ' file' in line or ' scale ' in line}
+    assert sources['joint_position'].endswith('  file, history user, order UNKNOWN')
+    assert sources['projected_gravity'].endswith('  file')
+    assert next(line for line in lines if line.startswith('   0  joint_position_target')).endswith(
+        '  scale artifact'
+    )  # nobody has said where the rest of it came from
+    assert '  default_pose  from: file: deploy.yaml: default_joint_pos' in lines
+    assert '  start_pose  from: not said' in lines
+    assert '  gains  from: unknown' in lines
+    found = rows(done.out)
+    assert ['joint', 'default_pose', 'start_pose', 'stiffness', 'damping'] in found
+    assert ['right', '-0.25', '0.25', '21.5', '0.5'] in found
+    assert ['gains', 'UNKNOWN'] in found
+
+
+def test_without_facts_nothing_is_said_of_sources(fournex, tmp_path):
+    done = fournex('inspect', sealed(tmp_path, without_normalisation(CONTRACT)))
+    assert done.status == 0, done.err
+    assert 'from' not in done.out.replace('artifact: ', '').split('NOT THOSE')[0]
+    assert 'model card' not in done.out
+
+
+def test_chunks_and_several_normalised_inputs(fournex, tmp_path):
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    text = CONTRACT.replace('inputs:\n', 'inputs:\n  goal: [{term: value, size: 3}]\n')
+    text = text.replace('STATS, clip', 'STATS, input: obs, clip')
+    one = 'kind: mean_std, file: goal.safetensors, sha256: STATS, input: goal, clip: 5, epsilon: 1'
+    text = text.replace('normalisation: {', f'normalisation:\n  - {{{one}}}\n  - {{')
+    text += 'chunk: {size: 8, step: 20 ms, execute: 4, interpolation: linear}\n'
+    save_file({'mean': np.arange(9.0), 'var': np.ones(9)}, tmp_path / 'stats.safetensors')
+    save_file({'mean': np.full(3, 0.5), 'var': np.full(3, 9.0)}, tmp_path / 'goal.safetensors')
+    done = fournex('inspect', sealed(tmp_path, text))
+    assert done.status == 0, done.err
+    assert 'normalises  goal by goal.safetensors: clip((x - mean) / sqrt(var + 1), ±5)' in done.out
+    assert '            obs by stats.safetensors: clip((x' in done.out
+    assert ['0-2', 'value', 'value_0', '…', 'value_2', '0.5', '3'] in rows(done.out)
+    assert '8 actions at once, 20 ms apart, 4 of them played, linear interpolation' in done.out
+
+
+def test_the_model_card_is_shown(fournex):
+    done = fournex('inspect', 'examples/rover/bundle')
+    card = done.out.partition('\nmodel card\n')[2]
+    assert 'approved by  NOBODY; to approve: sha256 ' in card
+    assert '94 of 100' in card and 'drives forward only' in card
+
+
+def test_a_contract_that_is_not_that_of_the_network_is_shown_and_says_so(fournex, pendulum):
+    done = fournex('inspect', pendulum(('h: {shape: [1, 1, 32]', 'h: {shape: [1, 1, 16]')))
+    assert done.status == 0, done.err
+    assert 'NOT THOSE OF THE ARTIFACT: ' in done.out
+    assert 'input h_in is float32 [1, 1, 32]' in done.out
+
+
+@pytest.fixture
+def pendulum(checkout, tmp_path):
+    """Return a function that copies the pendulum's bundle with parts of the contract replaced."""
+
+    def make(*replacements):
+        folder = tmp_path / 'bundle'
+        shutil.copytree(checkout / 'examples/pendulum/bundle', folder)
+        text = (folder / 'policy.yaml').read_text()
+        for before, after in replacements:
+            assert before in text
+            text = text.replace(before, after)
+        (folder / 'policy.yaml').write_text(text)
+        return folder
+
+    return make
+
+
+def test_a_wiring_is_checked_as_the_runtime_checks_it(fournex, wiring, checkout, pendulum):
+    """Neither reading the wiring nor reading the contract finds these."""
+    wrong = fournex(
+        'inspect', wiring(('type: sensor_msgs/msg/JointState', 'type: std_msgs/msg/Int8'))
+    )
+    assert (wrong.status, wrong.out) == (2, '')
+    assert 'wiring.yaml:' in wrong.err and 'joint_position' in wrong.err
+    missing = wiring(('type: sensor_msgs/msg/JointState', 'type: sensor_msgs/msg/JoinState'))
+    assert 'JoinState' in fournex('inspect', missing).err
+    other = pendulum(('h: {shape: [1, 1, 32]', 'h: {shape: [1, 1, 16]'))
+    file = wiring((f'policy: {checkout}/examples/pendulum/bundle', f'policy: {other}'))
+    misfit = fournex('inspect', file)
+    assert (misfit.status, misfit.out) == (2, '')
+    assert 'policy.onnx: input h_in is float32 [1, 1, 32]' in misfit.err
 
 
 def test_a_wiring_shows_topics_budgets_limits_and_reactions(fournex):

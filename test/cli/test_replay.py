@@ -78,6 +78,18 @@ def test_a_bundle_elsewhere_is_taken_and_another_one_refused(fournex, bag, check
     assert 'the recording was made with pendulum-balance@' in done.err
 
 
+def test_what_is_there_of_a_bag_that_was_cut_off_is_compared(fournex, bag, tmp_path):
+    whole = next(bag.glob('*.mcap')).read_bytes()
+    cut = tmp_path / 'cut.mcap'
+    cut.write_bytes(whole[: len(whole) // 2])
+    done = fournex('replay', cut)
+    assert done.status == 0, done.out + done.err
+    notice, counts = done.out.splitlines()
+    assert notice == f'{cut} is cut off; what is there of it is compared'
+    ticks = int(counts.split()[1])
+    assert 500 < ticks < 1500 and f'observations {ticks} equal' in counts
+
+
 @pytest.mark.parametrize(
     ('path', 'words'),
     [('nowhere', 'no such folder or file'), ('config', 'is not a bag')],

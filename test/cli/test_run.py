@@ -36,6 +36,24 @@ def test_a_wiring_that_does_not_fit_starts_nothing(fournex, wiring):
     assert done.err.splitlines()[-1] == 'Nothing was started.'
 
 
+@pytest.mark.parametrize(
+    ('path', 'words'),
+    [
+        (
+            'examples/rover',
+            'a folder; expected a wiring file (.yaml). Did you mean examples/rover/w',
+        ),
+        ('docs', 'docs: a folder; expected a wiring file (.yaml)'),
+        ('examples/rover/bundle/policy.yaml', "a policy's contract; expected the robot's wiring"),
+    ],
+)
+def test_what_is_no_wiring_is_named(fournex, path, words):
+    done = fournex('run', path)
+    assert (done.status, done.out) == (2, '')
+    assert words in done.err
+    assert done.err.splitlines()[-1] == 'Nothing was started.'
+
+
 def test_it_drives_until_it_is_told_to_end(start, fournex, checkout, tmp_path):
     simulator = start(
         'sim',
