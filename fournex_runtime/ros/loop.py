@@ -22,6 +22,8 @@ from typing import Any, TypeVar
 from rclpy.impl.implementation_singleton import rclpy_implementation
 
 from ..session.pacing import Release
+from ..session.phase_lock import PhaseLock
+from ..session.tick import TickRecord
 from .hosted import HostedSession
 
 Result = TypeVar('Result')
@@ -58,6 +60,8 @@ class _Paced:
         self.session = session
         self.release = Release(session.period_ns)
         self.release.begin(now_ns)
+        phase = session.engine.wiring.phase
+        self.phase = None if phase is None else PhaseLock(*phase, session.period_ns)
         self.stamp_ns = -1
         self.waiting_since_ns = time.monotonic_ns()
 
@@ -190,8 +194,11 @@ class Loop:
             now_ns = self._clock.now_ns()
             if now_ns < due_ns:
                 return
-        self._tick(following, due_ns, now_ns - due_ns, following.release.skipped)
-        following.release.advance(self._clock.now_ns())
+        record = self._tick(following, due_ns, now_ns - due_ns, following.release.skipped)
+        shift_ns = 0
+        if following.phase is not None:
+            shift_ns = following.phase.shift_ns(record, self._clock.simulated)
+        following.release.advance(self._clock.now_ns(), shift_ns)
 
     def _wait(self, due_ns: int) -> bool:
         """Wait for a release, or in simulated time for a while; return whether it was woken."""
@@ -206,9 +213,10 @@ class Loop:
                 pass
         return False
 
-    def _tick(self, one: _Paced, due_ns: int, lateness_ns: int, skipped: int) -> None:
-        one.session.tick(due_ns, lateness_ns, skipped, self._clock.ros_now_ns)
+    def _tick(self, one: _Paced, due_ns: int, lateness_ns: int, skipped: int) -> TickRecord:
+        record = one.session.tick(due_ns, lateness_ns, skipped, self._clock.ros_now_ns)
         self.after_tick()
+        return record
 
     def _lockstep_step(self) -> None:
         """Tick every session whose synchronised inputs are complete; else wait for messages."""

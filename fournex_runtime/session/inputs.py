@@ -39,11 +39,12 @@ class SessionInputs:
         except MessageError as problem:
             raise WiringError(f'sessions.{wiring.name}.reward: {problem}') from problem
         self._required = sorted({port.source for port in wiring.ports})
-        for source in wiring.lockstep:
+        paced = wiring.lockstep if wiring.phase is None else (wiring.phase[0],)
+        for source in paced:
             if not self._has_header[source]:
                 raise WiringError(
                     f'sessions.{wiring.name}.pacing: {wiring.sources[source].type} has no header, '
-                    'so it carries no stamp to wait for'
+                    'so it carries no stamp to go by'
                 )
 
     def latched(

@@ -21,15 +21,20 @@ class Release:
         self.due_ns = now_ns
         self.skipped = 0
 
-    def advance(self, now_ns: int) -> None:
+    def advance(self, now_ns: int, shift_ns: int = 0) -> None:
         """
         Go on to the next release that is not over yet; those that are over are skipped.
 
         A clock that jumped back by more than a period (a simulation that was reset) begins anew.
+
+        :param now_ns: now.
+        :param shift_ns: by how much this and all following releases are later; for a session
+            that follows a sensor.
         """
         if now_ns < self.due_ns - self.period_ns:
             self.begin(now_ns)
             return
+        self.due_ns += shift_ns
         late_ns = now_ns - (self.due_ns + self.period_ns)
         self.skipped = max(0, late_ns // self.period_ns)
         self.due_ns += self.period_ns * (1 + self.skipped)

@@ -45,7 +45,8 @@ class SessionReader:
         ports = read_ports(section.section('inputs'), self._contract, self._sources, names)
         targets, stops = read_targets(section.section('outputs'), self._contract, names)
         limits = read_limits(section.section('limits'), self._contract)
-        reactions, reward, lockstep = self._reactions(), self._reward(), self._lockstep()
+        reactions, reward = self._reactions(), self._reward()
+        lockstep, phase = self._pacing()
         inference = read_inference(section.optional_section('inference'), self._folder)
         start_tolerance = self._start_tolerance()
         section.finish()
@@ -60,6 +61,7 @@ class SessionReader:
             reactions=reactions,
             reward=reward,
             lockstep=lockstep,
+            phase=phase,
             joint_names=names,
             inference=inference,
             start_tolerance=start_tolerance,
@@ -84,23 +86,38 @@ class SessionReader:
         section.finish()
         return found
 
-    def _lockstep(self) -> tuple[int, ...]:
-        """Read ``pacing: {lockstep: TOPIC, with: [TOPIC, …]}``."""
+    def _pacing(self) -> tuple[tuple[int, ...], tuple[int, int] | None]:
+        """Read ``{lockstep: TOPIC, with: [TOPIC, …]}`` or ``{phase: TOPIC, after: DURATION}``."""
         section = self._section.optional_section('pacing')
         if section is None:
-            return ()
+            return (), None
+        if 'phase' in section:
+            source = self._source(section, 'phase', section.text('phase'))
+            after_ns = section.duration_ns('after')
+            if not 0 <= after_ns < self._contract.period_ns:
+                raise section.problem(
+                    'after',
+                    'expected less than the period of the contract, '
+                    f'{self._contract.period_ns / 1e6:g} ms',
+                )
+            section.finish()
+            return (), (source, after_ns)
         topics = (
             section.text('lockstep', expected='the topic that triggers a tick'),
             *section.texts('with', ()),
         )
-        known = [source.topic for source in self._sources.all]
-        for key, topic in zip(('lockstep', *['with'] * len(topics)), topics):
-            if topic not in known:
-                raise section.problem(
-                    key, f'{topic} is no topic of this session.' + nearest(topic, known)
-                )
+        keys = ('lockstep', *['with'] * len(topics))
+        lockstep = tuple(self._source(section, *pair) for pair in zip(keys, topics))
         section.finish()
-        return tuple(known.index(topic) for topic in topics)
+        return lockstep, None
+
+    def _source(self, section: Section, key: str, topic: str) -> int:
+        known = [source.topic for source in self._sources.all]
+        if topic not in known:
+            raise section.problem(
+                key, f'{topic} is no topic of this session.' + nearest(topic, known)
+            )
+        return known.index(topic)
 
     def _start_tolerance(self) -> dict[str, float]:
         """Read ``start: {tolerance: 0.2}``, or one number a joint with ``all`` for the others."""

@@ -42,6 +42,8 @@ class SessionWiring:
     :param reward: index of the source of the reward, and its field; None without one.
     :param lockstep: indices of the sources that must carry one stamp, the trigger first; empty
         for a session that is paced by its period.
+    :param phase: index of the source whose stamps the releases follow, and how long after them
+        these are, nanoseconds; None for a session that follows none.
     :param joint_names: what the robot calls the contract's joints.
     :param inference: with what its policy is run.
     :param start_tolerance: how far each joint may be from the contract's start pose when the
@@ -58,6 +60,7 @@ class SessionWiring:
     reactions: Mapping[Fault, Reaction]
     reward: tuple[int, str] | None
     lockstep: tuple[int, ...]
+    phase: tuple[int, int] | None = None
     joint_names: JointNames = JointNames()
     inference: Inference = DEFAULT_INFERENCE
     start_tolerance: Mapping[str, float] = dataclasses.field(default_factory=dict)
