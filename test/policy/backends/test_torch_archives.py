@@ -58,7 +58,7 @@ import pathlib
 import numpy as np
 from fournex_runtime.policy.backend import load_backend
 from fournex_runtime.policy.bundle import load_bundle
-backend = load_backend(load_bundle(pathlib.Path(sys.argv[1])), pathlib.Path(sys.argv[2]))
+backend = load_backend(load_bundle(pathlib.Path(sys.argv[1])))
 outputs, _ = backend.run({'obs': np.ones((1, 6), np.float32)}, {})
 backend.close()
 mapped = pathlib.Path('/proc/self/maps').read_text()
@@ -69,10 +69,10 @@ print(backend.description, outputs['action'].shape)
 
 @pytest.mark.torch
 @pytest.mark.parametrize('backend', FORMATS)
-def test_the_session_s_process_can_neither_run_nor_unpack_them(backend, make, torch_python):
+def test_the_session_s_process_can_neither_run_nor_unpack_them(backend, make):
     made = make(backend)
     done = subprocess.run(
-        [sys.executable, '-c', RUN, made.folder, torch_python],
+        [sys.executable, '-c', RUN, made.folder],
         capture_output=True,
         text=True,
         timeout=60,
