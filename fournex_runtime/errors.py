@@ -15,6 +15,8 @@ The errors that Fournex raises, as one tree.
     │       └── WorkerDied       its worker has ended, or never became ready
     ├── GraphError               the live ROS graph does not have what the wiring names
     ├── MessageError             a message cannot be decoded, or lacks what its term needs
+    │   └── UnresolvedFrame      what takes one frame to another is not known
+    │       └── StaleTransform   … or was not said for too long
     ├── RecordingError           a bag cannot be written or read
     │   └── ReplayError          a bag cannot be re-run
     └── MissingDependencyError   an optional package is not installed; says how to install it
@@ -71,6 +73,14 @@ class GraphError(FournexError):
 
 class MessageError(FournexError):
     """A message cannot be decoded, or lacks what its term needs."""
+
+
+class UnresolvedFrame(MessageError):
+    """What takes one frame to another is not known."""
+
+
+class StaleTransform(UnresolvedFrame):
+    """A transform between two frames is older than its budget."""
 
 
 class RecordingError(FournexError):

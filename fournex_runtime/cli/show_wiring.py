@@ -74,6 +74,12 @@ def _inputs(session: SessionWiring) -> str:
             )
         if session.reward is not None and session.reward[0] == index:
             rows.append((source.topic, source.type, qos, 'reward', session.reward[1], '—'))
+        if session.frames is not None and index in session.tf_sources:
+            age = duration(session.frames.budget_ns) if index == session.frames.tf else '—'
+            rows.append((source.topic, source.type, qos, 'frames', '', age))
+    for one in session.frame_ports:
+        seen_in = f'in {one.reference}' if one.reference else ''
+        rows.append((f'frame {one.frame}', '', '', one.label, seen_in, 'that of frames'))
     return '  reads\n' + table(
         ('topic', 'type', 'QoS', 'for', 'field', 'greatest age'), rows, '    '
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ..errors import MessageError
 from ..pipeline.field_path import field_getter
-from ..pipeline.pose_readers import check_rotation
+from ..pipeline.rotations import check_rotation
 from ..policy.contract import Term
 from .finding import Finding, failure, passed
 from .measured import Readings

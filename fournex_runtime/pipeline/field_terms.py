@@ -24,6 +24,7 @@ from .fields import (
     Reader,
     Within,
 )
+from .framed_readers import BodyFrame
 from .messages import Messages
 from .ports import Port, Source
 from .pose_readers import GravityReader, OrientationReader, UnitVector
@@ -181,9 +182,11 @@ def _rotation(term: Term, port: Port, source: Source, messages: Messages) -> Rea
         )
     else:
         return None
+    as_it_is = BodyFrame(port.label, '', '')
     if term.kind == 'projected_gravity':
-        return GravityReader(port.label, get)
-    return OrientationReader(port.label, get, term.options['layout'], term.options['sign'])
+        return GravityReader(port.label, get, as_it_is)
+    options = term.options
+    return OrientationReader(port.label, get, as_it_is, options['layout'], options['sign'])
 
 
 def _is_quaternion(path: FieldPath) -> bool:

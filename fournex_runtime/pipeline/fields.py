@@ -13,11 +13,12 @@ from ..errors import MessageError
 from ..policy.contract import Term
 from .field_path import field_getter
 from .ports import Port
+from .transforms import Frames
 from .units import Conversion
 
 Vector = NDArray[np.float64]
-Reader = Callable[[Sequence[Any], Vector], None]
-"""Takes the newest message of each port, and writes the term's values."""
+Reader = Callable[[Sequence[Any], Vector, Frames], None]
+"""Takes the newest message of each port and where frames are, and writes the term's values."""
 
 
 class JointReader:
@@ -47,7 +48,7 @@ class JointReader:
                 )
         return np.array([names.index(name) for name in wanted], np.intp)
 
-    def __call__(self, messages: Sequence[Any], out: Vector) -> None:
+    def __call__(self, messages: Sequence[Any], out: Vector, frames: Frames) -> None:
         """Write one value a joint."""
         message = messages[0]
         values = self._values(message)
@@ -70,7 +71,7 @@ class FieldReader:
         self._label = label
         self._getters = [field_getter(path) for path in paths]
 
-    def __call__(self, messages: Sequence[Any], out: Vector) -> None:
+    def __call__(self, messages: Sequence[Any], out: Vector, frames: Frames) -> None:
         """Write one value a path."""
         for index, getter in enumerate(self._getters):
             out[index] = getter(messages[0])
@@ -84,7 +85,7 @@ class ArrayReader:
         self._field = field
         self._get = field_getter(field)
 
-    def __call__(self, messages: Sequence[Any], out: Vector) -> None:
+    def __call__(self, messages: Sequence[Any], out: Vector, frames: Frames) -> None:
         """Write the array."""
         values = np.atleast_1d(np.asarray(self._get(messages[0]), dtype=np.float64)).ravel()
         if values.shape != out.shape:
@@ -102,7 +103,7 @@ class ChoiceReader:
         self._field = field
         self._get = field_getter(field)
 
-    def __call__(self, messages: Sequence[Any], out: Vector) -> None:
+    def __call__(self, messages: Sequence[Any], out: Vector, frames: Frames) -> None:
         """Write the one-hot vector."""
         found = np.asarray(self._get(messages[0]), dtype=np.float64).ravel()
         if found.size != 1:
@@ -128,9 +129,9 @@ class Converted:
         self._reader = reader
         self._conversion = conversion
 
-    def __call__(self, messages: Sequence[Any], out: Vector) -> None:
+    def __call__(self, messages: Sequence[Any], out: Vector, frames: Frames) -> None:
         """Write the converted values."""
-        self._reader(messages, out)
+        self._reader(messages, out, frames)
         out[:] = self._conversion(out)
 
 
@@ -141,9 +142,9 @@ class Within:
         self._reader = reader
         self._low, self._high = low, high
 
-    def __call__(self, messages: Sequence[Any], out: Vector) -> None:
+    def __call__(self, messages: Sequence[Any], out: Vector, frames: Frames) -> None:
         """Write the values within the bounds."""
-        self._reader(messages, out)
+        self._reader(messages, out, frames)
         np.clip(out, self._low, self._high, out=out)
 
 
@@ -154,7 +155,7 @@ class Filled:
         self._reader = reader
         self._fill = fill
 
-    def __call__(self, messages: Sequence[Any], out: Vector) -> None:
+    def __call__(self, messages: Sequence[Any], out: Vector, frames: Frames) -> None:
         """Write the filled values."""
-        self._reader(messages, out)
+        self._reader(messages, out, frames)
         out[~np.isfinite(out)] = self._fill

@@ -1,5 +1,5 @@
 """
-A grid of heights around the base, from a point cloud in the base's frame.
+A grid of heights around the base, from a point cloud.
 
 Grid points lie ``resolution`` apart and reach from ``-size/2`` to ``size/2`` along x and y, ends
 included (the grid pattern of Isaac Lab). A point of the cloud counts for the grid point nearest to
@@ -17,13 +17,16 @@ from ..errors import MessageError
 from ..policy.contract import Term
 from ..policy.term_kinds import height_grid
 from .fields import Vector
+from .framed_readers import between
+from .rotations import matrix
+from .transforms import Frames, Transform
 
 _DTYPES = {7: 'f4', 8: 'f8'}
 """The numbers of sensor_msgs/PointField that a coordinate can be."""
 
 
 class HeightScanReader:
-    """Heights (z, in the cloud's frame) by grid point; ``fill`` where no point lies."""
+    """Heights (z, in the contract's frame) by grid point; ``fill`` where no point lies."""
 
     def __init__(self, label: str, term: Term, prefix: str) -> None:
         self._label = label
@@ -36,15 +39,17 @@ class HeightScanReader:
         self._greatest = options['reduce'] == 'max'
         self._fill = float(options['fill'])
 
-    def __call__(self, messages: Sequence[Any], out: Vector) -> None:
+    def __call__(self, messages: Sequence[Any], out: Vector, frames: Frames) -> None:
         """Write one height a grid point."""
         cloud = messages[0]
-        if cloud.header.frame_id != self._frame:
-            raise MessageError(
-                f'{self._label}: the cloud is in frame {cloud.header.frame_id!r}, the contract '
-                f'wants {self._frame!r}'
-            )
         x, y, z = self._coordinates(cloud)
+        found = cloud.header.frame_id
+        if found != self._frame:
+            words = (
+                f'{self._label}: the cloud is in frame {found!r}, the contract wants '
+                f'{self._frame!r}'
+            )
+            x, y, z = _moved(between(frames, self._frame, found, words), x, y, z)
         seen = np.isfinite(x) & np.isfinite(y) & np.isfinite(z)
         with np.errstate(invalid='ignore'):
             column = np.floor((x - self._low[0]) / self._resolution + 0.5)
@@ -94,3 +99,14 @@ class HeightScanReader:
         points = np.ascontiguousarray(rows[:, : cloud.width * cloud.point_step]).view(dtype)
         x, y, z = (points[name].ravel().astype(np.float64) for name in ('x', 'y', 'z'))
         return x, y, z
+
+
+def _moved(by: Transform, x: Vector, y: Vector, z: Vector) -> tuple[Vector, Vector, Vector]:
+    """Return points in another frame, in float64 and in a fixed order of operations."""
+    r, t = matrix(by.rotation), by.translation
+    with np.errstate(invalid='ignore'):  # points that are not finite stay so, and do not count
+        return (
+            r[0] * x + r[1] * y + r[2] * z + t.x,
+            r[3] * x + r[4] * y + r[5] * z + t.y,
+            r[6] * x + r[7] * y + r[8] * z + t.z,
+        )

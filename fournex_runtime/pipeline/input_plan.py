@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..errors import MessageError
 from ..policy.contract import ArrayLayout, Normalisation
 from .fields import Vector
-from .term_plan import LastAction, NonFinite, TermPlan, Values
+from .term_plan import NonFinite, Seen, TermPlan, Values
 
 History = Mapping[str, NDArray[Any]]
 """
@@ -46,34 +46,27 @@ class InputPlan:
         self._shape = layout.array_shape
         self._frames = f'{name}/frames'
 
-    def as_read(
-        self, messages: Sequence[Any], last_action: LastAction, tick: int
-    ) -> dict[str, Values]:
+    def as_read(self, seen: Seen) -> dict[str, Values]:
         """Return each term's present values before any arithmetic; raises as :meth:`build`."""
-        return {one.term.name: one.as_read(messages, last_action, tick) for one in self._terms}
+        return {one.term.name: one.as_read(seen) for one in self._terms}
 
     def build(
         self,
-        messages: Sequence[Any],
-        last_action: LastAction,
+        seen: Seen,
         history: History,
-        tick: int,
         following: dict[str, NDArray[Any]],
     ) -> NDArray[Any]:
         """
         Return the input's array.
 
-        :param messages: the newest message of each source.
-        :param last_action: of the tick before.
+        :param seen: what the tick has.
         :param history: of the session.
-        :param tick: number of the tick in its episode.
         :param following: takes what the history becomes.
         :raises NonFinite: a value is not finite.
         :raises MessageError: a message lacks what its term needs, or a value is not what the
             dtype of the input can hold.
         """
-        parts = [self._part(one, messages, last_action, history, tick, following)
-                 for one in self._terms]  # fmt: skip
+        parts = [self._part(one, seen, history, following) for one in self._terms]
         values = parts[0] if self._whole else np.concatenate(parts)
         if self._layout.history > 1:
             values = self._stacked(values, history, following)
@@ -85,14 +78,12 @@ class InputPlan:
     def _part(
         self,
         plan: TermPlan,
-        messages: Sequence[Any],
-        last_action: LastAction,
+        seen: Seen,
         history: History,
-        tick: int,
         following: dict[str, NDArray[Any]],
     ) -> Values:
         """Return the values of a term, with the history of its own."""
-        present = plan.present(messages, last_action, tick)
+        present = plan.present(seen)
         term = plan.term
         if term.history == 1:
             return present

@@ -11,27 +11,32 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
+from ..configuration import FOREVER_NS
 from ..errors import MessageError, WiringError
 from ..policy.contract import Contract, Normalisation, Term
 from ..policy.contract_types import INTEGERS
 from ..policy.term_kinds import OBSERVATION_KINDS
 from .fields import Vector
+from .framed_readers import FramePose
 from .input_plan import History, InputPlan, normalise
 from .messages import Messages
-from .observation_terms import Ports, build_image_reader, build_reader
-from .ports import Port, Source
+from .observation_terms import ODOMETRY, Ports, build_image_reader, build_reader
+from .ports import FramePort, Port, Source
 from .term_plan import (
     ImageTerm,
     LastAction,
     LastActionTerm,
     NonFinite,
     ReadTerm,
+    Seen,
     TermPlan,
     TimeTerm,
     Values,
 )
+from .transforms import Frames, NoFrames
 
 __all__ = [
     'History',
@@ -65,7 +70,8 @@ class ObservationPipeline:
     :param ports: how the terms read them.
     :param messages: the message types.
     :param statistics: ``mean`` and ``var`` of each normalised input, by name.
-    :param frame_prefix: put before the contract's frame names.
+    :param frame_prefix: put before the frame names of contract and wiring.
+    :param frame_ports: the ports that are frames instead of topics.
     :raises WiringError: a term is not wired, cannot be read from its message type, or statistics
         are missing.
     """
@@ -78,13 +84,16 @@ class ObservationPipeline:
         messages: Messages,
         statistics: Mapping[str, tuple[Vector, Vector]],
         frame_prefix: str = '',
+        frame_ports: Sequence[FramePort] = (),
     ) -> None:
         self._contract = contract
         self._sources = sources
         self._messages = messages
         self._frame_prefix = frame_prefix
-        by_term: dict[str, dict[str, Port]] = {}
-        for port in ports:
+        self._read_terms: list[ReadTerm] = []
+        by_term: dict[str, dict[str, Port | FramePort]] = {}
+        every: list[Port | FramePort] = [*ports, *frame_ports]
+        for port in every:
             by_term.setdefault(port.term, {})[port.port] = port
         self._inputs: dict[str, InputPlan] = {}
         for name, terms in contract.inputs.items():
@@ -104,6 +113,7 @@ class ObservationPipeline:
         last_action: LastAction,
         history: History,
         tick: int = 0,
+        frames: Frames | None = None,
     ) -> Observation:
         """
         Build the policy's inputs.
@@ -112,18 +122,24 @@ class ObservationPipeline:
         :param last_action: of the tick before; zeros at the start of an episode.
         :param history: of the session; a term without one yet starts filled with its first value.
         :param tick: number of the tick in its episode, from 0.
+        :param frames: where frames are; None where the wiring has none.
         :raises NonFinite: a value is not finite.
+        :raises UnresolvedFrame: what takes a message to its term's frame is not known.
         :raises MessageError: a message lacks what its term needs.
         """
         following: dict[str, NDArray[Any]] = {}
+        seen = Seen(messages, last_action, tick, frames or NoFrames())
         inputs = {
-            name: plan.build(messages, last_action, history, tick, following)
-            for name, plan in self._inputs.items()
+            name: plan.build(seen, history, following) for name, plan in self._inputs.items()
         }
         return Observation(inputs, following)
 
     def as_read(
-        self, messages: Sequence[Any], last_action: LastAction, tick: int
+        self,
+        messages: Sequence[Any],
+        last_action: LastAction,
+        tick: int,
+        frames: Frames | None = None,
     ) -> dict[str, Values]:
         """
         Return the present values of every term before relative_to, clip and scale, by its name.
@@ -132,11 +148,23 @@ class ObservationPipeline:
         :meth:`build`.
         """
         found: dict[str, Values] = {}
+        seen = Seen(messages, last_action, tick, frames or NoFrames())
         for plan in self._inputs.values():
-            found.update(plan.as_read(messages, last_action, tick))
+            found.update(plan.as_read(seen))
         return found
 
-    def _plan(self, term: Term, found: Mapping[str, Port], whole: bool) -> TermPlan:
+    def unresolved(self, messages: Sequence[Any], frames: Frames) -> tuple[str, ...]:
+        """
+        Return which frames the terms lack, in words, of those whose messages have come.
+
+        :param messages: the newest message of each source; None before the first.
+        :param frames: where frames are.
+        """
+        seen = Seen(messages, LastAction(np.empty(0), np.empty(0)), 0, frames)
+        found = (one.unresolved(seen) for one in self._read_terms)
+        return tuple(words for words in found if words)
+
+    def _plan(self, term: Term, found: Mapping[str, Port | FramePort], whole: bool) -> TermPlan:
         names = OBSERVATION_KINDS[term.kind].ports
         if set(found) != set(names):
             raise WiringError(f'{term.name}: is not wired')
@@ -144,15 +172,30 @@ class ObservationPipeline:
             return LastActionTerm(term)
         if not names:
             return TimeTerm(term, self._contract.period_ns)
-        where = {key: (found[key], self._sources[found[key].source]) for key in names}
+        where = {name: self._where(found[name]) for name in names}
         for port, source in where.values():
             try:
                 self._messages.ensure(source.type)
             except MessageError as problem:
                 raise WiringError(f'{port.where}: {problem}') from problem
-        return self._read(term, where, whole)
+        return self._read(term, where, [self._input(found[name]) for name in names], whole)
 
-    def _read(self, term: Term, where: Ports, whole: bool) -> TermPlan:
+    def _where(self, port: Port | FramePort) -> tuple[Port, Source]:
+        """Return a port with its source; a frame is read like an odometry from nowhere."""
+        if isinstance(port, Port):
+            return port, self._sources[port.source]
+        nowhere = Port(port.term, port.port, -1, '', (), FOREVER_NS, port.place)
+        return nowhere, Source('', ODOMETRY)
+
+    def _input(self, port: Port | FramePort) -> int | FramePose:
+        if isinstance(port, Port):
+            return port.source
+        reference = self._frame_prefix + port.reference if port.reference else ''
+        return FramePose(port.label, self._frame_prefix + port.frame, reference)
+
+    def _read(
+        self, term: Term, where: Ports, inputs: Sequence[int | FramePose], whole: bool
+    ) -> TermPlan:
         """Build a term's reader."""
         port, _ = next(iter(where.values()))
         try:
@@ -161,7 +204,9 @@ class ObservationPipeline:
             reader = build_reader(term, where, self._frame_prefix, self._messages)
         except (WiringError, MessageError) as problem:
             raise WiringError(f'{port.where}: {problem}') from problem
-        return ReadTerm(term, reader, [port.source for port, _ in where.values()])
+        plan = ReadTerm(term, reader, inputs)
+        self._read_terms.append(plan)
+        return plan
 
 
 def _normalisation(

@@ -16,6 +16,7 @@ from ..policy.contract import Term
 from .field_path import field_getter
 from .field_terms import ARRAYS, JOINT_STATE, build_field_reader, reads_fields
 from .fields import Converted, FieldReader, Reader, Within
+from .framed_readers import BodyFrame, SameFrame, VelocityReader
 from .height_scan import HeightScanReader
 from .image_reader import COMPRESSED_IMAGE, IMAGE, ImageReader
 from .messages import Messages
@@ -32,21 +33,40 @@ from .units import Conversion, conversion
 
 Ports = Mapping[str, tuple[Port, Source]]
 
+ODOMETRY = 'nav_msgs/msg/Odometry'
 _TWIST_FIELDS = {
     'geometry_msgs/msg/Twist': '',
     'geometry_msgs/msg/TwistStamped': 'twist.',
     'geometry_msgs/msg/TwistWithCovarianceStamped': 'twist.twist.',
-    'nav_msgs/msg/Odometry': 'twist.twist.',
+    ODOMETRY: 'twist.twist.',
 }
 _POSE_FIELDS = {
     'geometry_msgs/msg/PoseStamped': 'pose',
     'geometry_msgs/msg/PoseWithCovarianceStamped': 'pose.pose',
-    'nav_msgs/msg/Odometry': 'pose.pose',
+    ODOMETRY: 'pose.pose',
 }
 IMU = 'sensor_msgs/msg/Imu'
 LASER_SCAN = 'sensor_msgs/msg/LaserScan'
 RANGE = 'sensor_msgs/msg/Range'
 POINT_CLOUD = 'sensor_msgs/msg/PointCloud2'
+
+_BODY_FRAMES = {
+    IMU: 'header.frame_id',
+    'geometry_msgs/msg/TwistStamped': 'header.frame_id',
+    'geometry_msgs/msg/TwistWithCovarianceStamped': 'header.frame_id',
+    ODOMETRY: 'child_frame_id',
+}
+"""Where a message names the body that its velocity or orientation is of; the others do not."""
+
+IN_WHICH_FRAME = {
+    'goal_relative': False,
+    'goal_pose': False,
+    'target_pose': False,
+    'base_height': True,
+    'orientation': True,
+    'projected_gravity': True,
+}
+"""The kinds whose ports can be frames, and whether they need to be told in which other frame."""
 
 
 _CONVERTED = (
@@ -70,15 +90,17 @@ def _joint(term: Term, ports: Ports, prefix: str) -> Reader:
 
 def _twist_part(part: str) -> Callable[..., Reader]:
     def build(term: Term, ports: Ports, prefix: str) -> Reader:
-        port, source = ports['']
+        _, source = ports['']
         if part == 'angular' and source.type == IMU:
-            stem = 'angular_velocity.'
+            linear, angular = '', 'angular_velocity'
         elif source.type in _TWIST_FIELDS:
-            stem = f'{_TWIST_FIELDS[source.type]}{part}.'
+            stem = _TWIST_FIELDS[source.type]
+            linear, angular = f'{stem}linear', f'{stem}angular'
         else:
             extra = [IMU] if part == 'angular' else []
             raise _unsupported(term, source, [*_TWIST_FIELDS, *extra])
-        return FieldReader(port.label, [stem + axis for axis in term.labels])
+        body = _body(term, ports, prefix)
+        return VelocityReader(body, linear if part == 'linear' else '', angular, term.labels)
 
     return build
 
@@ -88,7 +110,19 @@ def _velocity_command(term: Term, ports: Ports, prefix: str) -> Reader:
     if source.type not in _TWIST_FIELDS:
         raise _unsupported(term, source, list(_TWIST_FIELDS))
     stem = _TWIST_FIELDS[source.type]
-    return FieldReader(port.label, [stem + label.replace('_', '.') for label in term.labels])
+    paths = [stem + label.replace('_', '.') for label in term.labels]
+    reader = FieldReader(port.label, paths)
+    named = _BODY_FRAMES.get(source.type)
+    if not term.frame or named is None:
+        return reader
+    return SameFrame(reader, port.label, named, prefix + term.frame)
+
+
+def _body(term: Term, ports: Ports, prefix: str) -> BodyFrame:
+    """Return the frame of the body that a message is about, against the contract's."""
+    port, source = ports['']
+    wanted = prefix + term.frame if term.frame else ''
+    return BodyFrame(port.label, _BODY_FRAMES.get(source.type, ''), wanted)
 
 
 def _orientation_getter(term: Term, ports: Ports) -> Callable[[Any], Any]:
@@ -101,19 +135,33 @@ def _orientation_getter(term: Term, ports: Ports) -> Callable[[Any], Any]:
 
 
 def _gravity(term: Term, ports: Ports, prefix: str) -> Reader:
-    return GravityReader(ports[''][0].label, _orientation_getter(term, ports))
+    get, body = _orientation_getter(term, ports), _body(term, ports, prefix)
+    return GravityReader(ports[''][0].label, get, body)
 
 
 def _orientation(term: Term, ports: Ports, prefix: str) -> Reader:
-    get = _orientation_getter(term, ports)
-    return OrientationReader(ports[''][0].label, get, term.options['layout'], term.options['sign'])
+    get, body = _orientation_getter(term, ports), _body(term, ports, prefix)
+    options = term.options
+    return OrientationReader(ports[''][0].label, get, body, options['layout'], options['sign'])
 
 
-def _base_height(term: Term, ports: Ports, prefix: str) -> Reader:
+def _pose(term: Term, ports: Ports, prefix: str) -> Reader:
     port, source = ports['']
     if source.type not in _POSE_FIELDS:
         raise _unsupported(term, source, list(_POSE_FIELDS))
-    return FieldReader(port.label, [f'{_POSE_FIELDS[source.type]}.position.z'])
+    frame = prefix + term.frame if term.frame else ''
+    return PoseReader(port.label, _POSE_FIELDS[source.type], frame, term.labels)
+
+
+def _target_pose(term: Term, ports: Ports, prefix: str) -> Reader:
+    reader = _pose(term, ports, prefix)
+    _check_frame(term)
+    return reader
+
+
+def _check_frame(term: Term) -> None:
+    if not term.frame:
+        raise WiringError('the contract names no frame for it; add frame: there')
 
 
 def _goal_fields(term: Term, ports: Ports) -> tuple[str, str]:
@@ -137,16 +185,6 @@ def _goal_pose(term: Term, ports: Ports, prefix: str) -> Reader:
     )
 
 
-def _target_pose(term: Term, ports: Ports, prefix: str) -> Reader:
-    port, source = ports['']
-    if source.type not in _POSE_FIELDS:
-        raise _unsupported(term, source, list(_POSE_FIELDS))
-    if not term.frame:
-        raise WiringError('the contract names no frame for it; add frame: there')
-    with_rotation = term.options['layout'] != 'position'
-    return PoseReader(port.label, _POSE_FIELDS[source.type], term.frame, prefix, with_rotation)
-
-
 def _scan(term: Term, ports: Ports, prefix: str) -> Reader:
     port, source = ports['']
     if source.type != LASER_SCAN:
@@ -165,8 +203,7 @@ def _height_scan(term: Term, ports: Ports, prefix: str) -> Reader:
     port, source = ports['']
     if source.type != POINT_CLOUD:
         raise _unsupported(term, source, [POINT_CLOUD])
-    if not term.frame:
-        raise WiringError('the contract names no frame for it; add frame: there')
+    _check_frame(term)
     return HeightScanReader(port.label, term, prefix)
 
 
@@ -181,7 +218,7 @@ _BUILDERS: dict[str, Callable[..., Reader]] = {
     'goal_relative': _goal,
     'goal_pose': _goal_pose,
     'orientation': _orientation,
-    'base_height': _base_height,
+    'base_height': _pose,
     'target_pose': _target_pose,
     'range_scan': _scan,
     'range': _range,

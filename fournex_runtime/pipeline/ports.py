@@ -37,8 +37,26 @@ class Source:
     qos: Qos = Qos()
 
 
+class _Labelled:
+    """What a port is called in messages."""
+
+    term: str
+    port: str
+    place: str
+
+    @property
+    def label(self) -> str:
+        """Return ``term`` or ``term.port``."""
+        return f'{self.term}.{self.port}' if self.port else self.term
+
+    @property
+    def where(self) -> str:
+        """Return the place in the wiring, or the label of a port that is from no file."""
+        return self.place or self.label
+
+
 @dataclasses.dataclass(frozen=True)
-class Port:
+class Port(_Labelled):
     """
     How a term reads one of its sources.
 
@@ -66,15 +84,24 @@ class Port:
     unit: str = ''
     names: JointNames = JointNames()
 
-    @property
-    def label(self) -> str:
-        """Return ``term`` or ``term.port``."""
-        return f'{self.term}.{self.port}' if self.port else self.term
 
-    @property
-    def where(self) -> str:
-        """Return the place in the wiring, or the label of a port that is from no file."""
-        return self.place or self.label
+@dataclasses.dataclass(frozen=True)
+class FramePort(_Labelled):
+    """
+    A port that is a frame instead of a topic: where it is, as tf has it.
+
+    :param term: name of the term in the contract.
+    :param port: name of the port of the term's kind; empty for the usual single one.
+    :param frame: the frame.
+    :param reference: the frame to see it in; empty where the term knows by itself.
+    :param place: where the wiring says so, as ``FILE:LINE: PATH``; for messages.
+    """
+
+    term: str
+    port: str
+    frame: str
+    reference: str = ''
+    place: str = dataclasses.field(default='', compare=False)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,6 +19,7 @@ from ..errors import MessageError
 from ..policy.contract import Term
 from .fields import Vector
 from .ports import Port
+from .transforms import Frames
 
 _EARLY = 0.1
 """How many beams before a bound a beam counts as on it: angles come as rounded float32."""
@@ -38,7 +39,7 @@ class ScanReader:
         self._order: NDArray[np.intp] = np.empty(0, np.intp)
         self._starts: NDArray[np.intp] = np.empty(0, np.intp)
 
-    def __call__(self, messages: Sequence[Any], out: Vector) -> None:
+    def __call__(self, messages: Sequence[Any], out: Vector, frames: Frames) -> None:
         """Write the least range of each sector, counter-clockwise from ``angle_min``."""
         scan = messages[0]
         geometry = (len(scan.ranges), float(scan.angle_min), float(scan.angle_increment))

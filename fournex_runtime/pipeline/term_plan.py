@@ -9,10 +9,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import MessageError
+from ..errors import MessageError, UnresolvedFrame
 from ..policy.contract import Term
 from .fields import Reader, Vector
+from .framed_readers import FramePose
 from .image_reader import ImageReader
+from .transforms import Frames
 from .trigonometry import sine_and_cosine_of_turn
 
 Values = NDArray[Any]
@@ -38,12 +40,29 @@ class LastAction:
     clipped: Vector
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Seen:
+    """
+    What the terms of a tick are made of.
+
+    :param messages: the newest message of each source of the session.
+    :param last_action: of the tick before.
+    :param tick: number of the tick in its episode.
+    :param frames: where frames are.
+    """
+
+    messages: Sequence[Any]
+    last_action: LastAction
+    tick: int
+    frames: Frames
+
+
 class TermPlan(Protocol):
     """What gives a term's present values."""
 
     term: Term
 
-    def as_read(self, messages: Sequence[Any], last_action: LastAction, tick: int) -> Values:
+    def as_read(self, seen: Seen) -> Values:
         """
         Return the term's present values before offset, clip and scale, in its unit.
 
@@ -51,13 +70,11 @@ class TermPlan(Protocol):
         """
         ...
 
-    def present(self, messages: Sequence[Any], last_action: LastAction, tick: int) -> Values:
+    def present(self, seen: Seen) -> Values:
         """
         Return the term's present values after offset, clip and scale.
 
-        :param messages: the newest message of each source of the session.
-        :param last_action: of the tick before.
-        :param tick: number of the tick in its episode.
+        :param seen: what the tick has.
         :raises NonFinite: a value is not finite.
         :raises MessageError: a message lacks what the term needs.
         """
@@ -85,20 +102,43 @@ class _Arithmetic:
 
 
 class ReadTerm:
-    """A term that is read from messages."""
+    """
+    A term that is read from messages.
 
-    def __init__(self, term: Term, reader: Reader, sources: Sequence[int]) -> None:
+    :param term: the term.
+    :param reader: writes its values.
+    :param ports: for each port the index of its source, or the frame that stands for one.
+    """
+
+    def __init__(self, term: Term, reader: Reader, ports: Sequence[int | FramePose]) -> None:
         self.term = term
         self._reader = reader
-        self._sources = sources
+        self._ports = ports
         self._arithmetic = _Arithmetic(term)
 
-    def as_read(self, messages: Sequence[Any], last_action: LastAction, tick: int) -> Values:
+    def unresolved(self, seen: Seen) -> str:
+        """Return which frame the term lacks, in words; empty for none, and before its messages."""
+        sources = [port for port in self._ports if isinstance(port, int)]
+        if any(seen.messages[source] is None for source in sources):
+            return ''
+        try:
+            self.as_read(seen)
+        except UnresolvedFrame as problem:
+            return str(problem)
+        except MessageError:
+            return ''  # it has its frames; its fault is another one
+        return ''
+
+    def as_read(self, seen: Seen) -> Values:
         """Return the values of the messages; see :class:`TermPlan`."""
         term = self.term
         values = np.empty(term.size)
+        messages = [
+            seen.messages[port] if isinstance(port, int) else port(seen.frames)
+            for port in self._ports
+        ]
         try:
-            self._reader([messages[source] for source in self._sources], values)
+            self._reader(messages, values, seen.frames)
         except _UNREADABLE as problem:
             raise MessageError(f'{term.name}: cannot be read: {problem}') from problem
         if not np.isfinite(values).all():
@@ -106,9 +146,9 @@ class ReadTerm:
             raise NonFinite(f'{term.name}: not finite at {", ".join(labels)}')
         return values
 
-    def present(self, messages: Sequence[Any], last_action: LastAction, tick: int) -> Values:
+    def present(self, seen: Seen) -> Values:
         """Return the present values; see :class:`TermPlan`."""
-        return self._arithmetic.apply(self.as_read(messages, last_action, tick))
+        return self._arithmetic.apply(self.as_read(seen))
 
 
 class ImageTerm:
@@ -123,16 +163,16 @@ class ImageTerm:
         by_channel = (-1, 1, 1) if term.options['layout'] == 'chw' else (1, 1, -1)
         self._arithmetic = _Arithmetic(term, by_channel)
 
-    def as_read(self, messages: Sequence[Any], last_action: LastAction, tick: int) -> Values:
+    def as_read(self, seen: Seen) -> Values:
         """Return the pixels as the contract lays them out; see :class:`TermPlan`."""
         try:
-            return self._reader(messages[self._source])
+            return self._reader(seen.messages[self._source])
         except _UNREADABLE as problem:
             raise MessageError(f'{self.term.name}: cannot be read: {problem}') from problem
 
-    def present(self, messages: Sequence[Any], last_action: LastAction, tick: int) -> Values:
+    def present(self, seen: Seen) -> Values:
         """Return the present pixels; see :class:`TermPlan`."""
-        pixels = self.as_read(messages, last_action, tick)
+        pixels = self.as_read(seen)
         if self._whole:
             return np.ascontiguousarray(pixels)
         values = pixels.astype(np.float64, order='C')
@@ -148,9 +188,9 @@ class LastActionTerm:
         self.term = term
         self._raw = term.options['of'] == 'raw'
 
-    def as_read(self, messages: Sequence[Any], last_action: LastAction, tick: int) -> Values:
+    def as_read(self, seen: Seen) -> Values:
         """Return the last action; see :class:`TermPlan`."""
-        return last_action.raw if self._raw else last_action.clipped
+        return seen.last_action.raw if self._raw else seen.last_action.clipped
 
     present = as_read
 
@@ -168,13 +208,13 @@ class TimeTerm:
         options = term.options
         self._offsets = [round(one * _GAIT_STEPS) for one in options.get('offsets', ())]
 
-    def as_read(self, messages: Sequence[Any], last_action: LastAction, tick: int) -> Values:
+    def as_read(self, seen: Seen) -> Values:
         """Return the values of the tick; see :class:`TermPlan`."""
-        return np.array(self._values(tick))
+        return np.array(self._values(seen.tick))
 
-    def present(self, messages: Sequence[Any], last_action: LastAction, tick: int) -> Values:
+    def present(self, seen: Seen) -> Values:
         """Return the present values; see :class:`TermPlan`."""
-        return self._arithmetic.apply(self.as_read(messages, last_action, tick))
+        return self._arithmetic.apply(self.as_read(seen))
 
     def _phase(self, tick: int) -> Sequence[float]:
         """Return sine and cosine of ``2 pi (time / period + offset)``, a pair an offset."""

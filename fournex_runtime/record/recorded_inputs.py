@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..errors import ReplayError
 from ..session.tick import EpisodeStart, Received, TickInputs, TickRecord
@@ -14,22 +14,30 @@ class RecordedInputs:
     Keeps the input messages of one session until a tick record says which it consumed.
 
     :param topics: the session's input topics, in the order of its sources.
+    :param remembered_ns: for how long a session remembers the messages of a source, by index;
+        of the others it remembers the newest only.
     """
 
-    def __init__(self, topics: Sequence[str]) -> None:
+    def __init__(
+        self, topics: Sequence[str], remembered_ns: Mapping[int, int] | None = None
+    ) -> None:
         self.topics = tuple(topics)
         self.missing: list[str] = []
         """What the last tick consumed and the bag does not have, in words."""
         self._queues: dict[str, collections.OrderedDict[int, bytes]] = {
             topic: collections.OrderedDict() for topic in topics
         }
+        self._remembered_ns = remembered_ns or {}
+        self._forgotten_ns = [-1] * len(self.topics)
+        self._steady_ns = 0
         self._known = [True] * len(self.topics)
         self._last_index = [0] * len(self.topics)
 
     @property
     def complete(self) -> bool:
-        """Return whether all that the last tick consumed, and every newest message, is there."""
-        return not self.missing and all(self._known)
+        """Return whether all that the last tick consumed or remembered is there."""
+        forgotten = all(at_ns < self._steady_ns for at_ns in self._forgotten_ns)
+        return not self.missing and forgotten and all(self._known)
 
     def put(self, topic: str, sequence: int, data: bytes) -> None:
         """Take a message of the bag; those of other topics are passed over."""
@@ -49,6 +57,7 @@ class RecordedInputs:
                 f'{len(self.topics)}'
             )
         self.missing.clear()
+        self._steady_ns = record.steady_ns
         start = None
         if record.episode_start:
             start = EpisodeStart(record.episode.id, record.episode.seed)
@@ -70,6 +79,8 @@ class RecordedInputs:
             data = queue.get(index & 0xFFFFFFFF)  # "sequence" has 32 bits
             if data is None:
                 self.missing.append(f'tick {record.tick}: message {index} of {topic} is not there')
+                remembered_ns = self._remembered_ns.get(source, 0)
+                self._forgotten_ns[source] = record.steady_ns + remembered_ns
             else:
                 taken.append(Received(index, one.arrival_ns, data))
         if one.last_index > self._last_index[source]:

@@ -15,6 +15,7 @@ import collections
 import dataclasses
 from collections.abc import Callable, Iterator
 
+from ..configuration import FOREVER_NS
 from ..errors import ArtifactError
 from ..pipeline.messages import Messages
 from ..pipeline.observation import Observation
@@ -90,7 +91,7 @@ class SessionReplay:
         self._engine = engine
         self._types = types
         self._tick_topic = manifest.tick_topic
-        self._inputs = RecordedInputs(manifest.input_topics)
+        self._inputs = RecordedInputs(manifest.input_topics, engine.wiring.remembered_ns)
         self._command_topics = manifest.command_topics
         self._commands: dict[str, collections.OrderedDict[int, bytes]] = {
             topic: collections.OrderedDict() for topic in manifest.command_topics
@@ -100,7 +101,7 @@ class SessionReplay:
         self._first_tick: int | None = None
         self._episodes: dict[str, None] = {}
         self._uncertain = 0
-        self._memory = engine.contract.memory_ticks
+        self._memory = _memory_ticks(engine)
 
     @property
     def span(self) -> str:
@@ -308,3 +309,12 @@ class SessionReplay:
 
     def _differs(self, words: str) -> None:
         self._differences.append(words)
+
+
+def _memory_ticks(engine: Engine) -> int:
+    """Return for how many ticks a tick that is not there can matter."""
+    memory, frames = engine.contract.memory_ticks, engine.wiring.frames
+    if frames is None or frames.budget_ns == FOREVER_NS:
+        return memory
+    # When exactly its transforms arrived is not known, and their age counts until the budget.
+    return max(memory, frames.budget_ns // engine.contract.period_ns + 1)

@@ -21,7 +21,6 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from ..configuration import FOREVER_NS
 from ..errors import GraphError
 from ..pipeline.messages import Messages
-from ..pipeline.ports import Source
 from ..record.channel import Channel, QosProfile
 from ..record.manifest import Manifest, SessionManifest, environment
 from ..record.tick_record import TICK_TYPE
@@ -126,6 +125,12 @@ class Activation:
             for session in self._sessions
             for port in session.engine.wiring.ports
         }
+        classes = {topic: message_class(source.type) for topic, source in sources.items()}
+        of_tf = {
+            session.engine.wiring.sources[source].topic
+            for session in self._sessions
+            for source in session.engine.wiring.tf_sources
+        }
         wait_until_settled(self._node, self._settings.graph_timeout_s, self._interrupted)
         wait_for_publishers(
             self._node,
@@ -134,7 +139,7 @@ class Activation:
             self._interrupted,
         )
         for topic, source in sources.items():
-            if not self._node.get_publishers_info_by_topic(topic):
+            if topic not in of_tf and not self._node.get_publishers_info_by_topic(topic):
                 self._node.get_logger().warning(
                     f'nobody publishes {self._node.resolve_topic_name(topic)} ({source.type}) '
                     'yet; the policy does not need it'
@@ -145,18 +150,16 @@ class Activation:
                 warning = check_target(self._node, target, COMMAND_QOS)
                 if warning:
                     self._node.get_logger().warning(warning)
-        for topic, source in sources.items():
-            self._feeds[topic] = Feed(
-                PolledTopic(self._node, topic, message_class(source.type), qos[topic])
-            )
-        newest = self._first_messages(sources)
+        for topic in sources:
+            self._feeds[topic] = Feed(PolledTopic(self._node, topic, classes[topic], qos[topic]))
+        first = self._first_messages(of_tf)
         for session in self._sessions:
             wired = session.engine.wiring.sources
             session.bind([self._feeds[source.topic] for source in wired])
         self._create_publishers()
         for session in self._sessions:
             session.rehearse(
-                [newest[source.topic] for source in session.engine.wiring.sources],
+                [first[source.topic] for source in session.engine.wiring.sources],
                 self._node.get_clock().now().nanoseconds,
                 self._messages,
                 self._command_topics(session),
@@ -166,12 +169,16 @@ class Activation:
             self._start_recording(self._settings.record, qos)
         for session in self._sessions:
             session.begin(self._outlets(session))
-        for topic, received in newest.items():
-            if received is not None:
+        for topic, messages in first.items():
+            for received in messages:
                 self._feeds[topic].push(received)
 
-    def _first_messages(self, sources: dict[str, Source]) -> dict[str, Received | None]:
-        """Wait for one message on every topic that has to keep coming."""
+    def _first_messages(self, of_tf: set[str]) -> dict[str, list[Received]]:
+        """
+        Wait for one message on every topic that has to keep coming, and for frames to be known.
+
+        :param of_tf: the topics of which every message counts, not only the newest.
+        """
         awaited = {
             session.engine.wiring.sources[port.source].topic
             for session in self._sessions
@@ -179,22 +186,40 @@ class Activation:
             if port.budget_ns < FOREVER_NS
         }
         deadline = time.monotonic() + self._settings.graph_timeout_s
-        newest: dict[str, Received | None] = dict.fromkeys(sources)
+        first: dict[str, list[Received]] = {topic: [] for topic in self._feeds}
         while True:
             for topic, feed in self._feeds.items():
-                newest[topic] = feed.first() or newest[topic]
-            silent = sorted(topic for topic in awaited if newest[topic] is None)
-            if not silent:
-                return newest
+                if topic in of_tf:
+                    first[topic].extend(feed.all_so_far())
+                elif (newest := feed.first()) is not None:
+                    first[topic] = [newest]
+            silent = sorted(topic for topic in awaited if not first[topic])
+            unresolved = [] if silent else self._unresolved(first)
+            if not silent and not unresolved:
+                return first
             if self._interrupted():
                 raise GraphError('interrupted while waiting for first messages')
             if time.monotonic() >= deadline:
+                waited = f'{self._settings.graph_timeout_s:g} s'
+                if unresolved:
+                    raise GraphError(f'{"; ".join(unresolved)}; waited {waited}')
                 names = ', '.join(self._feeds[topic].topic.name for topic in silent)
                 raise GraphError(
-                    f'no message on {names} in {self._settings.graph_timeout_s:g} s, though '
+                    f'no message on {names} in {waited}, though '
                     'somebody publishes there; is the sensor running?'
                 )
             time.sleep(0.01)
+
+    def _unresolved(self, first: dict[str, list[Received]]) -> list[str]:
+        """Return which frames the sessions lack, in words."""
+        ros_ns = self._node.get_clock().now().nanoseconds
+        return [
+            f'sessions.{session.name}: {words}'
+            for session in self._sessions
+            for words in session.unresolved(
+                [first[source.topic] for source in session.engine.wiring.sources], ros_ns
+            )
+        ]
 
     def _create_publishers(self) -> None:
         for session in self._sessions:

@@ -33,6 +33,10 @@ class Feed:
         """Look for a message before the first tick; see ``PolledTopic.take_newest``."""
         return self.topic.take_newest()
 
+    def all_so_far(self) -> list[Received]:
+        """Take what has arrived before the first tick, for what is told only once."""
+        return self.topic.take()
+
     def push(self, received: Received) -> None:
         """Give a message to every session that reads the topic."""
         if self._write is not None:

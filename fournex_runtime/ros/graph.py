@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -39,9 +40,10 @@ def message_class(name: str) -> type[Any]:
     try:
         return getattr(importlib.import_module(f'{package}.msg'), kind)  # type: ignore[no-any-return]
     except (ImportError, AttributeError) as problem:
+        distro, words = os.environ.get('ROS_DISTRO', '<distro>'), package.replace('_', '-')
         raise GraphError(
-            f'message type {name} is not in this ROS environment: install or source the package '
-            f'{package}'
+            f'message type {name} is not in this ROS environment: source the workspace that has '
+            f'{package}, or sudo apt install ros-{distro}-{words}'
         ) from problem
 
 

@@ -80,9 +80,20 @@ class HostedSession:
         self._feeds = list(feeds)
         self._queues = [feed.attach() for feed in feeds]
 
+    def unresolved(self, first: Sequence[Sequence[Received]], ros_ns: int) -> tuple[str, ...]:
+        """
+        Return which frames the session lacks as long as only these messages have come, in words.
+
+        :param first: the first messages of each source.
+        :param ros_ns: the ROS clock now.
+        """
+        if self.engine.wiring.frames is None:
+            return ()  # what does not fit then never will
+        return self.engine.unresolved(_first_tick(first, ros_ns))
+
     def rehearse(
         self,
-        newest: Sequence[Received | None],
+        first: Sequence[Sequence[Received]],
         ros_ns: int,
         messages: Messages,
         command_topics: Sequence[str],
@@ -93,16 +104,14 @@ class HostedSession:
         A misfit between messages and contract is found before any action, and everything that is
         slow for the first time (code made for a message type, memory) is done by then.
 
-        :param newest: the first message of each source.
+        :param first: the first messages of each source.
         :param ros_ns: the ROS clock now.
         :raises GraphError: an input cannot be used.
         """
         self._codec = TickCodec(
             messages, self.name, [feed.topic.name for feed in self._feeds], command_topics
         )
-        now_ns = time.monotonic_ns()
-        taken = tuple(() if one is None else (one,) for one in newest)
-        inputs = TickInputs(taken, now_ns, now_ns, ros_ns, EpisodeStart('rehearsal', 0))
+        inputs = _first_tick(first, ros_ns)
         state = self.engine.initial_state()
         for _ in range(REHEARSALS):
             request = self.engine.observe(inputs, state)
@@ -281,6 +290,13 @@ class HostedSession:
         if record.mode is not self._last_mode:
             outlets.event('mode_changed', record, ())
             self._last_mode = record.mode
+
+
+def _first_tick(first: Sequence[Sequence[Received]], ros_ns: int) -> TickInputs:
+    """Return what a first tick would be given now."""
+    now_ns = time.monotonic_ns()
+    taken = tuple(tuple(received) for received in first)
+    return TickInputs(taken, now_ns, now_ns, ros_ns, EpisodeStart('rehearsal', 0))
 
 
 def _arrived_at(stamp_ns: int, taken: Sequence[Received]) -> tuple[Received, ...]:

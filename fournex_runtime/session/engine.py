@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import MessageError
+from ..errors import MessageError, StaleTransform
 from ..pipeline.messages import Messages
 from ..pipeline.observation import (
     History,
@@ -24,11 +24,13 @@ from ..pipeline.observation import (
     Observation,
     ObservationPipeline,
 )
+from ..pipeline.transforms import Frames
 from ..policy.bundle import Bundle
 from ..safety.reactions import Fault
 from .actions import SessionActions
 from .commands import SessionCommands
 from .decision import Act, Decision
+from .frames import SessionFrames
 from .inputs import SessionInputs, age_ns
 from .tick import (
     Answer,
@@ -66,8 +68,15 @@ class Engine:
         self.contract = bundle.contract
         self.wiring = wiring
         self._pipeline = ObservationPipeline(
-            self.contract, wiring.sources, wiring.ports, messages, bundle.statistics, frame_prefix
+            self.contract,
+            wiring.sources,
+            wiring.ports,
+            messages,
+            bundle.statistics,
+            frame_prefix,
+            wiring.frame_ports,
         )
+        self._frames = SessionFrames(wiring.frames, messages)
         self._inputs = SessionInputs(wiring, messages)
         self._actions = SessionActions(self.contract, wiring.limits)
         self._commands = SessionCommands(self.contract, wiring, messages, frame_prefix)
@@ -115,6 +124,7 @@ class Engine:
         """
         latched = self._inputs.latched(inputs, state.latched)
         ages_ns = tuple(age_ns(one, inputs) for one in latched)
+        tree = self._frames.updated(inputs, state.frames)
         episode, recurrent = state.episode, state.recurrent
         last_action, history = state.last_action, state.history
         if inputs.episode is not None:
@@ -132,11 +142,16 @@ class Engine:
             fault = self._inputs.fault(latched, ages_ns)
             if fault is None and (playing is None or self._remembers):
                 try:
-                    observation = self._observation(latched, last_action, history, episode.tick)
+                    frames = self._frames.seen(inputs, tree)
+                    observation = self._observation(
+                        latched, last_action, history, episode.tick, frames
+                    )
                     if playing is not None:  # only what a later observation needs of this one
                         played_history, observation = observation.history, None
                 except NonFinite as problem:
                     fault = (Fault.NON_FINITE, str(problem))
+                except StaleTransform as problem:
+                    fault = (Fault.STALE, str(problem))
                 except MessageError as problem:
                     fault = (Fault.INVALID, str(problem))
         return Request(
@@ -152,6 +167,7 @@ class Engine:
             fault=fault,
             playing=playing,
             history=played_history,
+            frames=tree,
         )
 
     def _observation(
@@ -160,9 +176,9 @@ class Engine:
         last_action: LastAction,
         history: History,
         tick: int,
+        frames: Frames,
     ) -> Observation:
-        newest = [None if one is None else one.message for one in latched]
-        made = self._pipeline.build(newest, last_action, history, tick)
+        made = self._pipeline.build(_newest(latched), last_action, history, tick, frames)
         for array in (*made.inputs.values(), *made.history.values()):
             frozen(array)
         return made
@@ -176,8 +192,20 @@ class Engine:
         :raises MessageError: a message lacks what its term needs.
         """
         last_action = self._actions.none_yet() if request.started else state.last_action
-        newest = [None if one is None else one.message for one in request.latched]
-        return self._pipeline.as_read(newest, last_action, request.episode.tick)
+        frames = self._frames.seen(request.inputs, request.frames)
+        newest = _newest(request.latched)
+        return self._pipeline.as_read(newest, last_action, request.episode.tick, frames)
+
+    def unresolved(self, inputs: TickInputs) -> tuple[str, ...]:
+        """
+        Return which frames a tick would lack, in words, of the terms whose messages have come.
+
+        :param inputs: everything that has come, as the first tick would be given it.
+        """
+        state = self.initial_state()
+        latched = self._inputs.latched(inputs, state.latched)
+        frames = self._frames.seen(inputs, self._frames.updated(inputs, state.frames))
+        return self._pipeline.unresolved(_newest(latched), frames)
 
     def stamp_ns(self, source: int, data: bytes) -> int | None:
         """Return the ``header.stamp`` of a source's message; None where it has none to read."""
@@ -256,6 +284,7 @@ class Engine:
             fault_since_ns=fault_since,
             commands=counts,
             chunk=act.chunk,
+            frames=request.frames,
         )
         return record, following
 
@@ -286,3 +315,7 @@ def _latest(safe: SafeAction | None, before: SafeAction | None) -> SafeAction | 
     if safe is None or before is None:
         return safe or before
     return tuple(old if new is None else new for new, old in zip(safe, before))
+
+
+def _newest(latched: Sequence[Latched | None]) -> list[Any]:
+    return [None if one is None else one.message for one in latched]

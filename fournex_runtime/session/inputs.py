@@ -114,6 +114,10 @@ class SessionInputs:
         :param latched: newest message of each source; none that is required is missing.
         :param ages_ns: age of each source.
         """
+        for source in self._wiring.tf_sources:
+            of_tf = latched[source]
+            if of_tf is not None and of_tf.problem:
+                return Fault.INVALID, f'{self._wiring.sources[source].topic}: {of_tf.problem}'
         for port in self._wiring.ports:
             one = latched[port.source]
             assert one is not None

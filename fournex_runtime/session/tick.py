@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..pipeline.observation import History, LastAction, Observation
+from ..pipeline.transforms import FrameTree
 from ..safety.reactions import Fault
 from .chunk_player import Playing
 
@@ -141,6 +142,7 @@ class SessionState:
     :param fault_since_ns: steady time at which the present fault began; None without one.
     :param commands: how many commands each target has been sent.
     :param chunk: actions that the policy gave and that are still to be played; usually None.
+    :param frames: where frames are.
     """
 
     tick: int
@@ -155,6 +157,7 @@ class SessionState:
     fault_since_ns: int | None
     commands: tuple[int, ...]
     chunk: Playing | None = None
+    frames: FrameTree = FrameTree()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -174,6 +177,7 @@ class Request:
     :param fault: what is wrong with the inputs, and in which words; None when nothing is.
     :param playing: the chunk that this tick plays on instead of asking the policy; usually None.
     :param history: what the history becomes in such a tick.
+    :param frames: where frames are, with what the tick was told.
     """
 
     inputs: TickInputs
@@ -188,6 +192,7 @@ class Request:
     fault: tuple[Fault, str] | None
     playing: Playing | None
     history: History
+    frames: FrameTree
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

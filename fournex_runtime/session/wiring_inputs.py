@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..configuration import Section
 from ..pipeline.joint_names import JointNames
-from ..pipeline.ports import Port, Qos, Source
+from ..pipeline.observation_terms import IN_WHICH_FRAME
+from ..pipeline.ports import FramePort, Port, Qos, Source
 from ..policy.contract import Contract, Term
 from ..policy.term_kinds import OBSERVATION_KINDS
 from .wiring_terms import check_terms
@@ -30,15 +31,26 @@ class SourceReader:
         topic = section.text('topic', expected='a topic name')
         kind = section.text('type', expected='a message type such as sensor_msgs/msg/JointState')
         source = Source(topic, kind, _qos(section.optional_section('qos')))
-        other = self._sources.setdefault(topic, source)
+        return self.add(source, section, 'topic')
+
+    def add(self, source: Source, section: Section, key: str) -> int:
+        """
+        Return the index of a source, new or not.
+
+        :param source: the source.
+        :param section: where the wiring names it; for messages.
+        :param key: the key there.
+        :raises WiringError: the topic is wired in another way before.
+        """
+        other = self._sources.setdefault(source.topic, source)
         if other != source:
             raise section.problem(
-                'topic',
-                f'{topic} is wired as {other.type} before and as {kind} here'
-                if other.type != kind
-                else f'{topic} is wired with another qos before',
+                key,
+                f'{source.topic} is wired as {other.type} before and as {source.type} here'
+                if other.type != source.type
+                else f'{source.topic} is wired with another qos before',
             )
-        return list(self._sources).index(topic)
+        return list(self._sources).index(source.topic)
 
 
 def _qos(section: Section | None) -> Qos:
@@ -55,9 +67,9 @@ def _qos(section: Section | None) -> Qos:
 
 def read_ports(
     section: Section, contract: Contract, sources: SourceReader, names: JointNames
-) -> tuple[Port, ...]:
+) -> tuple[tuple[Port, ...], tuple[FramePort, ...]]:
     """
-    Read ``inputs:``: how each observation term reads its sources.
+    Read ``inputs:``: how each observation term reads its sources, or which frame it reads.
 
     :param section: the mapping.
     :param contract: the contract of the session's policy.
@@ -67,7 +79,7 @@ def read_ports(
     """
     terms = [term for term in contract.observation_terms if OBSERVATION_KINDS[term.kind].ports]
     check_terms(section, contract, terms, 'term')
-    ports: list[Port] = []
+    ports: list[Port | FramePort] = []
     for term in terms:
         ports_of = OBSERVATION_KINDS[term.kind].ports
         one = section.section(term.name)
@@ -76,12 +88,17 @@ def read_ports(
             continue
         ports.extend(_port(one.section(name), term, name, sources, names) for name in ports_of)
         one.finish()
-    return tuple(ports)
+    return (
+        tuple(port for port in ports if isinstance(port, Port)),
+        tuple(port for port in ports if isinstance(port, FramePort)),
+    )
 
 
 def _port(
     section: Section, term: Term, name: str, sources: SourceReader, names: JointNames
-) -> Port:
+) -> Port | FramePort:
+    if 'frame' in section:
+        return _frame_port(section, term, name)
     port = Port(
         term=term.name,
         port=name,
@@ -93,6 +110,26 @@ def _port(
         fields=read_fields(section.optional_section('fields')),
         unit=read_unit(section, term),
         names=names,
+    )
+    section.finish()
+    return port
+
+
+def _frame_port(section: Section, term: Term, name: str) -> FramePort:
+    if term.kind not in IN_WHICH_FRAME:
+        raise section.problem(
+            'frame', f'a {term.kind} is no pose; a frame can stand for a topic in '
+            f'{", ".join(IN_WHICH_FRAME)}'
+        )  # fmt: skip
+    reference = ''
+    if IN_WHICH_FRAME[term.kind]:
+        reference = section.text('in', expected='the frame to see it in')
+    port = FramePort(
+        term=term.name,
+        port=name,
+        frame=section.text('frame', expected='the name of a frame'),
+        reference=reference,
+        place=section.place(),
     )
     section.finish()
     return port

@@ -8,6 +8,7 @@ from ..configuration import Section, nearest
 from ..policy.contract import Contract
 from ..policy.inference import read_inference
 from ..safety.reactions import Fault, Reaction, parse_reaction
+from .wiring_frames import read_frames
 from .wiring_inputs import SourceReader, read_ports
 from .wiring_joints import read_joint_names
 from .wiring_limits import read_limits
@@ -42,13 +43,21 @@ class SessionReader:
         """
         section = self._section
         names = read_joint_names(section.optional_section('joint_names'), self._contract)
-        ports = read_ports(section.section('inputs'), self._contract, self._sources, names)
+        ports, frame_ports = read_ports(
+            section.section('inputs'), self._contract, self._sources, names
+        )
         targets, stops = read_targets(section.section('outputs'), self._contract, names)
         limits = read_limits(section.section('limits'), self._contract)
         reactions, reward = self._reactions(), self._reward()
         lockstep, phase = self._pacing()
         inference = read_inference(section.optional_section('inference'), self._folder)
         start_tolerance = self._start_tolerance()
+        frames = read_frames(section.optional_section('frames'), self._sources)
+        if frame_ports and frames is None:
+            raise section.problem(
+                'frames', f'is missing: {frame_ports[0].label} is a frame to be looked up; '
+                'expected {budget: 200 ms} or another age'
+            )  # fmt: skip
         section.finish()
         return SessionWiring(
             name=self._name,
@@ -65,6 +74,8 @@ class SessionReader:
             joint_names=names,
             inference=inference,
             start_tolerance=start_tolerance,
+            frame_ports=frame_ports,
+            frames=frames,
         )
 
     def _reactions(self) -> dict[Fault, Reaction]:

@@ -6,8 +6,9 @@ import dataclasses
 import pathlib
 from collections.abc import Mapping
 
+from ..configuration import FOREVER_NS
 from ..pipeline.joint_names import JointNames
-from ..pipeline.ports import Port, Source, Target
+from ..pipeline.ports import FramePort, Port, Source, Target
 from ..policy.bundle import Bundle
 from ..policy.inference import DEFAULT_INFERENCE, Inference
 from ..safety.gate import Limits
@@ -24,6 +25,21 @@ class StopCommand:
     """
 
     values: tuple[float, ...] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class FramesWiring:
+    """
+    Where a session learns where frames are.
+
+    :param budget_ns: greatest age of a transform that can move.
+    :param tf: index of the source of transforms.
+    :param tf_static: index of the source of those that cannot.
+    """
+
+    budget_ns: int
+    tf: int
+    tf_static: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +64,8 @@ class SessionWiring:
     :param inference: with what its policy is run.
     :param start_tolerance: how far each joint may be from the contract's start pose when the
         session begins, in the joint's unit; empty where the wiring does not say.
+    :param frame_ports: the observation terms' ports that are frames instead of topics.
+    :param frames: where they, and frames that differ, are looked up; None: nowhere.
     """
 
     name: str
@@ -64,6 +82,20 @@ class SessionWiring:
     joint_names: JointNames = JointNames()
     inference: Inference = DEFAULT_INFERENCE
     start_tolerance: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    frame_ports: tuple[FramePort, ...] = ()
+    frames: FramesWiring | None = None
+
+    @property
+    def tf_sources(self) -> tuple[int, ...]:
+        """Return the indices of the sources of transforms; empty without frames."""
+        return () if self.frames is None else (self.frames.tf, self.frames.tf_static)
+
+    @property
+    def remembered_ns(self) -> Mapping[int, int]:
+        """Return for how long messages matter that are not the newest, by source."""
+        if self.frames is None:
+            return {}
+        return {self.frames.tf: self.frames.budget_ns, self.frames.tf_static: FOREVER_NS}
 
 
 @dataclasses.dataclass(frozen=True)

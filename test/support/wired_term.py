@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.pipeline.observation import LastAction, ObservationPipeline
-from fournex_runtime.pipeline.ports import Port, Source
+from fournex_runtime.pipeline.ports import FramePort, Port, Source
+from fournex_runtime.pipeline.transforms import Frames
 from fournex_runtime.policy.contract import parse_contract
 from fournex_runtime.policy.term_kinds import OBSERVATION_KINDS
 
@@ -21,10 +24,18 @@ class WiredTerm:
 
     :param term: as a contract has it, without the braces.
     :param types: the message type of each of its ports.
+    :param frames: for ports that are frames, by name: the frame, and in which one to see it.
     :param port: what the ports say: ``field``, ``fields``, ``joints``, ``unit``, ``names``.
     """
 
-    def __init__(self, term: str, *types: str, prefix: str = '', **port: Any) -> None:
+    def __init__(
+        self,
+        term: str,
+        *types: str,
+        prefix: str = '',
+        frames: Mapping[str, tuple[str, str]] = MappingProxyType({}),
+        **port: Any,
+    ) -> None:
         contract = parse_contract(f"""\
 name: t
 version: 1
@@ -37,15 +48,20 @@ artifact: {{file: policy.onnx, sha256: '{'0' * 64}', backend: onnx}}
         self.types = types
         named = {'field': '', 'joints': (), **port}
         named['fields'] = tuple(dict(named.get('fields', ())).items())
+        names = [one for one in OBSERVATION_KINDS[self.term.kind].ports if one not in frames]
         ports = [
             Port(term=self.term.name, port=name, source=index, budget_ns=1, **named)
-            for index, name in enumerate(OBSERVATION_KINDS[self.term.kind].ports)
+            for index, name in enumerate(names)
         ]
+        frame_ports = [FramePort(self.term.name, name, *where) for name, where in frames.items()]
         sources = [Source(f'topic_{index}', kind) for index, kind in enumerate(types)]
-        self._pipeline = ObservationPipeline(contract, sources, ports, messages(), None, prefix)
+        self.pipeline = ObservationPipeline(
+            contract, sources, ports, messages(), None, prefix, frame_ports
+        )
 
-    def __call__(self, *data: bytes) -> list[float]:
+    def __call__(self, *data: bytes, frames: Frames | None = None) -> list[float]:
         """Return the term's values out of a message of each port."""
         decoded = [messages().decode(one, kind) for one, kind in zip(data, self.types)]
-        found: list[float] = self._pipeline.build(decoded, NOTHING, {}).inputs['obs'][0].tolist()
+        built = self.pipeline.build(decoded, NOTHING, {}, frames=frames)
+        found: list[float] = built.inputs['obs'][0].tolist()
         return found
