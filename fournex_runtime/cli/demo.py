@@ -31,6 +31,7 @@ _DISCOVERY_S = 1.0
 _END_S = 10.0
 _LINE_S = 0.2
 _PLAIN_LINE_S = 2.0
+_AFTER_LINE = '\n'
 
 
 def parser() -> Parser:
@@ -97,7 +98,22 @@ def main(arguments: Sequence[str]) -> int:
         wiring = load_wiring(example_wiring(options.robot), options.bundle)
         _environment(options.out)
         _require_ros()
-        return _demo(wiring, options.out, options.seed, options.seconds, options.steps_before)
+        try:
+            return _demo(wiring, options.out, options.seed, options.seconds, options.steps_before)
+        except KeyboardInterrupt as interrupted:
+            left = f' The bag up to here: {interrupted}' if str(interrupted) else ''
+            print(f'{_AFTER_LINE if sys.stdout.isatty() else ""}Interrupted.{left}', flush=True)
+            raise
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let no second Ctrl-C keep the end of a process from being waited for."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager
@@ -215,8 +231,11 @@ def _drive(
             watch.begin_episode('demo', seed)
             _follow(watch, task, seconds)
             done = bool(watch.simulation.done and watch.simulation.success)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt('' if bag is None else str(bag)) from None
     finally:
-        problems = [child.end(_END_S) for child in reversed(children)]  # the runtime first
+        with _undisturbed():
+            problems = [child.end(_END_S) for child in reversed(children)]  # the runtime first
         if bag is not None and bag.is_dir():
             for child in children:
                 shutil.copy(child.log, bag)

@@ -90,7 +90,8 @@ class OnnxModel:
             if spec.name not in by_name:
                 raise ArtifactError(
                     f'{self._file}: has no {side} {spec.name!r}, which the contract names; '
-                    f'it has {", ".join(sorted(by_name))}.{nearest(spec.name, list(by_name))}'
+                    f'it has {", ".join(sorted(by_name))}.'
+                    + nearest(spec.name, list(by_name), listed=False)
                 )
             one = by_name[spec.name]
             dtype = _DTYPES.get(one.type, one.type)

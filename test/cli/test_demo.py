@@ -72,7 +72,23 @@ def test_a_signal_ends_everything_and_closes_the_bag(start, tmp_path, number, st
     assert demo.wait(15) == status, demo.text()
     assert all(gone(pid, 0.5) for pid in of_it.values())
     assert 'Traceback' not in demo.text()
-    assert (tmp_path / 'runs' / 'pendulum-0001' / 'metadata.yaml').is_file()
+    bag = tmp_path / 'runs' / 'pendulum-0001'
+    assert (bag / 'metadata.yaml').is_file()
+    if number == signal.SIGINT:
+        last = demo.text().splitlines()[-1]
+        assert last == f'Interrupted. The bag up to here: {bag}'
+
+
+def test_a_second_ctrl_c_leaves_nothing_running(start, tmp_path):
+    demo = start('demo', [*COMMAND, '--out', tmp_path / 'runs'], timeout_s=55)
+    demo.wait_for('mode policy', READY_S)
+    of_it = children(demo.pid)
+    for _ in range(3):
+        demo.signal(signal.SIGINT)
+        time.sleep(0.05)
+    assert demo.wait(15) == 130, demo.text()
+    assert all(gone(pid, 0.5) for pid in of_it.values())
+    assert demo.text().count('Interrupted.') == 1
 
 
 @pytest.mark.parametrize(
