@@ -363,7 +363,8 @@ class Activation:
         logger = self._node.get_logger()
         if record.mode is Mode.STOPPED and not record.stop_requested:
             service = self._node.resolve_service_name('~/reset_episode')
-            logger.error(f'{words}. To go on, begin an episode: {service}')
+            end = '' if words.endswith(('.', '?')) else '.'
+            logger.error(f'{words}{end} To go on, begin an episode: {service}')
         elif record.mode is Mode.FALLBACK:
             logger.warning(words)
         else:
