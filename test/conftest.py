@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import pathlib
 import shutil
+import subprocess
 import tempfile
 import uuid
 
@@ -79,3 +80,19 @@ def torch_environment(checkout) -> dict[str, str]:
     unwanted += ('_ROS_WHEELS_BOOTSTRAP_COMPLETE',)
     environment = {name: value for name, value in os.environ.items() if name not in unwanted}
     return {**environment, 'PYTHONPATH': str(checkout)}
+
+
+@pytest.fixture(scope='session')
+def torch_artifacts(checkout, torch_python, torch_environment, tmp_path_factory):
+    """Return the folder with the artifacts that torch makes."""
+    folder = tmp_path_factory.mktemp('torch-artifacts')
+    script = checkout / 'test' / 'support' / 'torch_artifacts.py'
+    done = subprocess.run(
+        [torch_python, '-W', 'ignore', script, folder],
+        env=torch_environment,
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder

@@ -28,6 +28,7 @@ _TERMS = (
 )
 _IN_EXAMPLE = '[{term: joint_position, joints: [hip, knee], relative_to: default_pose}, …]'
 _OUT_EXAMPLE = '[{term: joint_position_target, joints: [hip, knee], scale: 0.25}]'
+_EXPECTED = 'expected a list of terms such as [{term: joint_position, joints: [a]}]'
 _HASH = '0' * 64
 _ARRAY_KEYS = ('terms', 'shape', 'history', 'history_layout', 'order')
 
@@ -147,6 +148,26 @@ def input_array(value: Any, spec: ArraySpec, action_width: int) -> dict[str, Any
     return array
 
 
+def free_array(value: Any, observed: bool) -> dict[str, Any]:
+    """
+    Read the terms of an input or output whose size the artifact does not say.
+
+    :param value: a list of terms, or a mapping with ``terms`` and all that a contract has there.
+    :param observed: it is an input.
+    :raises ValueError: they are not terms.
+    """
+    array = {'terms': value} if isinstance(value, list) else value
+    if not isinstance(array, dict) or not isinstance(array.get('terms'), list):
+        raise ValueError(_EXPECTED)
+    if not all(isinstance(term, dict) for term in array['terms']):
+        raise ValueError(_EXPECTED)
+    if observed:
+        _stub({'obs': array}, {'action': [{'term': 'value', 'size': 1}]}, array)
+    else:
+        output_terms('action', array, {})
+    return array
+
+
 def free_terms(value: Any, action_width: int) -> list[dict[str, Any]]:
     """
     Read observation terms of any size.
@@ -154,7 +175,7 @@ def free_terms(value: Any, action_width: int) -> list[dict[str, Any]]:
     :raises ValueError: they are not terms.
     """
     if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
-        raise ValueError('expected a list of terms such as [{term: joint_position, joints: [a]}]')
+        raise ValueError(_EXPECTED)
     observation_sizes(value, action_width)
     return value
 
@@ -208,7 +229,7 @@ def has_batch(spec: ArraySpec) -> bool:
 def _as_array(value: Any, spec: ArraySpec) -> dict[str, Any]:
     given = {'terms': value} if isinstance(value, list) else value
     if not isinstance(given, dict) or not isinstance(given.get('terms'), list):
-        raise ValueError('expected a list of terms such as [{term: joint_position, joints: [a]}]')
+        raise ValueError(_EXPECTED)
     for key in given:
         if key not in _ARRAY_KEYS:
             raise ValueError(f'{key} is none of {", ".join(_ARRAY_KEYS)}')

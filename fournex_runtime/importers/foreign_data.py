@@ -91,12 +91,13 @@ def read_yaml(data: bytes, file: str) -> Any:
         raise ArtifactError(f'{file}: is nested too deeply') from problem
 
 
-def read_json(data: bytes, file: str) -> Any:
+def read_json(data: bytes, file: str, most_bytes: int = MOST_BYTES) -> Any:
     """
     Return a JSON document as plain data.
 
     :param data: the file.
     :param file: its name, for errors.
+    :param most_bytes: how large it may be.
     :raises ArtifactError: it is no JSON, has a key twice, or is beyond the limits.
     """
 
@@ -107,7 +108,7 @@ def read_json(data: bytes, file: str) -> Any:
         return found
 
     try:
-        return json.loads(_text(data, file), object_pairs_hook=once)
+        return json.loads(_text(data, file, most_bytes), object_pairs_hook=once)
     except RecursionError as problem:
         raise ArtifactError(f'{file}: is nested too deeply') from problem
     except ValueError as problem:
@@ -181,9 +182,9 @@ class _Values:
         raise ArtifactError(f'{self._file}:{node.start_mark.line + 1}: {what}')
 
 
-def _text(data: bytes, file: str) -> str:
-    if len(data) > MOST_BYTES:
-        raise ArtifactError(f'{file}: {len(data)} bytes, expected at most {MOST_BYTES}')
+def _text(data: bytes, file: str, most_bytes: int = MOST_BYTES) -> str:
+    if len(data) > most_bytes:
+        raise ArtifactError(f'{file}: {len(data)} bytes, expected at most {most_bytes}')
     try:
         return data.decode('utf-8-sig')
     except UnicodeDecodeError as problem:

@@ -9,6 +9,7 @@ from . import (
     plain_onnx,
     rl_sar,
     stable_baselines3,
+    torch_archive,
     unitree_rl_gym,
     unitree_rl_lab,
 )
@@ -23,5 +24,6 @@ IMPORTERS: tuple[Importer, ...] = (
     unitree_rl_gym.IMPORTER,
     onnx_metadata.IMPORTER,
     plain_onnx.IMPORTER,
+    torch_archive.IMPORTER,
 )
 """All of them, in the order in which help and errors list them."""

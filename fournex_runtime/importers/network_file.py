@@ -9,36 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from ..errors import ArtifactError
-from ..policy.sb3.inert_pickle import Record, Vocabulary, read_pickle
 from .draft import Draft
 from .network_arrays import is_network, network_arrays
 from .recognise import Match
 from .source_file import SourceFile
-
-_BUFFERS = {'hidden_state': 'h', 'cell_state': 'c'}
-"""Buffers in which exported recurrent policies remember, and what their state is called."""
-
-_CLASS = re.compile(rb'^class (\w+)\(', re.MULTILINE)
-_VOCABULARY = Vocabulary(
-    types=frozenset({'torch.*'}),
-    makers=frozenset(
-        {
-            'torch._utils._rebuild_tensor_v2',
-            'torch._utils._rebuild_parameter',
-            'torch.jit._pickle.restore_type_tag',
-            'torch.jit._pickle.build_tensorlist',
-            'torch.jit._pickle.build_intlist',
-            'torch.jit._pickle.build_boollist',
-            'torch.jit._pickle.build_doublelist',
-            'collections.OrderedDict',
-        }
-    ),
-)
+from .torch_program import BUFFERS, is_torchscript, read_torchscript
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,13 +116,6 @@ def _network(file: SourceFile) -> NetworkFile:
     )
 
 
-def is_torchscript(file: SourceFile) -> bool:
-    """Return whether a file is a TorchScript archive, by the names of its members."""
-    folders = {name.partition('/')[0] for name in file.zip_names}
-    names = {name.partition('/')[2] for name in file.zip_names}
-    return len(folders) == 1 and {'constants.pkl', 'data.pkl'} <= names
-
-
 def _onnx_network(file: SourceFile) -> NetworkFile:
     arrays = network_arrays(file)
     if len(arrays.inputs) != 1 or len(arrays.outputs) != 1:
@@ -165,30 +137,9 @@ def _onnx_network(file: SourceFile) -> NetworkFile:
 
 
 def _torchscript_network(file: SourceFile) -> NetworkFile:
-    (member,) = [name for name in file.zip_names if name.split('/')[1:] == ['data.pkl']]
-    where = f'{file.path}: {member}'
-    found = read_pickle(file.zip[member], _module_names(file), where)
-    attributes = found.state if isinstance(found, Record) else None
-    if not isinstance(attributes, dict):
-        raise ArtifactError(f'{where}: expected a module with its attributes')
-    state = {}
-    for buffer, name in _BUFFERS.items():
-        tensor = attributes.get(buffer)
-        shape = tensor.arguments[2] if isinstance(tensor, Record) else None
-        if isinstance(shape, tuple):
-            state[name] = _state(shape, buffer=buffer)
+    buffers = read_torchscript(file).buffers
+    state = {BUFFERS[name]: _state(shape, buffer=name) for name, shape in buffers.items()}
     return NetworkFile(file, 'torchscript', state=state)
-
-
-def _module_names(file: SourceFile) -> Vocabulary:
-    """Return the names that an archive may use: torch's own, and the classes of its modules."""
-    classes = {
-        f'{name.split("/code/", 1)[1].removesuffix(".py").replace("/", ".")}.{found.decode()}'
-        for name in file.zip_names
-        if '/code/' in name and name.endswith('.py')
-        for found in _CLASS.findall(file.zip[name])
-    }
-    return Vocabulary(_VOCABULARY.types, _VOCABULARY.makers | classes)
 
 
 def _state(shape: tuple[int, ...], **place: str) -> dict[str, Any]:

@@ -122,6 +122,17 @@ def names(count: int | None, prefix: str = 'joint') -> Expected:
     return Expected(words, read, f'[{shown}{more}]')
 
 
+def lengths() -> Expected:
+    """Expect a shape: a list of whole numbers."""
+
+    def read(value: Any) -> tuple[int, ...]:
+        if not isinstance(value, (list, tuple)) or not value:
+            raise ValueError(f'expected a list of whole numbers, found {value!r}')
+        return tuple(whole().read(one) for one in value)
+
+    return Expected('a list of whole numbers', read, '[1, 1, 64]')
+
+
 def by_joint(joints: Sequence[str], unit: str) -> Expected:
     """Expect one number a joint: a mapping, a list in the order of the joints, or one for all."""
 

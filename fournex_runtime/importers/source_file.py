@@ -121,6 +121,11 @@ class SourceFile:
         """Return what is wrong with it as the format that it begins like; empty if nothing is."""
         for _ in (self.zip_names, self.onnx, self.json, self.yaml):
             pass
+        if any(name.endswith('/data.pkl') for name in self.zip_names) and not self.complaint:
+            return (
+                'holds weights without a network, as torch.save writes them: export the policy '
+                '(ONNX, TorchScript) in its training environment, and import that'
+            )
         return self.complaint
 
     def once(self, make: Callable[[SourceFile], Made]) -> Made:

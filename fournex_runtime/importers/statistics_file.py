@@ -27,7 +27,7 @@ def take_statistics(
 
     :param match: the policy.
     :param draft: what they are put into.
-    :param inputs: what the policy takes.
+    :param inputs: what the policy takes; of no axis where its size is not known.
     :param question: what to ask where none is found.
     :param folders: where to look beside the files that the user names; empty where statistics
         could be in the network already.
@@ -78,7 +78,8 @@ def _input_of(
     """Return the input that statistics are for: the one of their key, or the only one."""
     size = statistics.mean[key].size
     for spec in inputs:
-        if (spec.name == key or (not key and len(inputs) == 1)) and math.prod(spec.shape) == size:
+        named = spec.name == key or (not key and len(inputs) == 1)
+        if named and (not spec.shape or math.prod(spec.shape) == size):
             return spec
     takes = ', '.join(f'{spec.name} {list(spec.shape[1:])}' for spec in inputs)
     raise ArtifactError(

@@ -29,22 +29,6 @@ print(json.dumps(said))
 
 
 @pytest.fixture(scope='session')
-def torch_artifacts(checkout, torch_python, torch_environment, tmp_path_factory):
-    """Return the folder with the artifacts that torch makes."""
-    folder = tmp_path_factory.mktemp('torch-artifacts')
-    script = checkout / 'test' / 'support' / 'torch_artifacts.py'
-    done = subprocess.run(
-        [torch_python, '-W', 'ignore', script, folder],
-        env=torch_environment,
-        capture_output=True,
-        text=True,
-        timeout=50,
-    )
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
-@pytest.fixture(scope='session')
 def make_bundle(request, tmp_path_factory):
     """Return a function that makes the bundle of a case, with changes to its contract."""
 

@@ -1,0 +1,141 @@
+"""Artifacts that upstream's own exporters made, imported and driven against what upstream did."""
+
+from __future__ import annotations
+
+import subprocess
+
+import numpy as np
+import pytest
+from imported_session import ImportedSession
+from ros_messages import joint_state
+
+pytestmark = pytest.mark.torch
+JOINTS = ['hip', 'knee']
+FOUR = [
+    {'term': 'joint_position', 'joints': JOINTS},
+    {'term': 'joint_velocity', 'joints': 'same'},
+]
+TWO = [{'term': 'joint_effort_target', 'joints': JOINTS}]
+STATES = {'topic': 'joint_states', 'type': 'sensor_msgs/msg/JointState'}
+WIRED = {'joint_position': STATES, 'joint_velocity': STATES}
+
+
+@pytest.fixture(scope='module')
+def exported(checkout, torch_python, torch_environment, tmp_path_factory):
+    """Return the folder with what upstream left behind."""
+    folder = tmp_path_factory.mktemp('exported')
+    script = checkout / 'test' / 'support' / 'exported_policies.py'
+    done = subprocess.run(
+        [torch_python, '-W', 'ignore', script, folder],
+        env=torch_environment,
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def driven(folder, seen):
+    """Return what a session commands, one observation of four values after the other."""
+    session = ImportedSession(folder, WIRED)
+    found = [
+        session.commands({'joint_states': joint_state(JOINTS, one[:2], velocity=one[2:])})
+        for one in seen.tolist()
+    ]
+    session.close()
+    return np.array([one['joint_effort_target'] for one in found])
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ('artifact', 'answers'),
+    [
+        ('recurrent', {'inputs.obs': FOUR, 'outputs.actions': TWO}),
+        (
+            'documented.onnx',
+            {
+                'actions': ['NAME'],
+                'inputs.input': FOUR,
+                'outputs.NAME': [{**TWO[0], 'clip': [-0.5, 0.5]}],  # what the export leaves out
+                'normaliser': 'nowhere',
+            },
+        ),
+        (
+            'lstm.onnx',
+            {'inputs.obs': FOUR, 'outputs.actions': TWO, 'normaliser': 'in_network'},
+        ),
+    ],
+)
+def test_a_session_does_what_upstream_did(exported, import_to, artifact, answers):
+    from fournex_runtime.policy.onnx_header import read_onnx_header
+
+    path = exported / artifact
+    if artifact == 'documented.onnx':  # the export names no outputs; the first are the actions
+        name = read_onnx_header(path.read_bytes()).outputs[0].name
+        answers = {
+            key.replace('NAME', name): [name] if value == ['NAME'] else value
+            for key, value in answers.items()
+        }
+    bundle = import_to(path, {'period': '20 ms', **answers})
+    reference = np.load(path.with_suffix('.npz'))
+    np.testing.assert_allclose(
+        driven(bundle.folder, reference['seen']), reference['did'], rtol=0, atol=2e-6
+    )
+
+
+SIX = [*FOUR, {'term': 'joint_effort', 'joints': JOINTS}]
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ('artifact', 'takes', 'more'),
+    [
+        ('stateless.pt2', 'obs', {}),
+        ('lstm-buffers-in-mid-episode.pt', 'x', {}),
+        ('lstm.pt', 'obs', {'state.h.shape': [1, 1, 4], 'state.c.shape': [1, 1, 4]}),
+    ],
+)
+def test_a_program_of_torch_is_read_and_runs_in_a_worker(
+    torch_artifacts, import_to, artifact, takes, more
+):
+    answers = {
+        'period': '20 ms',
+        f'inputs.{takes}': SIX,
+        'outputs.actions': TWO,
+        'normaliser': 'nowhere',
+        **more,
+    }
+    bundle = import_to(torch_artifacts / artifact, answers)
+    stem = artifact.partition('.')[0].removesuffix('-in-mid-episode')
+    reference = np.load(torch_artifacts / f'{stem}.npz')
+    session = ImportedSession(bundle.folder, {**WIRED, 'joint_effort': STATES})
+    for seen, did in zip(reference['obs'][:5, 0].tolist(), reference['action'][:5, 0]):
+        message = joint_state(JOINTS, seen[:2], velocity=seen[2:4], effort=seen[4:])
+        sent = session.commands({'joint_states': message})['joint_effort_target']
+        np.testing.assert_allclose(sent, did, rtol=0, atol=1e-6)
+    session.close()
+
+
+def test_what_an_archive_of_torch_leaves_open_is_asked(torch_artifacts, import_to):
+    from fournex_runtime.errors import OpenQuestions
+
+    with pytest.raises(OpenQuestions) as caught:
+        import_to(torch_artifacts / 'lstm.pt', {})
+    for key in ('period', 'inputs.obs', 'outputs.actions', 'state.h.shape', 'normaliser'):
+        assert f'--set {key}=' in str(caught.value) or f"--set '{key}=" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ('artifact', 'message'),
+    [
+        ('truncated.pt', 'truncated.pt: begins like a zip archive, but is not a complete one'),
+        ('truncated.pt2', 'truncated.pt2: begins like a zip archive, but is not'),
+        ('tupled.pt', 'argument state of forward.. is a Tuple'),
+    ],
+)
+def test_archives_that_cannot_be_are_refused(torch_artifacts, import_to, artifact, message):
+    from fournex_runtime.errors import ArtifactError
+
+    with pytest.raises(ArtifactError, match=message):
+        import_to(torch_artifacts / artifact, {})
