@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import (
+    holosoma,
     isaac_lab,
     leapp,
     onnx_metadata,
@@ -23,6 +24,7 @@ IMPORTERS: tuple[Importer, ...] = (
     rl_sar.IMPORTER,
     unitree_rl_gym.IMPORTER,
     onnx_metadata.IMPORTER,
+    holosoma.IMPORTER,
     plain_onnx.IMPORTER,
     torch_archive.IMPORTER,
 )
