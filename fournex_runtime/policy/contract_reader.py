@@ -18,7 +18,7 @@ from .contract_types import (
 )
 from .files_reader import read_artifact, read_card, read_normalisation, read_state
 from .layout_reader import declared, input_layout, output_layout, with_history
-from .options import finite_duration_ns
+from .options import MOST_FRAMES, finite_duration_ns
 from .term_kinds import ACTION_KINDS, DISCRETE, OBSERVATION_KINDS
 from .term_reader import TermReader, fill_last_action
 
@@ -111,7 +111,7 @@ class ContractReader:
         section = self._section.optional_section('chunk')
         if section is None:
             return None
-        size = section.integer('size', least=1)
+        size = section.integer('size', least=1, most=MOST_FRAMES)
         chunk = Chunk(
             size,
             finite_duration_ns(section, 'step'),
