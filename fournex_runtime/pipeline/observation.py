@@ -23,13 +23,13 @@ from .fields import Vector
 from .framed_readers import FramePose
 from .input_plan import History, InputPlan, normalise
 from .messages import Messages
-from .observation_terms import ODOMETRY, build_image_reader, build_reader
-from .port_checks import Ports
+from .observation_terms import ODOMETRY, Ports, build_image_reader, build_reader
 from .ports import FramePort, Port, Source
 from .term_plan import (
     ImageTerm,
     LastAction,
     LastActionTerm,
+    NoiseTerm,
     NonFinite,
     ReadTerm,
     Seen,
@@ -115,6 +115,7 @@ class ObservationPipeline:
         history: History,
         tick: int = 0,
         frames: Frames | None = None,
+        seed: int = 0,
     ) -> Observation:
         """
         Build the policy's inputs.
@@ -124,12 +125,13 @@ class ObservationPipeline:
         :param history: of the session; a term without one yet starts filled with its first value.
         :param tick: number of the tick in its episode, from 0.
         :param frames: where frames are; None where the wiring has none.
+        :param seed: of the episode.
         :raises NonFinite: a value is not finite.
         :raises UnresolvedFrame: what takes a message to its term's frame is not known.
         :raises MessageError: a message lacks what its term needs.
         """
         following: dict[str, NDArray[Any]] = {}
-        seen = Seen(messages, last_action, tick, frames or NoFrames())
+        seen = Seen(messages, last_action, tick, frames or NoFrames(), seed)
         inputs = {
             name: plan.build(seen, history, following) for name, plan in self._inputs.items()
         }
@@ -141,6 +143,7 @@ class ObservationPipeline:
         last_action: LastAction,
         tick: int,
         frames: Frames | None = None,
+        seed: int = 0,
     ) -> dict[str, Values]:
         """
         Return the present values of every term before relative_to, clip and scale, by its name.
@@ -149,7 +152,7 @@ class ObservationPipeline:
         :meth:`build`.
         """
         found: dict[str, Values] = {}
-        seen = Seen(messages, last_action, tick, frames or NoFrames())
+        seen = Seen(messages, last_action, tick, frames or NoFrames(), seed)
         for plan in self._inputs.values():
             found.update(plan.as_read(seen))
         return found
@@ -171,6 +174,8 @@ class ObservationPipeline:
             raise WiringError(f'{term.name}: is not wired')
         if term.kind == 'last_action':
             return LastActionTerm(term)
+        if term.kind == 'noise':
+            return NoiseTerm(term)
         if not names:
             return TimeTerm(term, self._contract.period_ns)
         where = {name: self._where(found[name]) for name in names}

@@ -14,6 +14,7 @@ from ..policy.contract import Term
 from .fields import Reader, Vector
 from .framed_readers import FramePose
 from .image_reader import ImageReader
+from .noise import noise
 from .transforms import Frames
 from .trigonometry import sine_and_cosine_of_turn
 
@@ -49,12 +50,14 @@ class Seen:
     :param last_action: of the tick before.
     :param tick: number of the tick in its episode.
     :param frames: where frames are.
+    :param seed: of the episode.
     """
 
     messages: Sequence[Any]
     last_action: LastAction
     tick: int
     frames: Frames
+    seed: int = 0
 
 
 class TermPlan(Protocol):
@@ -191,6 +194,21 @@ class LastActionTerm:
     def as_read(self, seen: Seen) -> Values:
         """Return the last action; see :class:`TermPlan`."""
         return seen.last_action.raw if self._raw else seen.last_action.clipped
+
+    present = as_read
+
+
+class NoiseTerm:
+    """Random numbers that the seed of the episode and the number of the tick say."""
+
+    def __init__(self, term: Term) -> None:
+        self.term = term
+        self._distribution = term.options['distribution']
+
+    def as_read(self, seen: Seen) -> Values:
+        """Return the noise of the tick; see :class:`TermPlan`."""
+        term = self.term
+        return noise(seen.seed, term.name, seen.tick, term.size, self._distribution)
 
     present = as_read
 

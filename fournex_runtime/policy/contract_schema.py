@@ -131,7 +131,7 @@ def _arrays(terms: str, dtypes: Sequence[str], observed: bool) -> Schema:
 def _term(kind: TermKind, offset: str, observed: bool) -> Schema:
     properties: Schema = {'term': {'const': kind.name}, **_common(kind)}
     optional = ['name', 'unit', 'frame', offset, 'clip', 'scale', 'history', 'order']
-    if kind.name != 'last_action':
+    if kind.arithmetic:
         properties[offset] = {'anyOf': [_NUMBERS, {'const': 'default_pose'}]}
         properties['clip'] = {'$ref': '#/$defs/clip'}
         properties['scale'] = _NUMBERS

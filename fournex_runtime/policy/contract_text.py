@@ -115,10 +115,11 @@ def _array(layout: ArrayLayout, terms: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _observation(term: Term) -> dict[str, Any]:
     tree = _head(term)
-    for option in OBSERVATION_KINDS[term.kind].options:
+    kind = OBSERVATION_KINDS[term.kind]
+    for option in kind.options:
         if term.options[option.key] is not None:
             tree[option.key] = option.write(term.options[option.key])
-    if term.kind != 'last_action':
+    if kind.arithmetic:
         tree.update(_arithmetic(term, 'relative_to'))
     if term.history > 1:
         tree['history'] = term.history

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from .term_kinds import DISCRETE, Options
 
 Floats = tuple[float, ...]
-BACKENDS = ('onnx', 'stable_baselines3', 'torchscript', 'torch_export', 'lerobot')
+BACKENDS = ('onnx', 'stable_baselines3', 'torchscript', 'torch_export')
 """What can run an artifact, by the word in ``artifact.backend``."""
 DATA_BACKENDS = ('onnx', 'stable_baselines3')
 """Those whose artifact is data: loading one runs nothing of it."""
@@ -258,6 +258,11 @@ class Contract:
     def action_size(self) -> int:
         """Return how many numbers of the artifact one action is; a choice is one."""
         return sum(term.width for term in self.action_terms)
+
+    @property
+    def draws(self) -> bool:
+        """Return whether the policy is given noise, so that an episode needs a seed."""
+        return any(term.kind == 'noise' for term in self.observation_terms)
 
     @property
     def ticks_of_chunk(self) -> int:

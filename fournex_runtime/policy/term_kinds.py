@@ -12,14 +12,11 @@ quaternions as x, y, z, w.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable
 from typing import Any
 
 from ..configuration import Section
 from .options import (
-    MOST_PIXELS,
-    MOST_VALUES,
     Option,
     choice,
     duration,
@@ -48,6 +45,8 @@ ORIENTATION_LAYOUTS = {
     'rotation_6d_rows': ('r00', 'r01', 'r10', 'r11', 'r20', 'r21'),
 }
 """Which values an orientation is; ``rIJ`` is row I, column J of the matrix body to world."""
+NOISE_DISTRIBUTIONS = ('normal', 'uniform', 'gumbel')
+"""What noise can be: of mean 0 and variance 1; between 0 and 1; the standard Gumbel's."""
 IMAGE_CHANNELS = {'rgb': 3, 'bgr': 3, 'gray': 1, 'depth': 1}
 """What an image's channels mean, and how many they are."""
 
@@ -65,6 +64,7 @@ class TermKind:
     :param options: the options of the kind.
     :param check: refuses options that do not go together.
     :param shape: shape of a term that fills a whole input; None for values in a row.
+    :param arithmetic: offset, clip and scale may be given.
     """
 
     name: str
@@ -75,6 +75,7 @@ class TermKind:
     options: tuple[Option, ...] = ()
     check: Callable[[Section, Options], None] = lambda section, options: None
     shape: Callable[[Options], tuple[int, ...]] | None = None
+    arithmetic: bool = True
 
     def read_options(self, section: Section) -> Options:
         """
@@ -163,13 +164,8 @@ def height_grid(options: Options) -> tuple[int, int]:
 def _check_height(section: Section, options: Options) -> None:
     for value in options['size']:
         steps = value / options['resolution']
-        if steps > MOST_VALUES:
-            raise section.problem('size', f'expected at most {MOST_VALUES} points along {value} m')
         if value < 0.0 or abs(steps - round(steps)) > 1e-6:
             raise section.problem('size', f'{value} m is no multiple of the resolution')
-    points = math.prod(height_grid(options))
-    if points > MOST_VALUES:
-        raise section.problem('size', f'expected at most {MOST_VALUES} points, found {points}')
 
 
 def _height_labels(joints: Labels, options: Options) -> Labels:
@@ -255,8 +251,8 @@ _OBSERVATIONS = (
         '1',
         lambda joints, options: (),  # too many to name
         options=(
-            whole('height', most=MOST_PIXELS),
-            whole('width', most=MOST_PIXELS),
+            whole('height'),
+            whole('width'),
             choice('channels', tuple(IMAGE_CHANNELS)),
             choice('layout', ('chw', 'hwc')),
             choice('range', ('0-255', '0-1', 'metres')),
@@ -299,6 +295,15 @@ _OBSERVATIONS = (
         lambda joints, options: (),  # as many as the policy's actions; known to the contract
         ports=(),
         options=(_LAST_ACTION,),
+        arithmetic=False,
+    ),
+    TermKind(
+        'noise',
+        '1',
+        lambda joints, options: _numbered('noise', options['size']),
+        ports=(),
+        options=(whole('size'), choice('distribution', NOISE_DISTRIBUTIONS)),
+        arithmetic=False,
     ),
 )
 _COMMANDS = (

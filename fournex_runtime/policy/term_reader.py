@@ -9,7 +9,6 @@ from collections.abc import Mapping
 
 from ..configuration import Section
 from .contract_types import Floats, Term
-from .options import MOST_FRAMES
 from .term_kinds import CONTINUOUS_KINDS, DISCRETE, TermKind
 
 
@@ -27,12 +26,12 @@ class TermReader:
     def observation(self, section: Section, kinds: Mapping[str, TermKind]) -> Term:
         """Read an observation term; ``last_action`` is sized once the outputs are known."""
         kind = kinds[section.choice('term', tuple(kinds))]
-        if kind.name == 'last_action':
+        if not kind.arithmetic:
             for key in ('clip', 'scale', 'relative_to'):
                 if key in section:
-                    raise section.problem(key, 'last_action takes no such key')
+                    raise section.problem(key, f'{kind.name} takes no such key')
         term = self._term(section, kind, 'relative_to')
-        history = section.integer('history', 1, least=1, most=MOST_FRAMES)
+        history = section.integer('history', 1, least=1)
         newest_first = False
         if history > 1:
             if term.shape:

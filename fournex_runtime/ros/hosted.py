@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import secrets
 import time
 from collections.abc import Callable, Sequence
 
@@ -162,9 +163,14 @@ class HostedSession:
         """
         Begin an episode with the next tick.
 
+        A policy that is given noise gets a seed from the operating system where none is given
+        (0); it is recorded like any other.
+
         :returns: its id; one is made up when none is given.
         """
         name = episode or f'episode-{next(self._episode_numbers):04d}'
+        if seed == 0 and self.engine.contract.draws:
+            seed = secrets.randbits(64) or 1
         self._episode = EpisodeStart(name, seed, metadata)
         return name
 

@@ -143,9 +143,7 @@ class Engine:
             if fault is None and (playing is None or self._remembers):
                 try:
                     frames = self._frames.seen(inputs, tree)
-                    observation = self._observation(
-                        latched, last_action, history, episode.tick, frames
-                    )
+                    observation = self._observation(latched, last_action, history, episode, frames)
                     if playing is not None:  # only what a later observation needs of this one
                         played_history, observation = observation.history, None
                 except NonFinite as problem:
@@ -175,10 +173,12 @@ class Engine:
         latched: Sequence[Latched | None],
         last_action: LastAction,
         history: History,
-        tick: int,
+        episode: Episode,
         frames: Frames,
     ) -> Observation:
-        made = self._pipeline.build(_newest(latched), last_action, history, tick, frames)
+        made = self._pipeline.build(
+            _newest(latched), last_action, history, episode.tick, frames, episode.seed
+        )
         for array in (*made.inputs.values(), *made.history.values()):
             frozen(array)
         return made
@@ -194,7 +194,8 @@ class Engine:
         last_action = self._actions.none_yet() if request.started else state.last_action
         frames = self._frames.seen(request.inputs, request.frames)
         newest = _newest(request.latched)
-        return self._pipeline.as_read(newest, last_action, request.episode.tick, frames)
+        tick, seed = request.episode.tick, request.episode.seed
+        return self._pipeline.as_read(newest, last_action, tick, frames, seed)
 
     def unresolved(self, inputs: TickInputs) -> tuple[str, ...]:
         """

@@ -43,6 +43,7 @@ OBSERVATIONS = """\
 - {term: value, size: 2}
 - {term: value, name: one of three, one_hot: 3}
 - {term: last_action, of: clipped}
+- {term: noise, size: 2, distribution: gumbel}
 """
 ACTIONS = """\
 - {term: joint_position_target, joints: [a, b], offset: default_pose}

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from tiny_session import CONTRACT, edited
 
-from fournex_runtime.policy.backend import Arrays, Backend, load_backend
+from fournex_runtime.policy.backend import Arrays, Backend, load_backend, signature
 from fournex_runtime.policy.bundle import Bundle, seal_bundle
 from fournex_runtime.worker.backend import WorkerBackend
 
@@ -29,12 +29,15 @@ _PASSED = '  {0}: {{shape: [1, 1, 4], input: {0}_in, output: {0}_out, initial: z
     'reset: episode}}\n'
 )
 _KEPT = '  {0}: {{shape: [1, 1, 4], buffer: {1}, initial: zeros, reset: episode}}\n'
+_SEEN = '    - {term: last_action, of: clipped}\n'
+_NOISE = '  noise:\n    - {term: noise, size: 2, distribution: normal}\n'
 STATES = {
     'stateless': '',
     'recurrent': _STATE,
     'lstm': _PASSED.format('h') + _PASSED.format('c'),
     'lstm-buffers': _KEPT.format('h', 'hidden_state') + _KEPT.format('c', 'cell_state'),
     'gru-buffers': _KEPT.format('h', 'hidden_state'),
+    'drawn': '',
 }
 """The section ``state`` of the contract of each kind of network."""
 
@@ -62,24 +65,38 @@ class Case:
 
 ONNX_CASES = tuple(
     Case('onnx', network, f'{network}.onnx', worker)
-    for network in ('stateless', 'recurrent')
+    for network in ('stateless', 'recurrent', 'drawn')
     for worker in (False, True)
 )
 TORCH_CASES = (
     *(
         Case('torchscript', network, f'{network}.pt', True)
-        for network in ('stateless', 'lstm', 'lstm-buffers', 'gru-buffers')
+        for network in ('stateless', 'lstm', 'lstm-buffers', 'gru-buffers', 'drawn')
     ),
     *(
         Case('torch_export', network, f'{network}.pt2', True)
-        for network in ('stateless', 'lstm', 'lstm-buffers')
+        for network in ('stateless', 'lstm', 'lstm-buffers', 'drawn')
     ),
+)
+MADE_BY = {
+    'torchscript': 'torch_artifacts',
+    'torch_export': 'torch_artifacts',
+    'stable_baselines3': 'sb3_artifacts',
+}
+"""The fixture that makes the artifacts of a backend; ONNX models are made here."""
+SB3_CASES = tuple(
+    Case('stable_baselines3', network, f'{network}.zip', False)
+    for network in ('stateless', 'lstm', 'drawn')
 )
 
 
 def contract(backend: str, file: str, network: str, *changes: tuple[str, str]) -> str:
     """Return the text of a contract."""
     state = STATES[network]
+    if network == 'drawn':
+        changes = (*changes, (_SEEN, _SEEN + _NOISE))
+    if backend == 'stable_baselines3':
+        changes = (*changes, ('  action:\n', '  actions:\n'))
     return edited(
         CONTRACT,
         ('state:\n' + _STATE, 'state:\n' + state if state else ''),
@@ -105,6 +122,12 @@ def load_as(case: Case, made: Bundle) -> Backend:
     return WorkerBackend(made) if case.worker and case.backend == 'onnx' else load_backend(made)
 
 
+def action_of(outputs: Arrays) -> NDArray[Any]:
+    """Return the action, whatever the artifact calls it."""
+    (action,) = outputs.values()
+    return action
+
+
 # --- ONNX ----------------------------------------------------------------------------------------
 
 
@@ -118,7 +141,11 @@ def weights() -> dict[str, NDArray[np.float32]]:
 
 
 def onnx_model(network: str) -> bytes:
-    """Return ``h' = tanh(obs W + h U)``, ``action = h' V``; without ``h`` when stateless."""
+    """
+    Return ``h' = tanh(obs W + h U)``, ``action = h' V``.
+
+    Without ``h`` when it is not recurrent; ``action = h' V + noise`` when it is drawn.
+    """
     recurrent = network == 'recurrent'
     nodes = [helper.make_node('MatMul', ['obs', 'W'], ['x'])]
     if recurrent:
@@ -128,9 +155,12 @@ def onnx_model(network: str) -> bytes:
         ]
     nodes += [
         helper.make_node('Tanh', ['z' if recurrent else 'x'], ['h_out']),
-        helper.make_node('MatMul', ['h_out', 'V'], ['action']),
+        helper.make_node('MatMul', ['h_out', 'V'], ['likely' if network == 'drawn' else 'action']),
     ]
     inputs, outputs = {'obs': SIZE}, {'action': ACTIONS}
+    if network == 'drawn':
+        nodes.append(helper.make_node('Add', ['likely', 'noise'], ['action']))
+        inputs['noise'] = ACTIONS
     if recurrent:
         inputs['h_in'] = outputs['h_out'] = MEMORY
     numbers = weights() if recurrent else {k: v for k, v in weights().items() if k != 'U'}
@@ -197,6 +227,21 @@ def observations(count: int, seed: int = 0) -> list[Arrays]:
         array = random.standard_normal((1, SIZE)).astype(np.float32)
         array.setflags(write=False)
         found.append({'obs': array})
+    return found
+
+
+def questions(bundle: Bundle, count: int, seed: int = 0) -> list[Arrays]:
+    """Return questions with all that a bundle's artifact takes, likewise."""
+    random = np.random.default_rng(seed)
+    found: list[Arrays] = []
+    for _ in range(count):
+        one = {
+            spec.name: random.standard_normal(spec.shape).astype(spec.dtype)
+            for spec in signature(bundle.contract).inputs
+        }
+        for array in one.values():
+            array.setflags(write=False)
+        found.append(one)
     return found
 
 

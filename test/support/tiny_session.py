@@ -8,6 +8,7 @@ two velocities, and remembers two numbers. A test plays the policy itself.
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -138,15 +139,18 @@ class Run:
     def tick(
         self,
         *data: list[bytes],
-        answer: Answer | None = None,
+        answer: Answer | Callable[[Request], Answer] | None = None,
         episode: str = '',
+        seed: int = 7,
         stop: str = '',
     ) -> TickRecord:
         """
         Run one tick and let a period pass.
 
         :param data: messages of each source, in order; sources left out got none.
-        :param answer: the policy's, where it is asked; ``result(0.5, -0.5)`` when left out.
+        :param answer: the policy's, where it is asked, or the policy; ``result(0.5, -0.5)`` when
+            left out.
+        :param episode: begin an episode of this id, with this seed.
         """
         sources = [*data, *[[]] * (len(self._counts) - len(data))]
         inputs = TickInputs(
@@ -157,12 +161,14 @@ class Run:
             due_ns=self.now_ns,
             steady_ns=self.now_ns,
             ros_ns=self.now_ns,
-            episode=EpisodeStart(episode, 7) if episode else None,
+            episode=EpisodeStart(episode, seed) if episode else None,
             stop=stop,
         )
         self.request = self.engine.observe(inputs, self.state)
         asked = self.request.observation is not None
-        given = (answer or result(0.5, -0.5)) if asked else Answer(AnswerKind.NONE)
+        given = Answer(AnswerKind.NONE)
+        if asked:
+            given = answer(self.request) if callable(answer) else answer or result(0.5, -0.5)
         record, self.state = self.engine.conclude(self.request, given, self.state)
         self.now_ns += PERIOD_NS
         return record

@@ -73,6 +73,13 @@ class GruBuffers(nn.Module):
         self.hidden_state = torch.zeros_like(self.hidden_state)
 
 
+class Drawn(Stateless):
+    """Draws its actions with the noise that it is given."""
+
+    def forward(self, obs, noise):
+        return self.layers(obs) + 0.3 * noise
+
+
 class Random(Stateless):
     def forward(self, obs):
         return self.layers(obs) + torch.rand(1)
@@ -119,13 +126,15 @@ class Tupled(nn.Module):
         return obs[:, :2], state[0], state[1]
 
 
-def answers(network, asked):
+def answers(network, asked, noise):
     """Return what a network answers to one question after the other."""
     state = (torch.zeros(1, 1, HIDDEN),) * 2
     found = []
     with torch.inference_mode():
-        for one in asked:
-            if isinstance(network, Lstm):
+        for one, drawn in zip(asked, noise):
+            if isinstance(network, Drawn):
+                action = network(one, drawn)
+            elif isinstance(network, Lstm):
                 action, state = network(one, *state)
             else:
                 action = network(one)
@@ -149,11 +158,14 @@ def main(folder):
         'lstm': Lstm(),
         'lstm-buffers': LstmBuffers(),
         'gru-buffers': GruBuffers(),
+        'drawn': Drawn(),
     }
-    asked = torch.randn(QUESTIONS, 1, SIZE)
+    asked, noise = torch.randn(QUESTIONS, 1, SIZE), torch.randn(QUESTIONS, 1, ACTIONS)
     for name, network in networks.items():
         network.eval().requires_grad_(False)
-        np.savez(folder / f'{name}.npz', obs=asked.numpy(), action=answers(network, asked))
+        action = answers(network, asked, noise)
+        kept = {'obs': asked.numpy(), 'noise': noise.numpy(), 'action': action}
+        np.savez(folder / f'{name}.npz', **kept)
         scripted = torch.jit.script(network)
         scripted.save(folder / f'{name}.pt')
         if hasattr(scripted, 'reset'):
@@ -161,6 +173,7 @@ def main(folder):
                 scripted(asked[0])
             scripted.save(folder / f'{name}-in-mid-episode.pt')
     export(networks['stateless'], folder, 'stateless')
+    export(networks['drawn'], folder, 'drawn', noise[0])
     export(networks['lstm'], folder, 'lstm', *memory)
     export(networks['lstm-buffers'], folder, 'lstm-buffers')
     export(networks['lstm'], folder, 'aliased', memory[0], memory[0])

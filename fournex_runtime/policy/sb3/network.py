@@ -1,10 +1,11 @@
 """
-A saved policy as an ONNX model: the deterministic ``predict()`` up to its raw output.
+A saved policy as an ONNX model: ``predict()`` up to its raw output.
 
 The model's output is what the network gives: the mean for PPO, A2C, TRPO and RecurrentPPO, which
 ``predict()`` then clips; the squashed action in [-1, 1] for SAC, TQC, TD3 and DDPG, which it then
 spreads over the action space; the index of the choice where actions are choices. Clipping and
-spreading are the contract's (:mod:`actions`).
+spreading are the contract's (:mod:`actions`). That is ``predict(deterministic=True)``; a model
+that samples gives in place of it a draw, made of the noise that it takes (:mod:`sampling`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ..contract import RecurrentState
 from .features import LAST, FeatureBuilder
 from .layers import Network
 from .onnx_graph import BATCH, Graph
+from .sampling import Sampling
 from .saved_policy import Sb3Policy
 from .spaces import Box, Discrete, MultiBinary, MultiDiscrete
 
@@ -39,15 +41,17 @@ class OnnxPolicy:
         choice is allowed; all are, by default), ``episode_starts`` (float32, 1 where the state
         is to be zeroed first; 0 by default).
     :param state: recurrent state, zero at the start of an episode.
+    :param noise: distribution of the input ``noise``; empty for a model that takes none.
     """
 
     model: bytes
     signature: Signature
     optional_inputs: tuple[ArraySpec, ...]
     state: tuple[RecurrentState, ...]
+    noise: str = ''
 
 
-def build_onnx(policy: Sb3Policy, image_layout: str = LAST) -> OnnxPolicy:
+def build_onnx(policy: Sb3Policy, image_layout: str = LAST, samples: bool = False) -> OnnxPolicy:
     """
     Build the ONNX model of a policy.
 
@@ -57,25 +61,30 @@ def build_onnx(policy: Sb3Policy, image_layout: str = LAST) -> OnnxPolicy:
     :param policy: what :func:`~.saved_policy.read_sb3` read.
     :param image_layout: ``channels_last`` (height, width, channels, as cameras and environments
         give images) or ``channels_first``.
+    :param samples: the actions are drawn, as by ``predict(deterministic=False)``, with the noise
+        of an input ``noise``.
     :raises ArtifactError: weights are missing, left over or of the wrong shape; a part of it is
-        not supported.
+        not supported, or is to sample and does not.
     :raises MissingDependencyError: the package ``onnx`` is not installed.
     """
-    return _Builder(policy, image_layout).build()
+    return _Builder(policy, image_layout, samples).build()
 
 
 class _Builder:
-    def __init__(self, policy: Sb3Policy, image_layout: str) -> None:
+    def __init__(self, policy: Sb3Policy, image_layout: str, samples: bool) -> None:
         self._policy = policy
         metadata = {'algorithm': policy.algorithm, 'policy_class': policy.policy_class}
         self._graph = Graph('policy', metadata)
         self._network = Network(policy, self._graph)
         self._features = FeatureBuilder(self._network, image_layout)
+        self._sampling = Sampling(self._network) if samples else None
         self._optional: list[ArraySpec] = []
         self._state: tuple[RecurrentState, ...] = ()
 
     def build(self) -> OnnxPolicy:
         features = self._features.build()
+        if self._sampling is not None:
+            self._sampling.check(features.inputs)
         raw, size = self._actor(features.value, features.size)
         space = self._policy.action_space
         count = space.size if isinstance(space, (Box, MultiBinary)) else 1
@@ -91,11 +100,15 @@ class _Builder:
             layers, _, width = one.shape
             value = self._next_state[one.name]
             self._graph.output(one.output, value, 'float32', (layers, BATCH, width))
+        inputs = features.inputs
+        if self._sampling is not None:
+            inputs = (*inputs, self._sampling.input)
         return OnnxPolicy(
             self._graph.to_bytes(),
-            Signature(features.inputs, outputs, state_inputs, state_outputs),
+            Signature(inputs, outputs, state_inputs, state_outputs),
             tuple(self._optional),
             self._state,
+            self._sampling.distribution if self._sampling is not None else '',
         )
 
     def _actor(self, value: str, size: int) -> tuple[str, int]:
@@ -109,6 +122,8 @@ class _Builder:
             return network.linear(value, size, 'action_net')
         if family == 'squashed':
             value, size = network.sequence(value, size, 'actor.latent_pi', False)
+            if self._sampling is not None:
+                self._sampling.spread(value, size)
             if not network.has('actor.mu.0.weight'):
                 return network.linear(value, size, 'actor.mu')
             value, size = network.linear(value, size, 'actor.mu.0')
@@ -154,19 +169,29 @@ class _Builder:
         family = self._policy.kind.family.name
         if isinstance(space, Box):
             self._expect(size, space.size)
+            if self._sampling is not None:
+                raw = self._sampling.normal(raw, size)
             return graph.add('Tanh', raw) if self._policy.is_squashed else raw
         if family == 'quantiles' and isinstance(space, Discrete):
             raw, size = self._mean_of_quantiles(raw, size, space.n)
         if family == 'maskable':
             branches = _branches(space)
             self._expect(size, sum(branches))
-            return self._greatest(self._masked(raw, size), branches)
+            return self._chosen(self._masked(raw, size), branches)
         if isinstance(space, MultiBinary):
             self._expect(size, space.size)
+            if self._sampling is not None:
+                return graph.cast(self._sampling.bits(raw, size), 'int64')
             return graph.cast(graph.add('Greater', raw, graph.number(0.0)), 'int64')
         branches = _branches(space)
         self._expect(size, sum(branches))
-        return self._greatest(raw, branches)
+        return self._chosen(raw, branches)
+
+    def _chosen(self, logits: str, branches: tuple[int, ...]) -> str:
+        """Add the choice of each branch: the most probable one, or one that is drawn."""
+        if self._sampling is not None:
+            logits = self._sampling.perturbed(logits, sum(branches))
+        return self._greatest(logits, branches)
 
     def _expect(self, found: int, expected: int) -> None:
         if found != expected:

@@ -4,7 +4,7 @@ import json
 import subprocess
 
 import pytest
-from backend_cases import Case, bundle, contract, load_as, onnx_model
+from backend_cases import MADE_BY, Case, bundle, contract, load_as, onnx_model
 
 LOAD = """
 import json, pathlib, sys
@@ -29,6 +29,22 @@ print(json.dumps(said))
 
 
 @pytest.fixture(scope='session')
+def sb3_artifacts(checkout, torch_python, torch_environment, tmp_path_factory):
+    """Return the folder with the zips that Stable-Baselines3 makes."""
+    folder = tmp_path_factory.mktemp('sb3-artifacts')
+    script = checkout / 'test' / 'support' / 'sb3_artifacts.py'
+    done = subprocess.run(
+        [torch_python, '-W', 'ignore', script, folder],
+        env=torch_environment,
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope='session')
 def make_bundle(request, tmp_path_factory):
     """Return a function that makes the bundle of a case, with changes to its contract."""
 
@@ -36,7 +52,8 @@ def make_bundle(request, tmp_path_factory):
         if case.backend == 'onnx':
             found = onnx_model(case.network)
         else:
-            found = request.getfixturevalue('torch_artifacts') / (artifact or case.file)
+            folder = request.getfixturevalue(MADE_BY[case.backend])
+            found = folder / (artifact or case.file)
         text = contract(case.backend, case.file, case.network, *changes)
         return bundle(tmp_path_factory.mktemp('bundle') / case.network, found, text, case.file)
 

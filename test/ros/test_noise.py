@@ -1,0 +1,81 @@
+"""A policy that samples: on a live robot its noise comes from the seed of the episode."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from backend_cases import model_of
+from onnx import helper
+
+from fournex_msgs.srv import ResetEpisode
+from fournex_runtime.pipeline.messages import messages
+from fournex_runtime.pipeline.noise import noise
+from fournex_runtime.policy.bundle import seal_bundle
+from fournex_runtime.record.bag_reader import BagReader
+from fournex_runtime.record.replay import verify
+from fournex_runtime.record.tick_record import TICK_TYPE, decode_tick
+
+CONTRACT = """\
+name: trembling
+version: 1
+period: 20 ms
+start_pose: {cart: 0.0, pole: 0.0}
+inputs:
+  obs: [{term: joint_position, joints: [cart, pole], unit: "m, rad"}]
+  noise: [{term: noise, size: 1, distribution: normal}]
+outputs:
+  action: [{term: joint_effort_target, joints: [cart], unit: N, clip: [-9.0, 9.0]}]
+artifact: {file: policy.onnx, sha256: ZEROS, backend: onnx}
+"""
+
+
+@pytest.fixture
+def trembling(tmp_path):
+    """Return the bundle of ``action = noise + 0 obs``: what is commanded is the noise itself."""
+    folder = tmp_path / 'trembling'
+    folder.mkdir()
+    nodes = [
+        helper.make_node('MatMul', ['obs', 'zero'], ['nothing']),
+        helper.make_node('Add', ['nothing', 'noise'], ['action']),
+    ]
+    numbers = {'zero': np.zeros((2, 1), np.float32)}
+    model = model_of(nodes, {'obs': 2, 'noise': 1}, {'action': 1}, numbers)
+    (folder / 'policy.onnx').write_bytes(model)
+    (folder / 'policy.yaml').write_text(CONTRACT.replace('ZEROS', '0' * 64))
+    seal_bundle(folder)
+    return folder
+
+
+def test_noise_is_that_of_the_recorded_seed_and_is_replayed_to_the_bit(
+    robot, runtime, trembling, tmp_path
+):
+    side = robot()
+    process = runtime(bundle=trembling, record=tmp_path / 'runs')
+    side.wait_for_commands(10)
+    for _ in range(2):
+        request = ResetEpisode.Request(seed=5)
+        assert side.call(ResetEpisode, '/fournex/reset_episode', request).success
+        side.wait_for_commands(15)
+    process.signal(2)
+    assert process.wait(10) == 0
+
+    (bag,) = (tmp_path / 'runs').iterdir()
+    episodes: dict[str, list] = {}
+    with BagReader(bag) as reader:
+        for message in reader.messages(['/fournex/pendulum/tick']):
+            tick = decode_tick(messages().decode(message.data, TICK_TYPE))
+            if tick.raw_action:
+                episodes.setdefault(tick.episode.id, []).append(tick)
+    first, second, third = episodes.values()
+    assert first[0].episode.seed > 0, 'without a seed the runtime draws one, and records it'
+    assert second[0].episode.seed == third[0].episode.seed == 5
+    for ticks in (first, second, third):
+        for one in ticks:
+            right = noise(one.episode.seed, 'noise', one.episode.tick, 1, 'normal')
+            found = one.raw_action['action'][0]
+            assert found.tobytes() == right.astype(np.float32).tobytes()
+    again = [one.raw_action['action'].tobytes() for one in second[:10]]
+    assert again == [one.raw_action['action'].tobytes() for one in third[:10]]
+    assert len({*again}) == 10
+    (verification,) = verify(bag)
+    assert verification.all_equal, verification
