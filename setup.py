@@ -50,6 +50,7 @@ setup(
         'images': ['pillow'],
         'picture': ['matplotlib'],
         'torch': ['torch'],
+        'lerobot': ['lerobot'],
         'train': ['gymnasium', 'onnx', 'sb3-contrib', 'stable-baselines3', 'torch', 'tqdm'],
         'test': ['mypy', 'pytest', 'pytest-timeout', 'ruff'],
     },

@@ -216,10 +216,14 @@ class Section:
         """Return a duration in nanoseconds."""
         return self.parsed(key, parse_duration_ns, 'a duration such as 30 ms', default)
 
-    def integer(self, key: str, default: int | None = None, *, least: int = 0) -> int:
-        """Return a whole number of at least ``least``."""
+    def integer(
+        self, key: str, default: int | None = None, *, least: int = 0, most: int | None = None
+    ) -> int:
+        """Return a whole number from ``least`` to ``most``, if that is given."""
         expected = f'a whole number of at least {least}'
         value = self.parsed(key, _parse_integer, expected, default)
+        if most is not None and value > most:
+            raise self.problem(key, f'expected a whole number of at most {most}, found {value}')
         if value < least:
             raise self.problem(key, f'expected {expected}, found {value}')
         return value

@@ -19,7 +19,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 'bundle',
                 default_value='',
-                description='policy bundle to use instead of the one that the wiring names',
+                description="policy instead of the wiring's: folder of a bundle, or name@version",
             ),
             DeclareLaunchArgument(
                 'record',

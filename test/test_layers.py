@@ -45,6 +45,7 @@ ROS = {
 ROS_NODES = {'sim/node.py', 'sim/pacing.py'}
 """The modules of these folders that are ROS nodes, and that nothing but a command line imports."""
 BACKENDS = {
+    'policy/lerobot_backend.py',  # by torch's module
     'policy/onnx_backend.py',  # by the one below
     'policy/onnx_session.py',
     'policy/sb3/backend.py',  # likewise
@@ -174,6 +175,7 @@ def test_replay_and_evaluation_run_without_ros_and_torch(checkout):
         ('onnxruntime', 'fournex_runtime.policy.onnx_backend', 'pip install onnxruntime'),
         ('torch', 'fournex_runtime.policy.torchscript_backend', 'pip install torch'),
         ('torch', 'fournex_runtime.policy.torch_export_backend', 'pip install torch'),
+        ('torch', 'fournex_runtime.policy.lerobot_backend', 'pip install torch'),
     ],
 )
 def test_a_backend_without_its_library_says_how_to_get_it(checkout, library, module, command):

@@ -7,7 +7,7 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from ..errors import AnswerError, OpenQuestions
+from ..errors import AnswerError, BundleError, OpenQuestions
 from ..importers.answers import Answer, Answers, typed
 from ..importers.bundle_writer import register_bundle, write_bundle
 from ..importers.draft import Draft
@@ -16,6 +16,7 @@ from ..importers.kinds import IMPORTERS
 from ..importers.questions import Question
 from ..importers.recognise import Match, recognise
 from ..policy.registry import Registry
+from ..session.wiring_skeleton import wiring_skeleton
 from .inspect import inspect_bundle
 from .parser import Parser
 
@@ -30,7 +31,7 @@ def parser() -> Parser:
         + '\n'.join(f'  {one.kind:<18} {one.what}' for one in IMPORTERS),
         (
             ('fournex import policy.zip', 'asks, then puts policy@1 into the registry'),
-            ('fournex import run/ --to walk --set period="20 ms"', 'a whole folder of a run'),
+            ('fournex import run/ --wiring walk.yaml', 'a whole folder; with a wiring to fill in'),
             ('fournex import policy.onnx --to w --answers a.yaml', 'without a terminal'),
         ),
     )
@@ -43,6 +44,10 @@ def parser() -> Parser:
         type=pathlib.Path,
         help='write the bundle into this folder, new or empty, instead of the registry',
     )
+    found.add_argument(
+        '--wiring', metavar='FILE', type=pathlib.Path,
+        help='write a wiring for the policy too, to be filled in',
+    )  # fmt: skip
     found.add_argument('--as', dest='kind', metavar='KIND', default='', help='what PATH is')
     found.add_argument(
         '--also', metavar='FILE', type=pathlib.Path, nargs='+', action='extend', default=[],
@@ -89,6 +94,8 @@ def main(arguments: Sequence[str]) -> int:
         draft = _interview(match, draft, answers)
     check_complete(draft, match)
     origin = str(match.file.path)
+    if options.wiring is not None and options.wiring.exists():
+        raise BundleError(f'{options.wiring}: is there already; nothing is overwritten')
     if options.to is not None:
         bundle = write_bundle(draft, origin, options.to)
         reference = str(options.to)
@@ -96,11 +103,24 @@ def main(arguments: Sequence[str]) -> int:
         bundle = register_bundle(draft, origin, Registry())
         reference = bundle.contract.reference
     print(f'\n{inspect_bundle(bundle.folder)}')
-    print(
-        f'\nWritten: {reference}. Check the table by eye, and wire it to your robot with '
-        f'"policy: {reference}"\n(docs/wiring.md); then: fournex doctor WIRING'
-    )
+    print(f'\nWritten: {reference}. Check the table by eye.')
+    if options.wiring is not None:
+        policy = str(options.to.resolve()) if options.to is not None else reference
+        _write_new(options.wiring, wiring_skeleton(bundle.contract, policy))
+        print(f'Fill in {options.wiring}; then: fournex doctor {options.wiring}')
+    else:
+        print(
+            f'Wire it to your robot with "policy: {reference}" (docs/wiring.md, or --wiring FILE)'
+        )
     return 0
+
+
+def _write_new(file: pathlib.Path, text: str) -> None:
+    try:
+        with file.open('x', encoding='utf-8') as stream:
+            stream.write(text)
+    except OSError as problem:
+        raise BundleError(f'{file}: cannot be written: {problem.strerror}') from problem
 
 
 def _answers(options: argparse.Namespace) -> Answers:

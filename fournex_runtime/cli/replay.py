@@ -62,8 +62,8 @@ def parser() -> Parser:
         metavar='[SESSION=]OTHER',
         action='append',
         default=[],
-        help='do not verify: run this policy bundle on the recorded inputs, one step at a time, '
-        'and compare what it would have sent',
+        help='do not verify: run this policy (a folder, or name@version) on the recorded inputs, '
+        'one step at a time, and compare what it would have sent',
     )
     found.add_argument(
         '--wiring', type=pathlib.Path, metavar='OTHER', help='the same with another wiring file'
@@ -243,6 +243,6 @@ def _only_session(bag: pathlib.Path, flag: str) -> str:
     if len(names) != 1:
         raise ConfigurationError(
             f'{bag} has {len(names)} sessions: say whose bundle it is: {flag} '
-            f'{names[0] if names else "SESSION"}=DIR'
+            f'{names[0] if names else "SESSION"}=BUNDLE'
         )
     return names[0]

@@ -89,7 +89,8 @@ def _where(port: Port) -> str:
     """Return which fields a term is read from, in which order of joints and in which unit."""
     where = port.field or _paths(port.fields) or 'by its kind'
     joints = f' [{", ".join(port.joints)}]' if port.joints else ''
-    return where + joints + (f', in {port.unit}' if port.unit else '')
+    unit = f', in {port.unit}' if port.unit else ''
+    return where + joints + unit + (f', frame {port.reference}' if port.reference else '')
 
 
 def _paths(fields: Sequence[tuple[str, str]]) -> str:

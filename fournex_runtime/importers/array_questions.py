@@ -60,6 +60,7 @@ def ask_arrays(
     outputs: Sequence[ArraySpec],
     refused: Sequence[str] = (),
     why: str = '',
+    joints: Sequence[str] = (),
 ) -> Arrays:
     """
     Ask for the terms of every input and output of a network.
@@ -68,40 +69,35 @@ def ask_arrays(
     :param outputs: what of its results is action.
     :param refused: keys that terms of the outputs cannot have, because the artifact says them.
     :param why: what to know about the outputs' terms.
+    :param joints: what ``joints: same`` means before a term lists some.
     """
     width = sum(_size(spec) for spec in outputs)
-    return Arrays(
-        {
-            spec.name: draft.ask(
-                Question(
-                    f'inputs.{spec.name}',
-                    f'what the {_size(spec)} values of {_array(spec)} are',
-                    Expected(
-                        'a list of observation terms',
-                        functools.partial(input_array, spec=spec, action_width=width),
-                        _IN_EXAMPLE,
-                    ),
-                    _TERMS,
-                )
+    latest = list(joints)
+    asked: dict[str, Any] = {}
+    for spec in inputs:
+        read = functools.partial(input_array, spec=spec, action_width=width, joints=latest)
+        asked[spec.name] = draft.ask(
+            Question(
+                f'inputs.{spec.name}',
+                f'what the {_size(spec)} values of {_array(spec)} are',
+                Expected('a list of observation terms', read, _IN_EXAMPLE),
+                _TERMS,
             )
-            for spec in inputs
-        },
-        {
-            spec.name: draft.ask(
-                Question(
-                    f'outputs.{spec.name}',
-                    f'what the {_size(spec)} values of {_array(spec)} command',
-                    Expected(
-                        'a list of action terms',
-                        functools.partial(output_array, spec=spec, refused=refused),
-                        _OUT_EXAMPLE,
-                    ),
-                    why or _TERMS,
-                )
+        )
+        latest = _latest_joints(asked[spec.name]) or latest
+    given: dict[str, Any] = {}
+    for spec in outputs:
+        read = functools.partial(output_array, spec=spec, refused=refused, joints=latest)
+        given[spec.name] = draft.ask(
+            Question(
+                f'outputs.{spec.name}',
+                f'what the {_size(spec)} values of {_array(spec)} command',
+                Expected('a list of action terms', read, _OUT_EXAMPLE),
+                why or _TERMS,
             )
-            for spec in outputs
-        },
-    )
+        )
+        latest = _latest_joints(given[spec.name]) or latest
+    return Arrays(asked, given)
 
 
 def ask_default_pose(draft: Draft, joints: Sequence[str]) -> Mapping[str, float] | None:
@@ -133,16 +129,19 @@ def observation_terms(terms: Sequence[Mapping[str, Any]], action_width: int) -> 
     return list(_stub({'obs': array}, action, array).inputs['obs'])
 
 
-def input_array(value: Any, spec: ArraySpec, action_width: int) -> dict[str, Any]:
+def input_array(
+    value: Any, spec: ArraySpec, action_width: int, joints: Sequence[str] = ()
+) -> dict[str, Any]:
     """
     Read the terms of an input: a list, or a mapping with ``terms`` and history.
 
     :param value: plain data.
     :param spec: the input.
     :param action_width: how many values ``last_action`` has.
+    :param joints: what ``joints: same`` means before a term lists some.
     :raises ValueError: they are not terms, or do not fill the input.
     """
-    array = _as_array(value, spec)
+    array = _as_array(value, spec, joints)
     action = {'action': [{'term': 'value', 'size': action_width}]}
     _stub({spec.name: array}, action, array)
     return array
@@ -185,16 +184,19 @@ def observation_sizes(terms: Sequence[Mapping[str, Any]], action_width: int) -> 
     return [one.size for one in observation_terms(terms, action_width)]
 
 
-def output_array(value: Any, spec: ArraySpec, refused: Sequence[str] = ()) -> dict[str, Any]:
+def output_array(
+    value: Any, spec: ArraySpec, refused: Sequence[str] = (), joints: Sequence[str] = ()
+) -> dict[str, Any]:
     """
     Read the terms of an output.
 
     :param value: plain data.
     :param spec: the output.
     :param refused: keys that its terms cannot have.
+    :param joints: what ``joints: same`` means before a term lists some.
     :raises ValueError: they are not terms, or do not use the output.
     """
-    array = _as_array(value, spec)
+    array = _as_array(value, spec, joints)
     for term in array['terms']:
         for key in refused:
             if key in term:
@@ -226,7 +228,7 @@ def has_batch(spec: ArraySpec) -> bool:
     return len(spec.shape) > 1 and spec.shape[0] == 1
 
 
-def _as_array(value: Any, spec: ArraySpec) -> dict[str, Any]:
+def _as_array(value: Any, spec: ArraySpec, joints: Sequence[str]) -> dict[str, Any]:
     given = {'terms': value} if isinstance(value, list) else value
     if not isinstance(given, dict) or not isinstance(given.get('terms'), list):
         raise ValueError(_EXPECTED)
@@ -239,7 +241,24 @@ def _as_array(value: Any, spec: ArraySpec) -> dict[str, Any]:
     array = array_of(spec)
     if given.get('shape', array['shape']) != array['shape']:
         raise ValueError(f'shape is {given["shape"]}, that of the network is {array["shape"]}')
-    return {**given, **array}
+    return {**given, **array, 'terms': _with_joints(given['terms'], joints)}
+
+
+def _with_joints(terms: Sequence[dict[str, Any]], joints: Sequence[str]) -> list[dict[str, Any]]:
+    """Return terms that list their joints, where they say ``same``."""
+    found, latest = [], list(joints)
+    for term in terms:
+        if isinstance(term.get('joints'), list):
+            latest = [str(one) for one in term['joints']]
+        named = term.get('joints') == 'same' and latest
+        found.append({**term, 'joints': list(latest)} if named else term)
+    return found
+
+
+def _latest_joints(array: Mapping[str, Any] | None) -> list[str]:
+    """Return the joints that the last term of an answer lists; none without an answer."""
+    listed = [one['joints'] for one in (array or {}).get('terms', ()) if 'joints' in one]
+    return list(listed[-1]) if listed and isinstance(listed[-1], list) else []
 
 
 def _stub(

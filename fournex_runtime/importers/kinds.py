@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from . import (
+    holosoma,
     isaac_lab,
     leapp,
+    lerobot,
     onnx_metadata,
     plain_onnx,
     rl_sar,
@@ -20,9 +22,11 @@ IMPORTERS: tuple[Importer, ...] = (
     unitree_rl_lab.IMPORTER,
     isaac_lab.IMPORTER,
     leapp.IMPORTER,
+    lerobot.IMPORTER,
     rl_sar.IMPORTER,
     unitree_rl_gym.IMPORTER,
     onnx_metadata.IMPORTER,
+    holosoma.IMPORTER,
     plain_onnx.IMPORTER,
     torch_archive.IMPORTER,
 )

@@ -33,7 +33,8 @@ from .units import Conversion
 JOINT_STATE = 'sensor_msgs/msg/JointState'
 ARRAYS = ('std_msgs/msg/Float64MultiArray', 'std_msgs/msg/Float32MultiArray')
 QUATERNION = 'geometry_msgs/msg/Quaternion'
-_COMPONENTS = ('qx', 'qy', 'qz', 'qw')
+COMPONENTS = ('qx', 'qy', 'qz', 'qw')
+"""What ``fields`` calls the numbers of a quaternion."""
 
 
 class _Components(NamedTuple):
@@ -43,15 +44,6 @@ class _Components(NamedTuple):
     y: float
     z: float
     w: float
-
-
-def reads_fields(term: Term) -> bool:
-    """Return whether a term can be read by field paths: one port, and values that have names."""
-    return term.kind not in _BY_MESSAGE
-
-
-_BY_MESSAGE = ('goal_relative', 'goal_pose', 'target_pose', 'image')
-"""The kinds whose values are more than numbers: poses with a frame, pixels with an encoding."""
 
 
 def build_field_reader(
@@ -94,14 +86,18 @@ def _by_value(term: Term, port: Port, source: Source, messages: Messages) -> Rea
             'fields: name the joints one by one; joints: is for an array, and a JointState names '
             'its joints itself'
         )
-    paths = _checked_labels(term.labels, port)
+    paths = labelled_paths(term.labels, port)
     for path in paths:
         field_path(messages, source.type, path).numbers(many=False)
     return FieldReader(port.label, paths)
 
 
-def _checked_labels(labels: Sequence[str], port: Port) -> list[str]:
-    """Return the path of each value, in their order."""
+def labelled_paths(labels: Sequence[str], port: Port) -> list[str]:
+    """
+    Return the path of each value that ``fields`` has to have, in their order.
+
+    :raises WiringError: one is missing, or another is there.
+    """
     given = dict(port.fields)
     for label in given:
         if label not in labels:
@@ -168,8 +164,8 @@ def _rotation(term: Term, port: Port, source: Source, messages: Messages) -> Rea
     """Return the reader of an orientation or of gravity from a quaternion; None for any other."""
     if term.kind not in ('orientation', 'projected_gravity'):
         return None
-    if port.fields and {label for label, _ in port.fields} & set(_COMPONENTS):
-        paths = _checked_labels(_COMPONENTS, port)
+    if port.fields and {label for label, _ in port.fields} & set(COMPONENTS):
+        paths = labelled_paths(COMPONENTS, port)
         for path in paths:
             field_path(messages, source.type, path).numbers(many=False)
         get = _component_getter(paths)
@@ -178,7 +174,7 @@ def _rotation(term: Term, port: Port, source: Source, messages: Messages) -> Rea
     elif term.options.get('layout', '').startswith('quaternion'):
         raise WiringError(
             f'say which number of {source.type} is which: fields: with a path for each of '
-            f'{", ".join(_COMPONENTS)}, or field: of a {QUATERNION}'
+            f'{", ".join(COMPONENTS)}, or field: of a {QUATERNION}'
         )
     else:
         return None

@@ -23,7 +23,8 @@ from .fields import Vector
 from .framed_readers import FramePose
 from .input_plan import History, InputPlan, normalise
 from .messages import Messages
-from .observation_terms import ODOMETRY, Ports, build_image_reader, build_reader
+from .observation_terms import ODOMETRY, build_image_reader, build_reader
+from .port_checks import Ports
 from .ports import FramePort, Port, Source
 from .term_plan import (
     ImageTerm,

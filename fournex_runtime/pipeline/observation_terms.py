@@ -8,19 +8,21 @@ float64 in the contract's unit, before offset, clip and scale. Readers are pure:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import WiringError
 from ..policy.contract import Term
 from .field_path import field_getter
-from .field_terms import ARRAYS, JOINT_STATE, build_field_reader, reads_fields
+from .field_terms import ARRAYS, JOINT_STATE, build_field_reader
 from .fields import Converted, FieldReader, Reader, Within
 from .framed_readers import BodyFrame, SameFrame, VelocityReader
 from .height_scan import HeightScanReader
 from .image_reader import COMPRESSED_IMAGE, IMAGE, ImageReader
 from .messages import Messages
+from .port_checks import POSES, Ports, check_ports, port_conversion, refuse_units
 from .ports import Port, Source
+from .pose_fields import POSE_STAMPED, PosesFrom, pose_fields
 from .pose_readers import (
     GoalPoseReader,
     GoalReader,
@@ -29,9 +31,6 @@ from .pose_readers import (
     PoseReader,
 )
 from .range_readers import ScanReader
-from .units import Conversion, conversion
-
-Ports = Mapping[str, tuple[Port, Source]]
 
 ODOMETRY = 'nav_msgs/msg/Odometry'
 _TWIST_FIELDS = {
@@ -41,7 +40,7 @@ _TWIST_FIELDS = {
     ODOMETRY: 'twist.twist.',
 }
 _POSE_FIELDS = {
-    'geometry_msgs/msg/PoseStamped': 'pose',
+    POSE_STAMPED: 'pose',
     'geometry_msgs/msg/PoseWithCovarianceStamped': 'pose.pose',
     ODOMETRY: 'pose.pose',
 }
@@ -77,7 +76,7 @@ _CONVERTED = (
 
 
 def _unsupported(term: Term, source: Source, known: Sequence[str]) -> WiringError:
-    others = '; any other with field: or fields:' if reads_fields(term) else ''
+    others = '' if term.shape else '; any other with field: or fields:'
     return WiringError(
         f'a {term.kind} cannot be read from {source.type}; expected one of {", ".join(known)}'
         f'{others}'
@@ -237,17 +236,19 @@ def build_reader(term: Term, ports: Ports, frame_prefix: str, messages: Messages
     :raises WiringError: the term cannot be read from that message type.
     :raises MessageError: the message type has not the field that the wiring names.
     """
-    _check_ports(term, ports)
+    check_ports(term, ports)
     port, source = next(iter(ports.values()))
     if _by_field(term, port, source):
-        converted = _conversion(term, port)
+        converted = port_conversion(term, port)
         return build_field_reader(term, port, source, messages, converted)
+    if term.kind in POSES:
+        return _poses(term, ports, frame_prefix, messages)
     reader = _BUILDERS[term.kind](term, ports, frame_prefix)
     if term.kind in _CONVERTED:
-        found = _conversion(term, port)
+        found = port_conversion(term, port)
         reader = reader if found is None else Converted(reader, found)
     else:
-        _refuse_units(term, ports)
+        refuse_units(term, ports)
     if term.kind in ('range_scan', 'range'):
         # No return (inf, REP 117) reads as range_max, too close (-inf) as zero.
         return Within(reader, 0.0, float(term.options['range_max']))
@@ -261,49 +262,30 @@ def build_image_reader(term: Term, ports: Ports) -> ImageReader:
     :raises WiringError: an image cannot be read from that message type.
     :raises MissingDependencyError: compressed images need Pillow, which is not installed.
     """
-    _check_ports(term, ports)
-    _refuse_units(term, ports)
+    check_ports(term, ports)
+    refuse_units(term, ports)
     port, source = ports['']
     if source.type not in (IMAGE, COMPRESSED_IMAGE):
         raise _unsupported(term, source, [IMAGE, COMPRESSED_IMAGE])
     return ImageReader(port.label, term, source.type == COMPRESSED_IMAGE)
 
 
+def _poses(term: Term, ports: Ports, prefix: str, messages: Messages) -> Reader:
+    """Return the reader of poses, of which any can be made of the fields of another message."""
+    made = [pose_fields(term, *one, messages, prefix) for one in ports.values()]
+    stamped: Ports = {
+        name: (port, source) if pose is None else (port, Source(source.topic, POSE_STAMPED))
+        for (name, (port, source)), pose in zip(ports.items(), made)
+    }
+    reader = _BUILDERS[term.kind](term, stamped, prefix)
+    refuse_units(term, {n: one for (n, one), pose in zip(ports.items(), made) if pose is None})
+    return reader if all(one is None for one in made) else PosesFrom(reader, made)
+
+
 def _by_field(term: Term, port: Port, source: Source) -> bool:
     """Return whether a term is read by the paths of fields, not by what its kind knows."""
+    if term.kind in POSES:
+        return False
     if port.field or port.fields or term.kind == 'value':
         return True
     return bool(term.joints) and source.type in (JOINT_STATE, *ARRAYS)
-
-
-def _check_ports(term: Term, ports: Ports) -> None:
-    for port, _ in ports.values():
-        for key, given in (('field', port.field), ('fields', port.fields)):
-            if given and not reads_fields(term):
-                raise WiringError(f'{key}: is not for a {term.kind}; its message type says it all')
-        if port.field and port.fields:
-            raise WiringError('field: and fields: are given; expected one of them')
-        if port.joints and not term.joints:
-            raise WiringError(f'joints: is not for a {term.kind}, which has no joints')
-
-
-def _conversion(term: Term, port: Port) -> Conversion | None:
-    try:
-        return conversion(port.unit, term.unit, term.labels)
-    except ValueError as problem:
-        raise WiringError(f'unit: {problem}') from problem
-
-
-def _refuse_units(term: Term, ports: Ports) -> None:
-    """Refuse a unit for what is read as a whole: poses, clouds, pixels."""
-    for port, source in ports.values():
-        if port.unit:
-            raise WiringError(
-                f'unit: is not for a {term.kind} out of a {source.type}, which is in SI units'
-            )
-    try:
-        conversion('', term.unit, term.labels)
-    except ValueError as problem:
-        raise WiringError(
-            f'a {term.kind} is read in SI units, the contract counts in {term.unit}'
-        ) from problem

@@ -71,6 +71,7 @@ class Port(_Labelled):
     :param fields: value and path of its field, of a term that is read value by value.
     :param unit: what the robot counts in; empty where it is the contract's unit.
     :param names: what the robot calls the contract's joints.
+    :param reference: the frame of a pose whose message does not say it; empty otherwise.
     """
 
     term: str
@@ -83,6 +84,7 @@ class Port(_Labelled):
     fields: tuple[tuple[str, str], ...] = ()
     unit: str = ''
     names: JointNames = JointNames()
+    reference: str = ''
 
 
 @dataclasses.dataclass(frozen=True)

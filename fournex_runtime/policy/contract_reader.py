@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import pathlib
 import re
 from collections.abc import Mapping, Sequence
 
 from ..configuration import Section
 from .contract_types import (
-    BACKENDS,
     FACT_SOURCES,
     FILE_SOURCE,
     ArrayLayout,
-    Artifact,
-    CardFile,
     Chunk,
     Contract,
     Fact,
     Gains,
-    Normalisation,
-    RecurrentState,
     Term,
 )
-from .layout_reader import declared, input_layout, output_layout, whole_numbers, with_history
-from .options import finite_duration_ns
+from .files_reader import read_artifact, read_card, read_normalisation, read_state
+from .layout_reader import declared, input_layout, output_layout, with_history
+from .options import MOST_FRAMES, finite_duration_ns
 from .term_kinds import ACTION_KINDS, DISCRETE, OBSERVATION_KINDS
 from .term_reader import TermReader, fill_last_action
-
-_RESERVED = ('policy.yaml', 'SHA256SUMS')
-"""Files of a bundle that its contract cannot name: itself, and what is made from it."""
 
 Layouts = dict[str, ArrayLayout]
 Groups = dict[str, tuple[Term, ...]]
@@ -72,14 +64,14 @@ class ContractReader:
             outputs=outputs,
             output_layouts=output_layouts,
             chunk=chunk,
-            normalisation=self._normalisation(input_layouts),
-            state=self._state(),
+            normalisation=read_normalisation(section, input_layouts),
+            state=read_state(section),
             default_pose=self._pose,
             start_pose=self._start_pose(),
             gains=self._gains(),
-            artifact=self._artifact(),
-            card=self._card(),
-            facts=self._facts(),
+            artifact=read_artifact(section),
+            card=read_card(section),
+            facts=_facts(section),
             text=self._text,
         )
         self._check_arrays(contract)
@@ -119,7 +111,7 @@ class ContractReader:
         section = self._section.optional_section('chunk')
         if section is None:
             return None
-        size = section.integer('size', least=1)
+        size = section.integer('size', least=1, most=MOST_FRAMES)
         chunk = Chunk(
             size,
             finite_duration_ns(section, 'step'),
@@ -173,65 +165,6 @@ class ContractReader:
                 raise self._section.problem(side, message)
             seen.add(term.name)
 
-    def _normalisation(self, layouts: Layouts) -> tuple[Normalisation, ...]:
-        """Read how inputs are normalised: one mapping, or a list with one for each."""
-        key = 'normalisation'
-        if key not in self._section:
-            return ()
-        listed = self._section.is_list(key)
-        sections = self._section.sections(key) if listed else [self._section.section(key)]
-        found = tuple(self._normalised(section, layouts) for section in sections)
-        if not found:
-            raise self._section.problem(key, 'expected at least one; found an empty list')
-        inputs = [one.input for one in found]
-        for section, name in zip(sections, inputs):
-            if inputs.count(name) > 1:
-                raise section.problem('input', f'{name} is normalised twice')
-        return found
-
-    def _normalised(self, section: Section, layouts: Layouts) -> Normalisation:
-        section.choice('kind', ('mean_std',))
-        only = next(iter(layouts)) if len(layouts) == 1 else None
-        found = Normalisation(
-            file=file_name(section, 'file'),
-            sha256=_sha256(section),
-            input=section.choice('input', tuple(layouts), only),
-            clip=section.number('clip'),
-            epsilon=section.number('epsilon'),
-        )
-        for key in ('clip', 'epsilon'):
-            if getattr(found, key) <= 0.0:
-                raise section.problem(key, 'expected a number above 0')
-        dtype = layouts[found.input].dtype
-        if not dtype.startswith('float'):
-            raise section.problem(
-                'input', f'{found.input} is {dtype}; what is normalised is float32 or float64'
-            )
-        section.finish()
-        return found
-
-    def _state(self) -> tuple[RecurrentState, ...]:
-        section = self._section.optional_section('state')
-        if section is None:
-            return ()
-        found = []
-        for name in section.keys():
-            one = section.section(name)
-            shape = whole_numbers(one, 'shape', 1)
-            file, sha256 = '', ''
-            if one.is_mapping('initial'):
-                initial = one.section('initial')
-                file, sha256 = file_name(initial, 'file'), _sha256(initial)
-                initial.finish()
-            else:
-                one.choice('initial', ('zeros',))
-            keeps = one.choice('reset', ('episode', 'never')) == 'never'
-            buffer = one.text('buffer') if 'buffer' in one else ''
-            takes, gives = ('', '') if buffer else (one.text('input'), one.text('output'))
-            found.append(RecurrentState(name, shape, takes, gives, file, sha256, keeps, buffer))
-            one.finish()
-        return tuple(found)
-
     def _start_pose(self) -> Mapping[str, float]:
         section = self._section
         if 'start_pose' in section and not section.is_mapping('start_pose'):
@@ -254,38 +187,22 @@ class ContractReader:
         section.finish()
         return found
 
-    def _artifact(self) -> Artifact:
-        section = self._section.section('artifact')
-        found = Artifact(
-            file=file_name(section, 'file'),
-            sha256=_sha256(section),
-            backend=section.choice('backend', BACKENDS),
-        )
-        section.finish()
-        return found
 
-    def _card(self) -> CardFile | None:
-        section = self._section.optional_section('card')
-        if section is None:
-            return None
-        found = CardFile(file_name(section, 'file'), _sha256(section))
-        section.finish()
-        return found
-
-    def _facts(self) -> dict[str, Fact]:
-        section = self._section.optional_section('facts')
-        if section is None:
-            return {}
-        found = {}
-        for key in section.keys():
-            if section.is_mapping(key):
-                one = section.section(key)
-                found[key] = _fact(one)
-                one.finish()
-                continue
-            text = section.text(key)
-            found[key] = Fact(text) if text in FACT_SOURCES else Fact('user', text)
-        return found
+def _facts(contract: Section) -> dict[str, Fact]:
+    """Read where each fact came from."""
+    section = contract.optional_section('facts')
+    if section is None:
+        return {}
+    found = {}
+    for key in section.keys():
+        if section.is_mapping(key):
+            one = section.section(key)
+            found[key] = _fact(one)
+            one.finish()
+            continue
+        text = section.text(key)
+        found[key] = Fact(text) if text in FACT_SOURCES else Fact('user', text)
+    return found
 
 
 def _fact(section: Section) -> Fact:
@@ -314,19 +231,3 @@ def _by_joint(section: Section, key: str, least: float | None = None) -> dict[st
         if least is not None and value < least:
             raise nested.problem(joint, f'expected a number of at least {least:g}, found {value}')
     return found
-
-
-def file_name(section: Section, key: str) -> str:
-    """Return the name of a file in the bundle's own folder; a path elsewhere is refused."""
-    name = section.text(key, expected='a file name')
-    single = name == pathlib.PurePosixPath(name).name and name.isprintable()
-    if not single or name.startswith('.') or name in _RESERVED:
-        raise section.problem(key, f'{name!r} is not the name of a file in the bundle')
-    return name
-
-
-def _sha256(section: Section) -> str:
-    value = section.text('sha256', expected='the SHA-256 of the file')
-    if not re.fullmatch(r'[0-9a-f]{64}', value):
-        raise section.problem('sha256', 'expected 64 lower-case hexadecimal digits')
-    return value

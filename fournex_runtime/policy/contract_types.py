@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from .term_kinds import DISCRETE, Options
 
 Floats = tuple[float, ...]
-BACKENDS = ('onnx', 'stable_baselines3', 'torchscript', 'torch_export')
+BACKENDS = ('onnx', 'stable_baselines3', 'torchscript', 'torch_export', 'lerobot')
 """What can run an artifact, by the word in ``artifact.backend``."""
 DATA_BACKENDS = ('onnx', 'stable_baselines3')
 """Those whose artifact is data: loading one runs nothing of it."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 from ..configuration import Section
 from .contract_types import DTYPES, INTEGERS, OUTPUT_DTYPES, ArrayLayout, Chunk, Term
+from .options import MOST_ELEMENTS, MOST_FRAMES
 from .term_kinds import DISCRETE
 from .term_reader import history_order
 
@@ -41,7 +43,7 @@ def declared(side: Section, key: str, observed: bool) -> tuple[Declared, list[Se
     batch = section.flag('batch', True)
     history, newest_first, by_time = 1, False, False
     if observed:
-        history = section.integer('history', 1, least=1)
+        history = section.integer('history', 1, least=1, most=MOST_FRAMES)
         if history > 1:
             by_time = section.choice('history_layout', ('term', 'time')) == 'time'
             newest_first = history_order(section)
@@ -89,12 +91,13 @@ def input_layout(given: Declared, terms: Sequence[Term]) -> ArrayLayout:
     if frames > 1 and shape == (frames, *frame):
         axis = None
     elif shape != joined:
-        fits = not whole and frames == 1 and _product(shape) == frame[0]
+        fits = not whole and frames == 1 and math.prod(shape) == frame[0]
         if not fits:
             raise given.section.problem(
                 given.place, f'is {list(shape)}, the terms make it {_made(joined, frames, frame)}'
             )
         frame = shape
+    _check_elements(given, shape)
     return ArrayLayout(
         shape, given.dtype, given.batch, frames, given.newest_first and frames > 1, frame, axis
     )
@@ -105,7 +108,7 @@ def output_layout(given: Declared, terms: Sequence[Term], chunk: Chunk | None) -
     width = sum(term.width for term in terms)
     made = (width,) if chunk is None else (chunk.size, width)
     shape = made if given.shape is None else given.shape
-    if _product(shape) != _product(made) or (chunk is not None and shape[:1] != made[:1]):
+    if math.prod(shape) != math.prod(made) or (chunk is not None and shape[:1] != made[:1]):
         raise given.section.problem(
             given.place, f'is {list(shape)}, the terms make it {list(made)}'
         )
@@ -116,12 +119,15 @@ def output_layout(given: Declared, terms: Sequence[Term], chunk: Chunk | None) -
                 'dtype' if given.key not in given.section else given.key,
                 f'{term.name} is a {term.kind}: expected dtype {expected}, found {given.dtype}',
             )
+    _check_elements(given, shape)
     return ArrayLayout(shape, given.dtype, given.batch, frame=shape)
 
 
 def whole_numbers(section: Section, key: str, least: int) -> tuple[int, ...]:
-    """Read a list of whole numbers."""
+    """Read a list of whole numbers: the lengths of an array's axes."""
     found = section.numbers(key)
+    if math.prod(found) > MOST_ELEMENTS:
+        raise section.problem(key, f'expected at most {MOST_ELEMENTS} elements, found {found}')
     if any(length < least or length != int(length) for length in found):
         raise section.problem(key, f'expected whole numbers above 0, found {list(found)}')
     return tuple(int(length) for length in found)
@@ -138,11 +144,12 @@ def _check_image(given: Declared, image: Term) -> None:
         )  # fmt: skip
 
 
-def _product(shape: tuple[int, ...]) -> int:
-    product = 1
-    for length in shape:
-        product *= length
-    return product
+def _check_elements(given: Declared, shape: tuple[int, ...]) -> None:
+    if math.prod(shape) > MOST_ELEMENTS:
+        raise given.section.problem(
+            given.place,
+            f'expected at most {MOST_ELEMENTS} elements, the terms make it {list(shape)}',
+        )
 
 
 def _made(joined: tuple[int, ...], frames: int, frame: tuple[int, ...]) -> str:

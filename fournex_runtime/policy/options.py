@@ -16,6 +16,14 @@ from ..configuration import FOREVER_NS, Section
 Schema = dict[str, Any]
 DURATION = r'^\s*[0-9.]+([eE][-+]?[0-9]+)?\s*(ns|us|ms|s|min)\s*$'
 """Pattern of a duration, for schemas."""
+MOST_VALUES = 1_000_000
+"""How many values a term may have, but for an image: a contract cannot ask for all memory."""
+MOST_PIXELS = 65_536
+"""Of a side of an image."""
+MOST_FRAMES = 10_000
+"""Of a history, or actions of a chunk."""
+MOST_ELEMENTS = 1 << 26
+"""Of an array."""
 
 
 def _same(value: Any) -> Any:
@@ -47,10 +55,10 @@ def choice(key: str, words: Sequence[str], default: str | None = None) -> Option
     return Option(key, lambda s: s.choice(key, words, default), schema, default is None)
 
 
-def whole(key: str, least: int = 1) -> Option:
-    """Return an option that is a whole number of at least ``least``; required."""
-    schema = {'type': 'integer', 'minimum': least}
-    return Option(key, lambda s: s.integer(key, least=least), schema)
+def whole(key: str, least: int = 1, most: int = MOST_VALUES) -> Option:
+    """Return an option that is a whole number from ``least`` to ``most``; required."""
+    schema = {'type': 'integer', 'minimum': least, 'maximum': most}
+    return Option(key, lambda s: s.integer(key, least=least, most=most), schema)
 
 
 def number(key: str) -> Option:

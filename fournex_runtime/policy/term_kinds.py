@@ -12,11 +12,14 @@ quaternions as x, y, z, w.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
 from ..configuration import Section
 from .options import (
+    MOST_PIXELS,
+    MOST_VALUES,
     Option,
     choice,
     duration,
@@ -164,8 +167,13 @@ def height_grid(options: Options) -> tuple[int, int]:
 def _check_height(section: Section, options: Options) -> None:
     for value in options['size']:
         steps = value / options['resolution']
+        if steps > MOST_VALUES:
+            raise section.problem('size', f'expected at most {MOST_VALUES} points along {value} m')
         if value < 0.0 or abs(steps - round(steps)) > 1e-6:
             raise section.problem('size', f'{value} m is no multiple of the resolution')
+    points = math.prod(height_grid(options))
+    if points > MOST_VALUES:
+        raise section.problem('size', f'expected at most {MOST_VALUES} points, found {points}')
 
 
 def _height_labels(joints: Labels, options: Options) -> Labels:
@@ -251,8 +259,8 @@ _OBSERVATIONS = (
         '1',
         lambda joints, options: (),  # too many to name
         options=(
-            whole('height'),
-            whole('width'),
+            whole('height', most=MOST_PIXELS),
+            whole('width', most=MOST_PIXELS),
             choice('channels', tuple(IMAGE_CHANNELS)),
             choice('layout', ('chw', 'hwc')),
             choice('range', ('0-255', '0-1', 'metres')),

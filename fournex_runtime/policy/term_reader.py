@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from ..configuration import Section
 from .contract_types import Floats, Term
+from .options import MOST_FRAMES
 from .term_kinds import CONTINUOUS_KINDS, DISCRETE, TermKind
 
 
@@ -31,7 +32,7 @@ class TermReader:
                 if key in section:
                     raise section.problem(key, f'{kind.name} takes no such key')
         term = self._term(section, kind, 'relative_to')
-        history = section.integer('history', 1, least=1)
+        history = section.integer('history', 1, least=1, most=MOST_FRAMES)
         newest_first = False
         if history > 1:
             if term.shape:

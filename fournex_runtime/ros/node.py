@@ -56,7 +56,7 @@ _FAILURE = TransitionCallbackReturn.FAILURE
 
 _PARAMETERS: tuple[tuple[str, Any, str], ...] = (
     ('wiring', '', 'path of the wiring file'),
-    ('bundle', '', 'policy bundle to use instead of the one that the wiring names'),
+    ('bundle', '', "policy instead of the wiring's: folder of a bundle, or name@version"),
     ('record', '', 'folder in which each activation records a bag of its own; empty: none'),
     ('frame_prefix', '', "put before the contract's and the wiring's frame names, such as r1/"),
     ('worker_python', '', 'Python of workers, where the wiring names none; empty: this one'),

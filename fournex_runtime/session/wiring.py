@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from ..configuration import Section, parse, read_text
 from ..errors import BundleError, WiringError
 from ..policy.bundle import Bundle, load_bundle
-from ..policy.registry import locate_bundle
+from ..policy.registry import Registry, locate_bundle
 from .realtime import read_realtime
 from .wiring_reader import SessionReader
 from .wiring_types import SessionWiring, StopCommand, Wiring
@@ -83,10 +83,19 @@ def _read(
 
 
 def _located(section: Section, policy: str, file: pathlib.Path) -> pathlib.Path:
+    """Return the folder of the bundle that a wiring names; a name alone is no policy."""
     try:
-        return locate_bundle(policy, file.parent)
+        folder = locate_bundle(policy, file.parent)
     except BundleError as problem:
         raise section.problem('policy', str(problem)) from problem
+    versions = () if folder.is_dir() else Registry().versions(policy)
+    if versions:
+        raise section.problem(
+            'policy',
+            f'{policy} is no folder; the registry has it: write the version that this robot is to '
+            f'run, such as {policy}@{versions[-1]}',
+        )
+    return folder
 
 
 def _check_beside(

@@ -110,6 +110,7 @@ def _port(
         fields=read_fields(section.optional_section('fields')),
         unit=read_unit(section, term),
         names=names,
+        reference=section.text('in', ''),
     )
     section.finish()
     return port

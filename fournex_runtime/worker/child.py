@@ -113,6 +113,10 @@ def _load(
         from ..policy.torchscript_backend import TorchScriptModel
 
         model = TorchScriptModel(artifact, file, spec, state, inference)
+    elif backend == 'lerobot':
+        from ..policy.lerobot_backend import LeRobotModel
+
+        model = LeRobotModel(artifact, file, spec, state, inference)
     else:
         from ..policy.torch_export_backend import TorchExportModel
 

@@ -19,8 +19,16 @@ from ..errors import ConfigurationError, MissingDependencyError
 TORCH_PYTHON = 'FOURNEX_TORCH_PYTHON'
 """Environment variable that names the Python for policies that need torch."""
 
-LIBRARIES = {'onnx': 'onnxruntime', 'torchscript': 'torch', 'torch_export': 'torch'}
+LIBRARIES = {
+    'onnx': 'onnxruntime',
+    'torchscript': 'torch',
+    'torch_export': 'torch',
+    'lerobot': 'lerobot',
+}
 """The library that each backend needs."""
+
+_WITH_TORCH = ('torch', 'lerobot')
+"""Libraries that are looked for where torch is."""
 
 _COMMON = {'numpy': 'numpy', 'yaml': 'pyyaml'}
 _OF_THIS_ENVIRONMENT = (
@@ -58,21 +66,22 @@ def find_interpreter(backend: str, python: pathlib.Path | None, file: str) -> pa
 
     :param backend: as in the contract.
     :param python: the Python that was asked for; None for the default: this one, and for what
-        needs torch first the one in ``FOURNEX_TORCH_PYTHON``.
+        needs torch or lerobot first the one in ``FOURNEX_TORCH_PYTHON``.
     :param file: the artifact, for errors.
     :raises ConfigurationError: there is no such program.
-    :raises MissingDependencyError: no Python that has torch is known.
+    :raises MissingDependencyError: no Python that has the library is known.
     """
     asked = 'python' if python is not None else TORCH_PYTHON
-    if python is None and LIBRARIES[backend] == 'torch':
+    library = LIBRARIES[backend]
+    if python is None and library in _WITH_TORCH:
         named = os.environ.get(TORCH_PYTHON)
         python = pathlib.Path(named) if named else None
-        if python is None and importlib.util.find_spec('torch') is None:
+        if python is None and importlib.util.find_spec(library) is None:
             raise MissingDependencyError(
-                'torch',
+                library,
                 f'running {file} (backend {backend})',
-                f'{sys.executable} -m pip install torch, or set {TORCH_PYTHON} to a Python that '
-                'has it (in a checkout, after make test: .venv-torch/bin/python)',
+                f'{sys.executable} -m pip install {library}, or set {TORCH_PYTHON} to a Python '
+                'that has it (in a checkout, after make test: .venv-torch/bin/python)',
             )
     if python is None:
         return pathlib.Path(sys.executable)

@@ -29,13 +29,15 @@ def walker(tmp_path):
 def test_answers_on_the_command_line_make_a_bundle(fournex, walker, tmp_path):
     folder = tmp_path / 'bundle'
     done = fournex(
-        'import', walker, '--to', folder, '--version', 3,
+        'import', walker, '--to', folder, '--version', 3, '--wiring', tmp_path / 'walker.yaml',
         '--set', 'period=20 ms', '--set', OBS, '--set', ACTIONS,
     )  # fmt: skip
     assert done.status == 0, done.err
     assert 'a zip with the members data and policy.pth' in done.out
     assert f'VecNormalize: {tmp_path}/statistics' in done.out
     assert 'walker@3' in done.out and 'file: ' in done.out
+    wiring = (tmp_path / 'walker.yaml').read_text()
+    assert f'policy: {folder}' in wiring and 'topic: joint_states' in wiring
     shown = fournex('inspect', folder)
     assert shown.status == 0 and 'names, shapes and types are those of the artifact' in shown.out
 

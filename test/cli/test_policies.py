@@ -150,7 +150,9 @@ def test_a_wiring_names_a_version(fournex, registry, wiring, checkout):
     assert f'pendulum-balance@1 at 50 Hz, from {registry}/pendulum-balance/1' in shown.out
     assert fournex('evaluate', file, '--episodes', 1).status == 0
     named = wiring((f'policy: {bundle}', 'policy: pendulum-balance'))
-    assert 'pendulum-balance: no such policy bundle' in fournex('inspect', named).err
+    assert 'such as pendulum-balance@1' in fournex('inspect', named).err
+    absent = wiring((f'policy: {bundle}', 'policy: pendulum-balanced'))
+    assert 'pendulum-balanced: no such policy bundle' in fournex('inspect', absent).err
 
 
 def test_bundle_takes_a_reference(fournex, registry, bag):

@@ -444,8 +444,6 @@ def test_values_from_arrays_and_numbers():
 @pytest.mark.parametrize(
     ('term', 'options', 'words'),
     [
-        ('term: target_pose, layout: position, frame: base',
-         {'field': 'pose'}, 'field: is not for a target_pose; its message type says it all'),
         ('term: range_scan, sectors: 1, angle_min: 0, angle_max: 1, range_max: 1',
          {'joints': ['a']}, 'joints: is not for a range_scan, which has no joints'),
     ],

@@ -144,3 +144,13 @@ def test_nothing_to_approve_it_in(folder):
     (folder / 'policy.yaml').write_text(''.join(lines))
     with pytest.raises(BundleError, match='has no model card to approve it in'):
         approve_bundle(folder, 'A. Person', TODAY)
+
+
+@pytest.mark.parametrize('robot', ['rover', 'arm', 'pendulum'])
+def test_the_examples_say_what_they_can_do_and_what_not(checkout, robot):
+    card = load_bundle(checkout / 'examples' / robot / 'bundle').card
+    (evaluation,) = card.evaluation
+    assert evaluation.how == f'fournex evaluate {robot} --episodes 100'
+    assert evaluation.episodes == 100 and evaluation.successes >= 94
+    assert (checkout / card.training.script).is_file()
+    assert len(card.limits) >= 2 and card.approved is None

@@ -270,25 +270,41 @@ def test_of_several_that_add_one_version_one_wins(registry, tmp_path):
     assert [one.name for one in registry.root.iterdir()] == ['tiny']
 
 
-def test_a_killed_add_leaves_nothing_to_see(registry, tmp_path):
-    """SIGKILL while 200 MB are being copied; what is left is swept up when it is old."""
-    source = make(tmp_path / 'work', weights=bytes(200_000_000))
-    program = (
-        'import pathlib, sys\n'
-        'from fournex_runtime.policy.registry import Registry\n'
-        'Registry(pathlib.Path(sys.argv[1])).add(pathlib.Path(sys.argv[2]))\n'
-    )
-    adding = subprocess.Popen([sys.executable, '-c', program, registry.root, source])
-    try:
-        while not list(registry.root.glob('.unfinished-*/policy.onnx')):
-            assert adding.poll() is None
-            time.sleep(0.001)
-    finally:
-        adding.kill()
-        adding.wait(20)
+KILLED = """
+import os, pathlib, sys
+from fournex_runtime.policy.registry import Registry
+
+left, fsync = int(sys.argv[3]), os.fsync
+
+def fsync_or_die(descriptor):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), 9)
+    fsync(descriptor)
+
+os.fsync = fsync_or_die
+Registry(pathlib.Path(sys.argv[1])).add(pathlib.Path(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize('syncs', [1, 2, 3, 4, 5])
+def test_whenever_an_add_is_killed_there_is_a_whole_entry_or_none(registry, tmp_path, syncs):
+    """SIGKILL once artifact, contract, checksums or folder are written, or the entry is there."""
+    source = make(tmp_path / 'work')
+    words = [sys.executable, '-c', KILLED, registry.root, source, str(syncs)]
+    assert subprocess.run(words, timeout=50, check=False).returncode == -9
+    assert registry.verify() == ()
+    assert [one.reference for one in registry.list()] == (['tiny@1'] if syncs == 5 else [])
+    assert load_bundle(registry.add(source).folder).artifact == b'weights'
+
+
+def test_what_a_killed_add_left_is_swept_up_when_it_is_old(registry, tmp_path):
+    source = make(tmp_path / 'work')
+    words = [sys.executable, '-c', KILLED, registry.root, source, '2']
+    subprocess.run(words, timeout=50, check=False)
     (left,) = registry.root.iterdir()
     assert left.name.startswith('.unfinished-')
-    assert registry.list() == registry.verify() == ()
     registry.add(make(tmp_path / 'next', 2))
     assert left.is_dir()  # it could be another process's, at work
     os.utime(left, (0, 0))

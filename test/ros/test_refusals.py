@@ -8,6 +8,7 @@ import time
 import pytest
 from robot_side import joint_state
 
+from fournex_runtime.policy.bundle import seal_bundle
 from fournex_runtime.ros.node import WATCH_S
 
 
@@ -147,4 +148,37 @@ def test_a_refused_runtime_leaves_no_bag_behind(robot, runtime, tmp_path):
     refused(runtime(graph_timeout=0.5, record=tmp_path / 'runs'))
     assert not (tmp_path / 'runs').exists() or not list((tmp_path / 'runs').iterdir())
     time.sleep(0.1)
+    assert side.commands == []
+
+
+def damaged(folder, checkout, name: str, backend: str, data: bytes) -> None:
+    """Put a bundle into a folder whose artifact is damaged, under a hash that is right."""
+    text = (checkout / 'examples/pendulum/bundle/policy.yaml').read_text()
+    zeros = '0' * 64
+    artifact = f'artifact: {{file: {name}, sha256: {zeros!r}, backend: {backend}}}\n'
+    folder.mkdir()
+    (folder / 'policy.yaml').write_text(text[: text.index('artifact:')] + artifact)
+    (folder / name).write_bytes(data)
+    seal_bundle(folder)
+
+
+@pytest.mark.parametrize(
+    ('name', 'backend'),
+    [
+        ('policy.onnx', 'onnx'),
+        ('policy.zip', 'stable_baselines3'),
+        pytest.param('policy.pt', 'torchscript', marks=pytest.mark.torch),
+    ],
+)
+def test_an_artifact_that_is_damaged_is_named_and_nothing_stays(
+    robot, runtime, wiring_file, checkout, tmp_path, request, name, backend
+):
+    if backend == 'torchscript':
+        request.getfixturevalue('torch_python')
+    side = robot()
+    data = (checkout / 'examples/pendulum/bundle/policy.onnx').read_bytes()
+    damaged(tmp_path / 'bundle', checkout, name, backend, data[: len(data) // 2])
+    bundle = checkout / 'examples/pendulum/bundle'
+    file = wiring_file((f'policy: {bundle}', f'policy: {tmp_path / "bundle"}'))
+    refused(runtime(file), f'{tmp_path / "bundle" / name}: not a')
     assert side.commands == []

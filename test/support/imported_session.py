@@ -34,6 +34,7 @@ class ImportedSession:
     :param folder: the bundle.
     :param inputs: topic, type and what else it needs for each observation term that is wired.
     :param outputs: likewise for action terms; those left out are arrays, on topics of their names.
+    :param backend: what answers; the artifact of the bundle when left out.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class ImportedSession:
         folder: pathlib.Path,
         inputs: Mapping[str, Mapping[str, Any]],
         outputs: Mapping[str, Mapping[str, Any]] | None = None,
+        backend: Any = None,
     ) -> None:
         bundle = load_bundle(folder)
         self.contract = bundle.contract
@@ -57,7 +59,7 @@ class ImportedSession:
         text = yaml.safe_dump({'robot': 'made-up', 'sessions': {'it': session}}, sort_keys=False)
         wiring = parse_wiring(text, pathlib.Path('wiring.yaml'), {'it': bundle}).sessions[0]
         self.engine = Engine(bundle, wiring, messages())
-        self.backend = load_backend(bundle, timeout_s=20.0)
+        self.backend = backend or load_backend(bundle, timeout_s=20.0)
         self._state = self.engine.initial_state()
         self._now_ns = 1_000_000_000
         self._taken = 0

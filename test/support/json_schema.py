@@ -15,8 +15,8 @@ _TYPES: dict[str, Any] = {
 }
 _KNOWN = {
     'type', 'properties', 'required', 'additionalProperties', 'minProperties', 'items', 'minItems',
-    'maxItems', 'uniqueItems', 'anyOf', 'enum', 'const', 'pattern', 'minimum', 'exclusiveMinimum',
-    '$schema', '$defs', 'title', 'description',
+    'maxItems', 'uniqueItems', 'anyOf', 'enum', 'const', 'pattern', 'minimum', 'maximum',
+    'exclusiveMinimum', '$schema', '$defs', 'title', 'description',
 }  # fmt: skip
 
 
@@ -48,6 +48,8 @@ def problems(value: Any, schema: Any, path: str = '', whole: Any = None) -> list
         found.append(f'{path}: {value!r} does not match')
     if 'minimum' in schema and value < schema['minimum']:
         found.append(f'{path}: {value} is too small')
+    if 'maximum' in schema and value > schema['maximum']:
+        found.append(f'{path}: {value} is too large')
     if 'exclusiveMinimum' in schema and value <= schema['exclusiveMinimum']:
         found.append(f'{path}: {value} is too small')
     if isinstance(value, dict):

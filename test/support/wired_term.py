@@ -25,7 +25,8 @@ class WiredTerm:
     :param term: as a contract has it, without the braces.
     :param types: the message type of each of its ports.
     :param frames: for ports that are frames, by name: the frame, and in which one to see it.
-    :param port: what the ports say: ``field``, ``fields``, ``joints``, ``unit``, ``names``.
+    :param port: what the ports say: ``field``, ``fields``, ``joints``, ``unit``, ``names``,
+        ``reference``; with the name of a port, what that one says beside it.
     """
 
     def __init__(
@@ -46,13 +47,13 @@ artifact: {{file: policy.onnx, sha256: '{'0' * 64}', backend: onnx}}
 """)
         self.term = contract.inputs['obs'][0]
         self.types = types
-        named = {'field': '', 'joints': (), **port}
-        named['fields'] = tuple(dict(named.get('fields', ())).items())
         names = [one for one in OBSERVATION_KINDS[self.term.kind].ports if one not in frames]
-        ports = [
-            Port(term=self.term.name, port=name, source=index, budget_ns=1, **named)
-            for index, name in enumerate(names)
-        ]
+        own = {name: port.pop(name, {}) for name in names}
+        ports = []
+        for index, name in enumerate(names):
+            says = {'field': '', 'joints': (), **port, **own[name]}
+            says['fields'] = tuple(dict(says.get('fields', ())).items())
+            ports.append(Port(term=self.term.name, port=name, source=index, budget_ns=1, **says))
         frame_ports = [FramePort(self.term.name, name, *where) for name, where in frames.items()]
         sources = [Source(f'topic_{index}', kind) for index, kind in enumerate(types)]
         self.pipeline = ObservationPipeline(

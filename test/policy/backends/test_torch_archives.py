@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pathlib
 import pickle
@@ -34,7 +35,7 @@ class Command:
 def make(torch_artifacts, tmp_path_factory):
     """Return a function that makes a bundle of a sound archive with some members replaced."""
 
-    def write(backend: str, changes=None, method=zipfile.ZIP_STORED, damage=b''):
+    def write(backend: str, changes=None, method=zipfile.ZIP_STORED, damage=b'', part=1.0):
         file = FORMATS[backend]
         found = members(torch_artifacts / file)
         folder = next(iter(found)).partition('/')[0]
@@ -44,6 +45,7 @@ def make(torch_artifacts, tmp_path_factory):
         if damage:
             at = data.index(damage)
             data = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+        data = data[: math.ceil(len(data) * part)]
         text = contract(backend, file, 'stateless')
         return bundle(tmp_path_factory.mktemp('bundle'), data, text, file)
 
@@ -101,6 +103,11 @@ def hostile(sentinel: pathlib.Path) -> dict[str, tuple]:
                 "'more': damaged",
             ),
         }
+        for part in (0.0, 1e-9, 0.5, 0.9999):
+            both[f'{backend}: {part:.0e} of it'] = (
+                (backend, {}, zipfile.ZIP_STORED, b'', part),
+                'not a (complete )?zip archive',
+            )
     script, inputs = 'FOLDER/data.pkl', 'FOLDER/data/sample_inputs/model.pt'
     return both | {
         'torchscript: a pickle': (('torchscript', {script: evil}), 'not a loadable'),
