@@ -299,10 +299,17 @@ class HostedSession:
 
 
 def _first_tick(first: Sequence[Sequence[Received]], ros_ns: int) -> TickInputs:
-    """Return what a first tick would be given now."""
-    now_ns = time.monotonic_ns()
+    """
+    Return what a first tick would have been given as the last of the messages arrived.
+
+    Not now: whatever took its time since then would make them too old to be looked at.
+    """
+    steady_ns = time.monotonic_ns()
+    arrivals = [one.arrival_ns for received in first for one in received]
+    now_ns = max(arrivals, default=steady_ns)
     taken = tuple(tuple(received) for received in first)
-    return TickInputs(taken, now_ns, now_ns, ros_ns, EpisodeStart('rehearsal', 0))
+    episode = EpisodeStart('rehearsal', 0)
+    return TickInputs(taken, now_ns, now_ns, ros_ns - (steady_ns - now_ns), episode)
 
 
 def _arrived_at(stamp_ns: int, taken: Sequence[Received]) -> tuple[Received, ...]:
