@@ -12,7 +12,8 @@ import numpy as np
 from ..policy.bundle import Bundle, Statistics
 from ..policy.contract import ArrayLayout, Contract, Term
 from ..policy.fact_source import array_facts, fact_source, facts_within
-from ..policy.term_kinds import CONTINUOUS_KINDS, OBSERVATION_KINDS, TermKind
+from ..policy.installed_terms import observation_kind
+from ..policy.term_kinds import CONTINUOUS_KINDS, TermKind
 from .table import number, table
 from .words import duration, units
 
@@ -50,7 +51,7 @@ def input_text(bundle: Bundle, name: str) -> str:
         lines.append(f'  {layout.history} frames of all of these, {first} first')
     columns = ('at', 'term', 'label', 'unit', 'frame', 'relative to', 'clip', 'scale', 'history',
                'mean', 'std', 'from')  # fmt: skip
-    kinds = [OBSERVATION_KINDS[term.kind] for term in terms]
+    kinds = [observation_kind(term.kind) for term in terms]
     head = f'input {name}: {_array(layout)};  {order}'
     return '\n'.join([head, _table(columns, rows), *_options(terms, kinds), *lines])
 

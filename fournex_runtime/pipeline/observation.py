@@ -18,7 +18,7 @@ from ..configuration import FOREVER_NS
 from ..errors import MessageError, WiringError
 from ..policy.contract import Contract, Normalisation, Term
 from ..policy.contract_types import INTEGERS
-from ..policy.term_kinds import OBSERVATION_KINDS
+from ..policy.installed_terms import observation_kind
 from .fields import Vector
 from .framed_readers import FramePose
 from .input_plan import History, InputPlan, normalise
@@ -170,7 +170,7 @@ class ObservationPipeline:
         return tuple(words for words in found if words)
 
     def _plan(self, term: Term, found: Mapping[str, Port | FramePort], whole: bool) -> TermPlan:
-        names = OBSERVATION_KINDS[term.kind].ports
+        names = observation_kind(term.kind).ports
         if set(found) != set(names):
             raise WiringError(f'{term.name}: is not wired')
         if term.kind == 'last_action':

@@ -13,6 +13,8 @@ from typing import Any
 
 from ..errors import WiringError
 from ..policy.contract import Term
+from ..policy.installed_terms import is_custom
+from .custom_reader import CustomReader
 from .field_path import field_getter
 from .field_terms import ARRAYS, JOINT_STATE, build_field_reader
 from .fields import Converted, FieldReader, Reader, Within
@@ -243,6 +245,8 @@ def build_reader(term: Term, ports: Ports, frame_prefix: str, messages: Messages
         return build_field_reader(term, port, source, messages, converted)
     if term.kind in POSES:
         return _poses(term, ports, frame_prefix, messages)
+    if is_custom(term.kind):
+        return CustomReader(term, ports, frame_prefix)
     reader = _BUILDERS[term.kind](term, ports, frame_prefix)
     if term.kind in _CONVERTED:
         found = port_conversion(term, port)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ..errors import WiringError
 from ..policy.contract import Term
+from ..policy.installed_terms import is_custom
 from .ports import Port, Source
 from .units import Conversion, conversion
 
@@ -24,7 +25,7 @@ def check_ports(term: Term, ports: Ports) -> None:
     """
     for port, _ in ports.values():
         for key, given in (('field', port.field), ('fields', port.fields)):
-            if given and term.shape:
+            if given and (term.shape or is_custom(term.kind)):
                 raise WiringError(f'{key}: is not for a {term.kind}; its message type says it all')
         if port.field and port.fields:
             raise WiringError('field: and fields: are given; expected one of them')

@@ -11,7 +11,8 @@ import math
 from collections.abc import Iterator, Mapping
 
 from .contract_types import ArrayLayout, Contract, Term
-from .term_kinds import ACTION_KINDS, CONTINUOUS_KINDS, OBSERVATION_KINDS
+from .installed_terms import observation_kind
+from .term_kinds import CONTINUOUS_KINDS
 
 Facts = dict[str, str]
 
@@ -82,8 +83,7 @@ def _term(term: Term, observed: bool) -> Iterator[tuple[str, str]]:
     yield '.joints' if term.joints else '.values', ', '.join(term.labels)
     yield '.unit', term.unit
     yield '.frame', term.frame
-    kinds = OBSERVATION_KINDS if observed else ACTION_KINDS
-    kind = kinds[term.kind] if observed else CONTINUOUS_KINDS[term.command]
+    kind = observation_kind(term.kind) if observed else CONTINUOUS_KINDS[term.command]
     for option in kind.options:
         if term.options[option.key] is not None:
             yield f'.{option.key}', str(option.write(term.options[option.key]))

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 
 from .contract_types import BACKENDS, DTYPES, FACT_SOURCES, FILE_SOURCE, OUTPUT_DTYPES
+from .installed_terms import CUSTOM_NAME
 from .options import DURATION, Schema
 from .term_kinds import CONTINUOUS_KINDS, DISCRETE, OBSERVATION_KINDS, TermKind
 
@@ -23,6 +24,7 @@ _NUMBERS: Schema = {'$ref': '#/$defs/numbers'}
 _NAMES: Schema = {'type': 'array', 'items': _TEXT, 'minItems': 1, 'uniqueItems': True}
 _COUNT: Schema = {'type': 'integer', 'minimum': 1}
 _DURATION: Schema = {'type': 'string', 'pattern': DURATION}
+_NAME = r'^[^/\s][^/]*$'
 _FILE: Schema = {'type': 'string', 'pattern': r'^[^./][^/]*$'}
 _SHA256: Schema = {'type': 'string', 'pattern': '^[0-9a-f]{64}$'}
 _BY_JOINT: Schema = {'type': 'object', 'additionalProperties': _NUMBER}
@@ -34,6 +36,7 @@ _POSITIVE: Schema = {'type': 'number', 'exclusiveMinimum': 0}
 def contract_schema() -> Schema:
     """Return the JSON Schema (draft 2020-12) of a contract."""
     inputs = [_term(kind, 'relative_to', True) for kind in OBSERVATION_KINDS.values()]
+    inputs.append(_custom())
     outputs = [_term(kind, 'offset', False) for kind in CONTINUOUS_KINDS.values()]
     outputs.extend(_choice(kind) for kind in CONTINUOUS_KINDS.values())
     listed = {'observations': inputs, 'actions': outputs}
@@ -142,6 +145,22 @@ def _term(kind: TermKind, offset: str, observed: bool) -> Schema:
     return _mapping(properties, optional)
 
 
+def _custom() -> Schema:
+    """Return the schema of a term of another package, whose options only that one knows."""
+    properties: Schema = {
+        'term': {'type': 'string', 'pattern': CUSTOM_NAME},
+        'name': {'type': 'string', 'pattern': _NAME},
+        'unit': _TEXT,
+        'frame': _TEXT,
+        'relative_to': _NUMBERS,
+        'clip': {'$ref': '#/$defs/clip'},
+        'scale': _NUMBERS,
+        'history': _COUNT,
+        'order': _ORDER,
+    }
+    return {'type': 'object', 'properties': properties, 'required': ['term']}
+
+
 def _choice(kind: TermKind) -> Schema:
     """Return the schema of a discrete action that stands for a kind of command."""
     properties: Schema = {
@@ -156,7 +175,7 @@ def _choice(kind: TermKind) -> Schema:
 
 
 def _common(kind: TermKind) -> Schema:
-    properties: Schema = {'name': {'type': 'string', 'pattern': r'^[^/\s][^/]*$'}}
+    properties: Schema = {'name': {'type': 'string', 'pattern': _NAME}}
     if kind.joints:
         properties['joints'] = {'anyOf': [{'const': 'same'}, _NAMES]}
     properties['unit'] = _TEXT

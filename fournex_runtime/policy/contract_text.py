@@ -9,7 +9,8 @@ from typing import Any
 import yaml
 
 from .contract_types import ArrayLayout, Contract, Floats, RecurrentState, Term
-from .term_kinds import ACTION_KINDS, CONTINUOUS_KINDS, DISCRETE, OBSERVATION_KINDS
+from .installed_terms import observation_kind
+from .term_kinds import ACTION_KINDS, CONTINUOUS_KINDS, DISCRETE
 
 
 def contract_text(contract: Contract) -> str:
@@ -115,7 +116,7 @@ def _array(layout: ArrayLayout, terms: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _observation(term: Term) -> dict[str, Any]:
     tree = _head(term)
-    kind = OBSERVATION_KINDS[term.kind]
+    kind = observation_kind(term.kind)
     for option in kind.options:
         if term.options[option.key] is not None:
             tree[option.key] = option.write(term.options[option.key])
@@ -144,8 +145,8 @@ def _head(term: Term) -> dict[str, Any]:
     tree: dict[str, Any] = {'term': term.kind, 'name': term.name}
     if term.joints:
         tree['joints'] = list(term.joints)
-    kinds = ACTION_KINDS if term.kind in ACTION_KINDS else OBSERVATION_KINDS
-    if term.unit or kinds[term.kind].unit:
+    kind = ACTION_KINDS.get(term.kind) or observation_kind(term.kind)
+    if term.unit or kind.unit:
         tree['unit'] = term.unit
     if term.frame:
         tree['frame'] = term.frame

@@ -121,6 +121,24 @@ def row(key: str, size: int, default: tuple[float, ...] | None = None) -> Option
     return Option(key, read, schema, default is None)
 
 
+def text(key: str) -> Option:
+    """Return an option that is a text; required."""
+    return Option(key, lambda s: s.text(key), {'type': 'string'})
+
+
+def names(key: str) -> Option:
+    """Return an option that lists names, each only once; required."""
+
+    def read(section: Section) -> tuple[str, ...]:
+        found = section.texts(key)
+        if len(set(found)) != len(found) or not found:
+            raise section.problem(key, 'expected at least one name, each only once')
+        return found
+
+    schema = {'type': 'array', 'items': {'type': 'string'}, 'minItems': 1, 'uniqueItems': True}
+    return Option(key, read, schema)
+
+
 def optional(option: Option) -> Option:
     """Return an option that may be left out, and is None then."""
     return dataclasses.replace(

@@ -8,7 +8,9 @@ import re
 from collections.abc import Mapping
 
 from ..configuration import Section
+from ..errors import ContractError
 from .contract_types import Floats, Term
+from .installed_terms import is_custom, observation_kind
 from .options import MOST_FRAMES
 from .term_kinds import CONTINUOUS_KINDS, DISCRETE, TermKind
 
@@ -26,7 +28,7 @@ class TermReader:
 
     def observation(self, section: Section, kinds: Mapping[str, TermKind]) -> Term:
         """Read an observation term; ``last_action`` is sized once the outputs are known."""
-        kind = kinds[section.choice('term', tuple(kinds))]
+        kind = _kind(section, kinds)
         if not kind.arithmetic:
             for key in ('clip', 'scale', 'relative_to'):
                 if key in section:
@@ -137,6 +139,15 @@ class TermReader:
                 raise section.problem(key, f'default_pose {what}')
             return tuple(self._pose[joint] for joint in joints)
         return _per_value(section, key, size, 0.0)
+
+
+def _kind(section: Section, kinds: Mapping[str, TermKind]) -> TermKind:
+    if not is_custom(section.text('term', '')):
+        return kinds[section.choice('term', tuple(kinds))]
+    try:
+        return observation_kind(section.text('term'))
+    except ContractError as problem:
+        raise section.problem('term', str(problem)) from problem
 
 
 def fill_last_action(term: Term, labels: tuple[str, ...]) -> Term:

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..pipeline.messages import Messages
+from ..policy.contract import Contract
+from ..policy.installed_terms import distributions
 
 MANIFEST_TYPE = 'fournex_msgs/msg/Manifest'
 SCHEMA = 1
@@ -57,11 +59,12 @@ class Manifest:
     schema: int = SCHEMA
 
 
-def environment(backends: Sequence[str]) -> dict[str, str]:
+def environment(backends: Sequence[str], contracts: Sequence[Contract] = ()) -> dict[str, str]:
     """
     Return what of this machine and its software can change the bits of a result.
 
     :param backends: descriptions of the sessions' backends.
+    :param contracts: of the sessions; packages whose terms they use count.
     """
     found = {
         'python': sys.version.split()[0],
@@ -76,6 +79,8 @@ def environment(backends: Sequence[str]) -> dict[str, str]:
             found[f'package.{package}'] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
+    for kind, distribution in distributions(contracts).items():
+        found[f'term.{kind}'] = distribution
     return found
 
 

@@ -17,7 +17,9 @@ from ..errors import FournexError, ReplayError
 from ..pipeline.messages import Messages
 from ..policy.backend import Backend, load_backend
 from ..policy.bundle import Bundle, load_bundle
+from ..policy.contract import Contract
 from ..policy.inference import Inference
+from ..policy.installed_terms import distributions
 from ..policy.registry import Registry
 from ..session.engine import Engine
 from ..session.wiring import parse_wiring
@@ -115,9 +117,11 @@ def verify(
             for one in manifest.sessions
         }
         run_through(reader, sessions, progress)
-        for replay in sessions.values():
+        for one in manifest.sessions:
+            replay = sessions[one.tick_topic]
             replay.finish()
-            replay.result.environment = _differences(manifest, replay.backend)
+            contract = found[one.name].contract
+            replay.result.environment = _differences(manifest, replay.backend, contract)
         results = [replay.result for replay in sessions.values()]
         for result in results:
             if result.ticks == 0 and selection == ALL_TICKS:
@@ -166,9 +170,11 @@ def _of_recording(folder: pathlib.Path, manifest: SessionManifest) -> Bundle:
     return bundle
 
 
-def _differences(manifest: Manifest, backend: Backend) -> tuple[str, ...]:
-    here = environment([backend.description])
-    watched = ('processor', 'machine', 'backends', 'package.numpy', 'package.onnxruntime')
+def _differences(manifest: Manifest, backend: Backend, contract: Contract) -> tuple[str, ...]:
+    here = environment([backend.description], [contract])
+    terms = (f'term.{kind}' for kind in distributions([contract]))
+    packages = ('package.numpy', 'package.onnxruntime', *terms)
+    watched = ('processor', 'machine', 'backends', *packages)
     return tuple(
         f'{key}: recorded with {manifest.environment[key]}, here {here.get(key, "none")}'
         for key in watched

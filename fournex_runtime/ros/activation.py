@@ -298,7 +298,10 @@ class Activation:
             wiring_file=str(self._wiring.file.resolve()),
             wiring=self._wiring.text,
             sessions=tuple(self._session_manifest(session) for session in self._sessions),
-            environment=environment([s.backend.description for s in self._sessions]),
+            environment=environment(
+                [session.backend.description for session in self._sessions],
+                [session.engine.contract for session in self._sessions],
+            ),
         )
 
     def _session_manifest(self, session: HostedSession) -> SessionManifest:

@@ -7,7 +7,7 @@ from ..pipeline.joint_names import JointNames
 from ..pipeline.observation_terms import IN_WHICH_FRAME
 from ..pipeline.ports import FramePort, Port, Qos, Source
 from ..policy.contract import Contract, Term
-from ..policy.term_kinds import OBSERVATION_KINDS
+from ..policy.installed_terms import observation_kind
 from .wiring_terms import check_terms
 
 
@@ -77,11 +77,11 @@ def read_ports(
     :param names: what the robot calls the contract's joints.
     :raises WiringError: it is not valid or does not fit the contract.
     """
-    terms = [term for term in contract.observation_terms if OBSERVATION_KINDS[term.kind].ports]
+    terms = [term for term in contract.observation_terms if observation_kind(term.kind).ports]
     check_terms(section, contract, terms, 'term')
     ports: list[Port | FramePort] = []
     for term in terms:
-        ports_of = OBSERVATION_KINDS[term.kind].ports
+        ports_of = observation_kind(term.kind).ports
         one = section.section(term.name)
         if ports_of == ('',):
             ports.append(_port(one, term, '', sources, names))

@@ -93,7 +93,7 @@ class EvaluationRecording:
                     tick_topic=tick_topic,
                 ),
             ),
-            environment={**environment([backend]), 'time': 'simulated, from 0'},
+            environment={**environment([backend], [engine.contract]), 'time': 'simulated, from 0'},
         )
 
     def start(self) -> None:

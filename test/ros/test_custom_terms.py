@@ -1,0 +1,88 @@
+"""A term of an installed package in the runtime node, in the manifest, and in the replay."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+
+import numpy as np
+import pytest
+from linear_onnx import linear_onnx
+from robot_side import joint_state
+from term_package import MODULE, install
+
+from fournex_runtime.record.bag_reader import BagReader
+from fournex_runtime.record.replay import read_manifest, verify
+
+CONTRACT = """\
+name: scaled
+version: 1
+period: 20 ms
+inputs: {{obs: [{{term: my_terms.scaled, gain: 2}}]}}
+outputs: {{actions: [{{term: joint_effort_target, joints: [cart]}}]}}
+artifact: {{file: policy.onnx, sha256: {sha256}, backend: onnx}}
+"""
+WIRING = """\
+robot: pendulum
+sessions:
+  scaled:
+    policy: bundle
+    inputs:
+      my_terms.scaled: {topic: joint_states, type: sensor_msgs/msg/JointState, budget: 1 s}
+    outputs:
+      joint_effort_target:
+        topic: effort_controller/commands
+        type: std_msgs/msg/Float64MultiArray
+        joints: [cart]
+        stop: zero
+    limits: {joint_effort_target: {all: {min: -10, max: 10, rate: unlimited}}}
+    reactions: {default: stop}
+"""
+
+
+@pytest.fixture
+def wiring(tmp_path):
+    """Return a wiring whose policy commands the first value of the term."""
+    model = linear_onnx(np.eye(2, 1, dtype=np.float32))
+    (tmp_path / 'bundle').mkdir()
+    (tmp_path / 'bundle/policy.onnx').write_bytes(model)
+    contract = CONTRACT.format(sha256=hashlib.sha256(model).hexdigest())
+    (tmp_path / 'bundle/policy.yaml').write_text(contract)
+    (tmp_path / 'wiring.yaml').write_text(WIRING)
+    return tmp_path / 'wiring.yaml'
+
+
+def test_a_term_of_a_package_drives_is_recorded_and_replayed(
+    robot, runtime, wiring, tmp_path, monkeypatch
+):
+    there = install(tmp_path / 'first')
+    monkeypatch.setenv('PYTHONPATH', str(there), prepend=':')
+    side = robot()
+    side.state = lambda: joint_state((0.5, 1.0), names=('a', 'b'))
+    process = runtime(wiring, record=tmp_path / 'bags')
+    side.wait_for_commands(20)
+    assert side.commands[-1].values == (1.0,)
+    process.signal(signal.SIGINT)
+    assert process.wait(10) == 0
+    (bag,) = (tmp_path / 'bags').iterdir()
+    with monkeypatch.context() as same:
+        same.syspath_prepend(str(there))
+        with BagReader(bag) as reader:
+            manifest = read_manifest(reader, reader.types())
+        assert manifest.environment['term.my_terms.scaled'] == 'my-terms 1.2.3'
+        (verification,) = verify(bag)
+        assert verification.all_equal and verification.environment == (), verification
+        monkeypatch.delitem(__import__('sys').modules, 'my_terms')
+    other = MODULE.replace("* term.options['gain']", '')
+    monkeypatch.syspath_prepend(str(install(tmp_path / 'second', other, version='1.2.4')))
+    (verification,) = verify(bag)
+    assert verification.environment == (
+        'term.my_terms.scaled: recorded with my-terms 1.2.3, here my-terms 1.2.4',
+    )
+    assert verification.observations.unequal > 0
+
+
+def test_a_package_that_is_not_there_refuses_the_start(runtime, wiring):
+    process = runtime(wiring)
+    assert process.wait(30) == 2
+    assert 'my_terms.scaled is not installed here: install the package' in process.text()
