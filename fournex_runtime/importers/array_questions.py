@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -31,6 +31,14 @@ _OUT_EXAMPLE = '[{term: joint_position_target, joints: [hip, knee], scale: 0.25}
 _EXPECTED = 'expected a list of terms such as [{term: joint_position, joints: [a]}]'
 _HASH = '0' * 64
 _ARRAY_KEYS = ('terms', 'shape', 'history', 'history_layout', 'order')
+
+
+Check = Callable[[Sequence[Mapping[str, Any]], Sequence[Term]], None]
+"""Refuses terms of an output, given as the user wrote them and as they were read."""
+
+
+def accept(written: Sequence[Mapping[str, Any]], terms: Sequence[Term]) -> None:
+    """Find nothing wrong."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +66,7 @@ def ask_arrays(
     draft: Draft,
     inputs: Sequence[ArraySpec],
     outputs: Sequence[ArraySpec],
-    refused: Sequence[str] = (),
+    check: Check = accept,
     why: str = '',
     joints: Sequence[str] = (),
 ) -> Arrays:
@@ -67,7 +75,7 @@ def ask_arrays(
 
     :param inputs: what the network takes, recurrent state not counted.
     :param outputs: what of its results is action.
-    :param refused: keys that terms of the outputs cannot have, because the artifact says them.
+    :param check: what else the terms of an output must be; its ``ValueError`` says what is wrong.
     :param why: what to know about the outputs' terms.
     :param joints: what ``joints: same`` means before a term lists some.
     """
@@ -79,7 +87,7 @@ def ask_arrays(
         asked[spec.name] = draft.ask(
             Question(
                 f'inputs.{spec.name}',
-                f'what the {_size(spec)} values of {_array(spec)} are',
+                f'what the {_values(spec)} of {_array(spec)} mean',
                 Expected('a list of observation terms', read, _IN_EXAMPLE),
                 _TERMS,
             )
@@ -87,11 +95,11 @@ def ask_arrays(
         latest = _latest_joints(asked[spec.name]) or latest
     given: dict[str, Any] = {}
     for spec in outputs:
-        read = functools.partial(output_array, spec=spec, refused=refused, joints=latest)
+        read = functools.partial(output_array, spec=spec, check=check, joints=latest)
         given[spec.name] = draft.ask(
             Question(
                 f'outputs.{spec.name}',
-                f'what the {_size(spec)} values of {_array(spec)} command',
+                f'what the {_values(spec)} of {_array(spec)} command',
                 Expected('a list of action terms', read, _OUT_EXAMPLE),
                 why or _TERMS,
             )
@@ -185,23 +193,19 @@ def observation_sizes(terms: Sequence[Mapping[str, Any]], action_width: int) -> 
 
 
 def output_array(
-    value: Any, spec: ArraySpec, refused: Sequence[str] = (), joints: Sequence[str] = ()
+    value: Any, spec: ArraySpec, check: Check = accept, joints: Sequence[str] = ()
 ) -> dict[str, Any]:
     """
     Read the terms of an output.
 
     :param value: plain data.
     :param spec: the output.
-    :param refused: keys that its terms cannot have.
+    :param check: what else its terms must be; its ``ValueError`` says what is wrong.
     :param joints: what ``joints: same`` means before a term lists some.
     :raises ValueError: they are not terms, or do not use the output.
     """
     array = _as_array(value, spec, joints)
-    for term in array['terms']:
-        for key in refused:
-            if key in term:
-                raise ValueError(f'{term.get("term")}: leave out {key}: the artifact says it')
-    output_terms(spec.name, array, {})
+    check(array['terms'], output_terms(spec.name, array, {}))
     return array
 
 
@@ -301,6 +305,10 @@ def _posed_joints(array: Mapping[str, Any] | None) -> list[str]:
 
 def _size(spec: ArraySpec) -> int:
     return math.prod(spec.shape)
+
+
+def _values(spec: ArraySpec) -> str:
+    return 'value' if _size(spec) == 1 else f'{_size(spec)} values'
 
 
 def _array(spec: ArraySpec) -> str:

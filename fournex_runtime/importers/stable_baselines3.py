@@ -8,14 +8,17 @@ and not at which rate the environment was stepped.
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..policy.contract_types import Term
 from ..policy.sb3.actions import ActionMapping, action_mapping
 from ..policy.sb3.network import OnnxPolicy, build_onnx
 from ..policy.sb3.saved_policy import Sb3Policy, parse_sb3
-from ..policy.sb3.spaces import Box
+from ..policy.sb3.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 from .array_questions import ask_arrays, ask_default_pose, output_terms
 from .draft import Draft
 from .identity import ask_identity, ask_period
@@ -24,6 +27,10 @@ from .recognise import Importer, Match
 from .source_file import SourceFile
 from .statistics_file import take_statistics
 
+_CHOICES = (
+    'one {term: discrete, as: …, actions: [[…], …]} for each value, with a command for each of '
+    'its choices'
+)
 _MEMBERS = frozenset(('data', 'policy.pth'))
 _NORMALISER = Question(
     'normaliser',
@@ -70,8 +77,8 @@ def _draft(match: Match, draft: Draft) -> None:
         draft,
         network.signature.inputs,
         network.signature.outputs,
-        ('clip',) if isinstance(policy.action_space, Box) else (),
-        _ACTIONS if isinstance(policy.action_space, Box) else '',
+        functools.partial(_check_actions, policy.action_space),
+        _why(policy.action_space),
     )
     pose = ask_default_pose(draft, arrays.joints)
     take_statistics(match, draft, network.signature.inputs, _NORMALISER)
@@ -98,6 +105,37 @@ def _draft(match: Match, draft: Draft) -> None:
         if one.name == 'action_masks':
             draft.notes.append('action_masks is left out: every choice is allowed')
     draft.set_artifact('policy.zip', match.file.data, 'stable_baselines3', match.file)
+
+
+def _why(space: Space) -> str:
+    """Return what to know about the terms of the actions."""
+    if isinstance(space, Box):
+        return _ACTIONS
+    counts = ', '.join(map(str, _choices(space)))
+    return f'{_CHOICES}; there are {counts}'
+
+
+def _choices(space: Space) -> tuple[int, ...]:
+    """Return from how many actions each value chooses."""
+    if isinstance(space, Discrete):
+        return (space.n,)
+    if isinstance(space, MultiDiscrete):
+        return space.nvec
+    return (2,) * space.size if isinstance(space, MultiBinary) else ()
+
+
+def _check_actions(
+    space: Space, written: Sequence[Mapping[str, Any]], terms: Sequence[Term]
+) -> None:
+    """Refuse a clip that the zip says, and choices of another number than it has."""
+    for one, term in zip(written, terms):
+        if isinstance(space, Box) and 'clip' in one:
+            raise ValueError(f'{term.name}: leave out clip: the artifact says it')
+    for term, count in zip(terms, _choices(space)):
+        if len(term.choices) != count:
+            raise ValueError(
+                f'{term.name}: expected {count} actions to choose from, found {len(term.choices)}'
+            )
 
 
 def _description(policy: Sb3Policy) -> str:

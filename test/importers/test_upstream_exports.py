@@ -9,6 +9,9 @@ import pytest
 from imported_session import ImportedSession
 from ros_messages import joint_state
 
+from fournex_runtime.errors import AnswerError, ArtifactError, OpenQuestions
+from fournex_runtime.policy.onnx_header import read_onnx_header
+
 pytestmark = pytest.mark.torch
 JOINTS = ['hip', 'knee']
 FOUR = [
@@ -36,7 +39,7 @@ def exported(checkout, torch_python, torch_environment, tmp_path_factory):
     return folder
 
 
-def driven(folder, seen):
+def driven(folder, seen, commanded='joint_effort_target'):
     """Return what a session commands, one observation of four values after the other."""
     session = ImportedSession(folder, WIRED)
     found = [
@@ -44,7 +47,7 @@ def driven(folder, seen):
         for one in seen.tolist()
     ]
     session.close()
-    return np.array([one['joint_effort_target'] for one in found])
+    return np.array([one[commanded] for one in found])
 
 
 @pytest.mark.timeout(120)
@@ -68,8 +71,6 @@ def driven(folder, seen):
     ],
 )
 def test_a_session_does_what_upstream_did(exported, import_to, artifact, answers):
-    from fournex_runtime.policy.onnx_header import read_onnx_header
-
     path = exported / artifact
     if artifact == 'documented.onnx':  # the export names no outputs; the first are the actions
         name = read_onnx_header(path.read_bytes()).outputs[0].name
@@ -82,6 +83,30 @@ def test_a_session_does_what_upstream_did(exported, import_to, artifact, answers
     np.testing.assert_allclose(
         driven(bundle.folder, reference['seen']), reference['did'], rtol=0, atol=2e-6
     )
+
+
+TURN = {'term': 'discrete', 'as': 'joint_velocity_target', 'joints': ['wheel']}
+
+
+@pytest.mark.timeout(120)
+def test_a_choice_commands_what_is_in_its_place_in_the_table(exported, import_to):
+    answers = {'period': '20 ms', 'inputs.obs': FOUR, 'normaliser': 'none'}
+    table = [[-1.0], [0.0], [1.0]]
+    bundle = import_to(
+        exported / 'choices', {**answers, 'outputs.actions': [{**TURN, 'actions': table}]}
+    )
+    reference = np.load(exported / 'choices.npz')
+    assert len(set(reference['did'].tolist())) > 1
+    found = driven(bundle.folder, reference['seen'], 'discrete')
+    np.testing.assert_array_equal(found, np.array(table)[reference['did']])
+
+
+def test_a_table_of_another_length_is_refused(exported, import_to):
+    answers = {'period': '20 ms', 'inputs.obs': FOUR, 'normaliser': 'none'}
+    with pytest.raises(AnswerError, match='expected 3 actions to choose from, found 2'):
+        table = [[-1.0], [1.0]]
+        said = {'outputs.actions': [{**TURN, 'actions': table}]}
+        import_to(exported / 'choices', {**answers, **said})
 
 
 SIX = [*FOUR, {'term': 'joint_effort', 'joints': JOINTS}]
@@ -118,8 +143,6 @@ def test_a_program_of_torch_is_read_and_runs_in_a_worker(
 
 
 def test_what_an_archive_of_torch_leaves_open_is_asked(torch_artifacts, import_to):
-    from fournex_runtime.errors import OpenQuestions
-
     with pytest.raises(OpenQuestions) as caught:
         import_to(torch_artifacts / 'lstm.pt', {})
     for key in ('period', 'inputs.obs', 'outputs.actions', 'state.h.shape', 'normaliser'):
@@ -135,7 +158,5 @@ def test_what_an_archive_of_torch_leaves_open_is_asked(torch_artifacts, import_t
     ],
 )
 def test_archives_that_cannot_be_are_refused(torch_artifacts, import_to, artifact, message):
-    from fournex_runtime.errors import ArtifactError
-
     with pytest.raises(ArtifactError, match=message):
         import_to(torch_artifacts / artifact, {})

@@ -5,6 +5,7 @@ Makes policies as trainings leave them behind, by upstream's own means. Run by t
 itself did:
 
 - ``recurrent/``: a RecurrentPPO of sb3-contrib (``model.save()``) with its ``VecNormalize``;
+- ``choices/``: a PPO that chooses one of three (``model.save()``);
 - ``documented.onnx``: a PPO, exported as the documentation of Stable-Baselines3 says;
 - ``lstm.onnx``: a recurrent actor with its normaliser, exported as rsl_rl and Isaac Lab do.
 """
@@ -35,6 +36,12 @@ class Plain(gymnasium.Env):
 
     def step(self, action):
         return self.observation_space.sample(), 0.0, False, False, {}
+
+
+class Choosing(Plain):
+    """Takes one of three."""
+
+    action_space = gymnasium.spaces.Discrete(3)
 
 
 class Documented(nn.Module):
@@ -91,6 +98,16 @@ def recurrent(folder, seen):
     np.savez(folder.with_suffix('.npz'), seen=seen, did=np.stack(did))
 
 
+def choices(folder, seen):
+    folder.mkdir()
+    model = PPO('MlpPolicy', Choosing(), seed=5)
+    with torch.no_grad():
+        model.policy.action_net.weight.normal_(0.0, 0.5)
+    model.save(folder / 'turner.zip')
+    did = np.array([model.predict(one, deterministic=True)[0] for one in seen])
+    np.savez(folder.with_suffix('.npz'), seen=seen, did=did)
+
+
 def documented(file, seen):
     model = PPO('MlpPolicy', Plain(), seed=5)
     with torch.no_grad():
@@ -124,6 +141,7 @@ def main(folder):
     torch.set_num_threads(1)
     seen = np.random.default_rng(7).normal(size=(STEPS, SIZE)).astype(np.float32)
     recurrent(folder / 'recurrent', seen)
+    choices(folder / 'choices', seen)
     documented(folder / 'documented.onnx', seen)
     lstm(folder / 'lstm.onnx', seen)
 
