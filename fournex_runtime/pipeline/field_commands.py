@@ -24,6 +24,9 @@ from .ports import Target
 Write = Callable[[Any], None]
 """Puts a value into its place in the message."""
 
+_LONGEST = 4096
+"""How many elements a sequence can be given by index: room for them is made before the check."""
+
 
 def field_encoder(parts: Sequence[CommandPart], messages: Messages) -> Encoder:
     """
@@ -201,6 +204,8 @@ class Template:
         array = getattr(parent, name)
         if length:
             return array
+        if index >= _LONGEST:
+            raise WiringError(f'{path}[{index}]: a sequence is filled up to {_LONGEST} elements')
         self._given.setdefault(path, set()).add(index)
         more = index + 1 - len(array)
         if more > 0:

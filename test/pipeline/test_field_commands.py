@@ -179,6 +179,7 @@ def test_whole_numbers_in_the_robots_unit():
         (ONE, MULTI, {'field': 'twist.linear.x'}, 'twist is an array of geometry_msgs/msg/Twist: '
          'say which one, as in twist[0]'),
         (ONE, MULTI, {'field': 'twist[1].linear.x'}, 'twist[0] is given by nobody, twist[1] is'),
+        (ONE, FLOATS, {'field': 'data[999999999999]'}, 'a sequence is filled up to 4096 elements'),
         (ONE, WRENCH, {'field': 'wrench.fource.x'}, 'Did you mean force?'),
         (ONE, WRENCH, {'field': 'header.stamp.sec'}, 'the header is filled by the runtime'),
         (ONE, WRENCH, {'field': 'wrench.force.x', 'constants': {'wrench.force.x': '1'}},

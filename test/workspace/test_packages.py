@@ -41,6 +41,7 @@ KNOWN_KEYS = {
     'rosgraph_msgs',
     'sensor_msgs',
     'std_msgs',
+    'test_msgs',
     'trajectory_msgs',
 }
 
