@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import MessageError
+from ..errors import MessageError, UnresolvedFrame
 from ..pipeline.observation import LastAction, NonFinite, ObservationPipeline
 from ..pipeline.ports import Port
+from ..pipeline.transforms import Frames
 from ..policy.contract import ArrayLayout, Contract, Term
+from .frames import surveyed_frames
 from .survey import Case, Sample, Survey
 
 READINGS = 1000
@@ -32,6 +34,7 @@ class Readings:
     :param values: in the contract's unit, before offset, clip and scale; shape (readings, size).
     :param unreadable: why the first message that could not be read could not.
     :param non_finite: what the first message with a value that is not finite had.
+    :param unresolved: which frame was not known for the first message that needed one.
     """
 
     term: Term
@@ -40,6 +43,7 @@ class Readings:
     values: NDArray[np.float64]
     unreadable: str = ''
     non_finite: str = ''
+    unresolved: str = ''
 
     @property
     def subject(self) -> str:
@@ -50,12 +54,24 @@ class Readings:
 def read_terms(case: Case, survey: Survey) -> dict[str, Readings]:
     """Return what each term reads that has a message on each of its topics, by its name."""
     decoded = [_decoded(case, survey, source) for source in range(len(case.wiring.sources))]
+    frames = surveyed_frames(case, survey)
     found = {}
     for term in case.contract.observation_terms:
         ports = tuple(port for port in case.wiring.ports if port.term == term.name)
         if ports and all(decoded[port.source] for port in ports):
-            found[term.name] = _read(case, term, ports, decoded)
+            found[term.name] = _read(case, term, ports, decoded, frames)
     return found
+
+
+def unresolved_frames(case: Case, survey: Survey) -> list[str]:
+    """Return what is not known of terms that are frames and nothing else, in words."""
+    frames = surveyed_frames(case, survey)
+    read = {port.term for port in case.wiring.ports}
+    framed = {port.term for port in case.wiring.frame_ports}
+    terms = [one for one in case.contract.observation_terms if one.name in framed - read]
+    return [
+        words for term in terms for words in _bare_pipeline(case, term, ()).unresolved((), frames)
+    ]
 
 
 def _decoded(case: Case, survey: Survey, source: int) -> list[tuple[Sample, Any]]:
@@ -78,7 +94,11 @@ def _decoded(case: Case, survey: Survey, source: int) -> list[tuple[Sample, Any]
 
 
 def _read(
-    case: Case, term: Term, ports: Sequence[Port], decoded: Sequence[list[tuple[Sample, Any]]]
+    case: Case,
+    term: Term,
+    ports: Sequence[Port],
+    decoded: Sequence[list[tuple[Sample, Any]]],
+    frames: Frames,
 ) -> Readings:
     """Read a term once for each message that came, with the newest of its other ports."""
     sources = sorted({port.source for port in ports})
@@ -89,7 +109,7 @@ def _read(
     nothing = LastAction(np.zeros(0), np.zeros(0))
     times: list[int] = []
     rows: list[NDArray[np.float64]] = []
-    unreadable = non_finite = ''
+    unreadable = non_finite = unresolved = ''
     for now in moments:
         if now < begin:
             continue
@@ -101,9 +121,11 @@ def _read(
             unreadable = unreadable or broken
             continue
         try:
-            values = pipeline.build(newest, nothing, {}).inputs[term.name]
+            values = pipeline.build(newest, nothing, {}, frames=frames).inputs[term.name]
         except NonFinite as problem:
             non_finite = non_finite or str(problem)
+        except UnresolvedFrame as problem:
+            unresolved = unresolved or str(problem)
         except MessageError as problem:
             unreadable = unreadable or str(problem)
         else:
@@ -111,7 +133,7 @@ def _read(
             rows.append(np.asarray(values, np.float64).ravel())
     size = math.prod(term.shape) if term.shape else term.size
     stacked = np.array(rows).reshape(len(rows), size)
-    return Readings(term, tuple(ports), tuple(times), stacked, unreadable, non_finite)
+    return Readings(term, tuple(ports), tuple(times), stacked, unreadable, non_finite, unresolved)
 
 
 def _bare_pipeline(case: Case, term: Term, ports: Sequence[Port]) -> ObservationPipeline:
@@ -132,7 +154,13 @@ def _bare_pipeline(case: Case, term: Term, ports: Sequence[Port]) -> Observation
         normalisation=(),
     )
     return ObservationPipeline(
-        contract, case.wiring.sources, ports, case.messages, {}, case.frame_prefix
+        contract,
+        case.wiring.sources,
+        ports,
+        case.messages,
+        {},
+        case.frame_prefix,
+        [port for port in case.wiring.frame_ports if port.term == term.name],
     )
 
 

@@ -9,7 +9,7 @@ from ..pipeline.field_path import field_getter
 from ..pipeline.rotations import check_rotation
 from ..policy.contract import Term
 from .finding import Finding, failure, passed
-from .measured import Readings
+from .measured import Readings, unresolved_frames
 from .survey import Case, Survey
 
 _ORIENTATIONS = {
@@ -18,6 +18,8 @@ _ORIENTATIONS = {
     'geometry_msgs/msg/PoseWithCovarianceStamped': 'pose.pose.orientation',
     'nav_msgs/msg/Odometry': 'pose.pose.orientation',
 }
+_ANY_FRAME = ('range_scan', 'range', 'image')
+"""The kinds whose frame a session does not check."""
 _ROTATED = ('projected_gravity', 'orientation', 'goal_relative', 'goal_pose', 'target_pose')
 
 
@@ -48,8 +50,11 @@ def check_readable(
         told = any(bad is not None and bad.mend for bad in (rotation, frame))
         if one.unreadable and not told:
             found.append(failure('shape', one.subject, one.unreadable, _mend(one.term)))
-        elif not one.unreadable:
+        elif len(one.values):
             found.append(passed('shape', one.subject, _shape(one.term)))
+    for words in unresolved_frames(case, survey):
+        mend = 'Let tf say where that frame is, or write another one'
+        found.append(failure('frame', 'frames', words, mend))
     return found
 
 
@@ -95,10 +100,19 @@ def _rotation(case: Case, survey: Survey, one: Readings) -> Finding | None:
 
 
 def _frame(case: Case, survey: Survey, one: Readings) -> Finding | None:
-    """Return whether messages are in the frame that the contract names; None without one."""
+    """Return whether messages are in the frame that the contract names, or known from there."""
+    if one.unresolved:
+        mend = 'Publish it in the frame that is wanted, set the frame_prefix of this robot, or '
+        if case.wiring.frames is None:
+            mend += 'write frames: {budget: 200 ms}, to look it up in tf'
+        else:
+            mend += 'let tf say where that frame is'
+        return failure('frame', one.subject, one.unresolved, mend)
     if not one.term.frame:
         return None
     wanted = case.frame_prefix + one.term.frame
+    if one.term.kind not in _ANY_FRAME:
+        return passed('frame', one.subject, wanted)
     for port in one.ports:
         source = case.wiring.sources[port.source]
         if not case.messages.has_header(source.type):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from ..errors import MessageError, UnresolvedFrame
+from ..errors import UnresolvedFrame
 from .field_path import field_getter
 from .fields import Reader, Vector
 from .rotations import Point, Quaternion, product, rotated, unit
@@ -187,7 +187,7 @@ class SameFrame:
         """Write the values."""
         found = self._found(messages[0])
         if found != self._wanted:
-            raise MessageError(
+            raise UnresolvedFrame(
                 f'{self._label}: is in frame {found!r}, the contract wants {self._wanted!r}'
             )
         self._reader(messages, out, frames)

@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+from framed_session import CONTRACT, FRAMED
 from ros_messages import POSE, cdr, header, pose
 from tf_messages import UPRIGHT, tf
 from tiny_session import MS, PERIOD_NS, WIRING, Run, edited, make_engine, result
@@ -15,31 +16,6 @@ from fournex_runtime.pipeline.transforms import TF_TYPE
 from fournex_runtime.session.engine import Engine
 from fournex_runtime.session.tick import Mode, Received, TickInputs
 
-CONTRACT = """\
-name: tiny
-version: 1
-period: 20 ms
-inputs: {obs: [{term: goal_relative, layout: xy}]}
-state:
-  h: {shape: [1, 2], input: h_in, output: h_out, initial: zeros, reset: episode}
-outputs:
-  action: [{term: joint_velocity_target, joints: [a, b]}]
-artifact:
-  file: policy.onnx
-  sha256: '0000000000000000000000000000000000000000000000000000000000000000'
-  backend: onnx
-"""
-FRAMED = edited(
-    WIRING,
-    (
-        '      joint_position: {topic: joint_states, type: sensor_msgs/msg/JointState, '
-        'budget: 50 ms}\n',
-        '      goal_relative:\n'
-        '        goal: {topic: goal, type: geometry_msgs/msg/PoseStamped, budget: forever}\n'
-        '        base: {frame: base}\n',
-    ),
-    ('    reward: {', '    frames: {budget: 100 ms}\n    reward: {'),
-)
 GOAL, REWARD, TF, STATIC = range(4)
 
 
