@@ -103,17 +103,19 @@ def network_arrays(file: SourceFile, memory: Mapping[str, str] | None = None) ->
         for one in header.inputs
         if one.name in pairs
     )
-    return NetworkArrays(
-        file,
-        header,
-        tuple(_spec(file, 'input', x, DTYPES) for x in header.inputs if x.name not in pairs),
-        tuple(
-            _spec(file, 'output', one, OUTPUT_DTYPES)
-            for one in header.outputs
-            if one.name not in taken and one.dtype in OUTPUT_DTYPES
-        ),
-        state,
+    takes = tuple(_spec(file, 'input', x, DTYPES) for x in header.inputs if x.name not in pairs)
+    gives = tuple(
+        _spec(file, 'output', one, OUTPUT_DTYPES)
+        for one in header.outputs
+        if one.name not in taken and one.dtype in OUTPUT_DTYPES
     )
+    for side, arrays, dtypes in (('input', takes, DTYPES), ('output', gives, OUTPUT_DTYPES)):
+        if not arrays:
+            raise ArtifactError(
+                f'{file.path}: expected an {side} of {", ".join(dtypes)} beside recurrent state, '
+                'found none'
+            )
+    return NetworkArrays(file, header, takes, gives, state)
 
 
 def _partner(name: str) -> str:

@@ -16,7 +16,7 @@ from fournex_runtime.importers.recognise import recognise
 SAVED = pathlib.Path(__file__).parents[1] / 'policy' / 'sb3' / 'saved'
 
 
-@pytest.fixture
+@pytest.fixture(scope='session')
 def saved() -> pathlib.Path:
     """Return the folder of models that Stable-Baselines3 saved."""
     return SAVED
