@@ -9,6 +9,7 @@ From what a training left behind to a policy bundle; what it does not say is ask
     questions       what counts as an answer    ─┐
     answers         what the user says           ├─ draft        known(), ask()
     array_questions what arrays mean             │
+    array_terms     … read as a contract would   │
     identity        name, version, period       ─┘
     importing       draft_of(), what is open    ─── bundle_writer    write_bundle()
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from ..errors import ArtifactError
 from ..policy.backend import ArraySpec
-from .array_questions import array_of, ask_arrays, ask_default_pose, observation_sizes
+from .array_questions import ask_arrays, ask_default_pose
+from .array_terms import array_of, observation_sizes
 from .draft import Draft
 from .foreign import Foreign
 from .foreign_data import read_json

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..policy.backend import ArraySpec
-from .array_questions import free_terms, input_array
+from .array_terms import free_terms, input_array
 from .draft import Draft
 from .foreign import Foreign
 from .foreign_data import Tagged

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..policy.tensor_file import read_tensors
-from .array_questions import observation_terms, output_terms
+from .array_terms import observation_terms, output_terms
 from .draft import Draft
 from .foreign import Foreign
 from .identity import ask_identity, ask_period

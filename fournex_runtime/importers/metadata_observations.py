@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .array_questions import observation_sizes
+from .array_terms import observation_sizes
 from .draft import Draft
 from .isaac_terms import ask_term, isaac_term, with_names
 from .metadata_lists import MetadataLists

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import ArtifactError
-from .array_questions import array_of
+from .array_terms import array_of
 from .draft import Draft
 from .identity import ask_identity, ask_period
 from .metadata_lists import MetadataLists

@@ -19,7 +19,8 @@ from ..policy.sb3.actions import ActionMapping, action_mapping
 from ..policy.sb3.network import OnnxPolicy, build_onnx
 from ..policy.sb3.saved_policy import Sb3Policy, parse_sb3
 from ..policy.sb3.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
-from .array_questions import ask_arrays, ask_default_pose, output_terms
+from .array_questions import ask_arrays, ask_default_pose
+from .array_terms import output_terms
 from .draft import Draft
 from .identity import ask_identity, ask_period
 from .questions import Question, choice

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..policy.backend import ArraySpec
-from .array_questions import input_array, observation_terms, output_array
+from .array_terms import input_array, observation_terms, output_array
 from .draft import Draft
 from .foreign import Foreign
 from .questions import Expected, Question, numbers

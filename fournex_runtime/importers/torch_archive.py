@@ -13,7 +13,8 @@ from typing import Any
 
 from ..errors import ArtifactError
 from ..policy.backend import ArraySpec
-from .array_questions import Arrays, ask_arrays, ask_default_pose, free_array
+from .array_questions import Arrays, ask_arrays, ask_default_pose
+from .array_terms import free_array
 from .draft import Draft
 from .identity import ask_identity, ask_period
 from .questions import Expected, Question, choice, lengths

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import ArtifactError
-from .array_questions import array_of, observation_sizes
+from .array_terms import array_of, observation_sizes
 from .draft import Draft
 from .foreign import Foreign
 from .isaac_terms import ask_term, isaac_term, selected_joints, with_names

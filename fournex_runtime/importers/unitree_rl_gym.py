@@ -13,7 +13,7 @@ import pathlib
 from typing import Any
 
 from ..policy.backend import ArraySpec
-from .array_questions import input_array
+from .array_terms import input_array
 from .draft import Draft
 from .foreign import Foreign
 from .identity import ask_identity

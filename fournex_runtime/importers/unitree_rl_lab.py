@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .array_questions import array_of
+from .array_terms import array_of
 from .draft import Draft
 from .foreign import Foreign
 from .identity import ask_identity
