@@ -6,6 +6,7 @@ import json
 import math
 
 import pytest
+from trembling_policy import trembling_bundle
 
 from fournex_runtime.sim.scores import wilson_interval
 
@@ -44,6 +45,17 @@ def test_the_same_seeds_give_the_same_figures(fournex):
         found.append(figures)
     assert found[0] == found[1]
     assert found[0]['ticks'] == 2 * 1001  # 20 s at 50 Hz, and the tick that sees the end
+
+
+def test_what_a_policy_draws_comes_from_the_seeds(fournex, tmp_path):
+    """The pole stands as long as chance has it; a seed has one chance."""
+    bundle = trembling_bundle(tmp_path / 'trembling')
+    arguments = ('evaluate', 'pendulum', '--bundle', bundle, '--episodes', 2, '--json')
+
+    def returns(seed):
+        return json.loads(fournex(*arguments, '--seed', seed).out)['return']
+
+    assert returns(5) == returns(5) != returns(7)
 
 
 def test_a_policy_that_acts_too_late_fails_what_is_required(fournex):

@@ -4,46 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from backend_cases import model_of
-from onnx import helper
+from trembling_policy import trembling_bundle
 
 from fournex_msgs.srv import ResetEpisode
 from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.pipeline.noise import noise
-from fournex_runtime.policy.bundle import seal_bundle
 from fournex_runtime.record.bag_reader import BagReader
 from fournex_runtime.record.replay import verify
 from fournex_runtime.record.tick_record import TICK_TYPE, decode_tick
 
-CONTRACT = """\
-name: trembling
-version: 1
-period: 20 ms
-start_pose: {cart: 0.0, pole: 0.0}
-inputs:
-  obs: [{term: joint_position, joints: [cart, pole], unit: "m, rad"}]
-  noise: [{term: noise, size: 1, distribution: normal}]
-outputs:
-  action: [{term: joint_effort_target, joints: [cart], unit: N, clip: [-9.0, 9.0]}]
-artifact: {file: policy.onnx, sha256: ZEROS, backend: onnx}
-"""
-
 
 @pytest.fixture
 def trembling(tmp_path):
-    """Return the bundle of ``action = noise + 0 obs``: what is commanded is the noise itself."""
-    folder = tmp_path / 'trembling'
-    folder.mkdir()
-    nodes = [
-        helper.make_node('MatMul', ['obs', 'zero'], ['nothing']),
-        helper.make_node('Add', ['nothing', 'noise'], ['action']),
-    ]
-    numbers = {'zero': np.zeros((2, 1), np.float32)}
-    model = model_of(nodes, {'obs': 2, 'noise': 1}, {'action': 1}, numbers)
-    (folder / 'policy.onnx').write_bytes(model)
-    (folder / 'policy.yaml').write_text(CONTRACT.replace('ZEROS', '0' * 64))
-    seal_bundle(folder)
-    return folder
+    return trembling_bundle(tmp_path / 'trembling')
 
 
 def test_noise_is_that_of_the_recorded_seed_and_is_replayed_to_the_bit(

@@ -20,10 +20,13 @@ def diagnostics(side) -> list[DiagnosticStatus]:
     return found
 
 
-def test_diagnostics_tell_rate_lateness_ages_mode_and_cause(robot, runtime):
+def test_diagnostics_tell_rate_lateness_ages_mode_cause_and_what_infers(
+    robot, runtime, wiring_file
+):
     side = robot()
     found = diagnostics(side)
-    runtime()
+    providers = '    inference: {providers: [cuda, cpu]}\n'
+    process = runtime(wiring_file(('    reward:', providers + '    reward:')))
     side.wait_for_commands(60)
     side.wait(lambda: bool(found) and found[-1].message == 'policy', what='diagnostics: policy')
     values = {entry.key: entry.value for entry in found[-1].values}
@@ -33,6 +36,10 @@ def test_diagnostics_tell_rate_lateness_ages_mode_and_cause(robot, runtime):
     assert 0 <= float(values['age of joint_states [ms]']) < 50
     assert values['mode'] == 'policy' and values['cause'] == ''
     assert values['policy'] == 'pendulum-balance@1'
+    used, _, refused = values['inference'].partition(' (refused: ')
+    assert used.startswith('onnxruntime ') and used.endswith(' CPUExecutionProvider')
+    assert refused.startswith('cuda: not in this build of onnxruntime')
+    assert values['inference'] in process.text()
     side.call(StopSession, '/fournex/stop_session', StopSession.Request(cause='enough'))
     side.wait(lambda: found[-1].level == DiagnosticStatus.ERROR, what='diagnostics: an error')
     assert found[-1].message == 'stopped: enough'

@@ -11,7 +11,7 @@ from ..bundle import Bundle
 from ..contract import Term
 from ..inference import DEFAULT_INFERENCE, Inference
 from ..onnx_backend import OnnxModel
-from .network import build_onnx
+from .network import MASKS, build_onnx
 from .sampling import NOISE
 from .saved_policy import parse_sb3
 
@@ -36,7 +36,12 @@ class Sb3Backend(OnnxModel):
         file = bundle.folder / contract.artifact.file
         terms = contract.inputs.get(NOISE, ())
         samples = any(term.kind == 'noise' for term in terms)
-        built = build_onnx(parse_sb3(bundle.artifact, file), samples=samples)
+        masks = contract.input_layouts.get(MASKS)
+        built = build_onnx(
+            parse_sb3(bundle.artifact, file),
+            samples=samples,
+            masks='bool' if masks is None else masks.dtype,
+        )
         if samples:
             _check_noise(terms, built.noise, file)
         super().__init__(built.model, str(file), signature(contract), contract.state, inference)

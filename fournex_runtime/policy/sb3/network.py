@@ -37,7 +37,7 @@ class OnnxPolicy:
 
     :param model: bytes of the ONNX model.
     :param signature: its inputs and outputs, batch of one.
-    :param optional_inputs: inputs that may be left out: ``action_masks`` (bool, True where a
+    :param optional_inputs: inputs that may be left out: ``action_masks`` (not 0 where a
         choice is allowed; all are, by default), ``episode_starts`` (float32, 1 where the state
         is to be zeroed first; 0 by default).
     :param state: recurrent state, zero at the start of an episode.
@@ -51,7 +51,9 @@ class OnnxPolicy:
     noise: str = ''
 
 
-def build_onnx(policy: Sb3Policy, image_layout: str = LAST, samples: bool = False) -> OnnxPolicy:
+def build_onnx(
+    policy: Sb3Policy, image_layout: str = LAST, samples: bool = False, masks: str = 'bool'
+) -> OnnxPolicy:
     """
     Build the ONNX model of a policy.
 
@@ -63,21 +65,23 @@ def build_onnx(policy: Sb3Policy, image_layout: str = LAST, samples: bool = Fals
         give images) or ``channels_first``.
     :param samples: the actions are drawn, as by ``predict(deterministic=False)``, with the noise
         of an input ``noise``.
+    :param masks: dtype of the input ``action_masks``; a choice is allowed where it is not 0.
     :raises ArtifactError: weights are missing, left over or of the wrong shape; a part of it is
         not supported, or is to sample and does not.
     :raises MissingDependencyError: the package ``onnx`` is not installed.
     """
-    return _Builder(policy, image_layout, samples).build()
+    return _Builder(policy, image_layout, samples, masks).build()
 
 
 class _Builder:
-    def __init__(self, policy: Sb3Policy, image_layout: str, samples: bool) -> None:
+    def __init__(self, policy: Sb3Policy, image_layout: str, samples: bool, masks: str) -> None:
         self._policy = policy
         metadata = {'algorithm': policy.algorithm, 'policy_class': policy.policy_class}
         self._graph = Graph('policy', metadata)
         self._network = Network(policy, self._graph)
         self._features = FeatureBuilder(self._network, image_layout)
         self._sampling = Sampling(self._network) if samples else None
+        self._masks = masks
         self._optional: list[ArraySpec] = []
         self._state: tuple[RecurrentState, ...] = ()
 
@@ -208,9 +212,11 @@ class _Builder:
 
     def _masked(self, raw: str, size: int) -> str:
         graph = self._graph
-        graph.input(MASKS, 'bool', (BATCH, size), np.ones((1, size), bool))
-        self._optional.append(ArraySpec(MASKS, (1, size), 'bool'))
-        return graph.add('Where', MASKS, raw, graph.number(_MASKED))
+        mask = graph.input(MASKS, self._masks, (BATCH, size), np.ones((1, size), self._masks))
+        self._optional.append(ArraySpec(MASKS, (1, size), self._masks))
+        if self._masks != 'bool':
+            mask = graph.cast(mask, 'bool')
+        return graph.add('Where', mask, raw, graph.number(_MASKED))
 
     def _greatest(self, raw: str, branches: tuple[int, ...]) -> str:
         """Add the index of the greatest value of each branch, the first where several are."""

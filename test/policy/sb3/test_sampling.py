@@ -99,6 +99,45 @@ def test_a_draw_is_that_of_the_distribution_with_the_same_noise(name, references
 
 @pytest.mark.torch
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize('dtype', ['uint8', 'float32', 'int64'])
+def test_a_contract_gives_the_masks_as_numbers(dtype, references, tmp_path):
+    """Contracts know no bool."""
+    name = 'MaskablePPO-Mlp-vector-discrete'
+    (tmp_path / 'policy.zip').write_bytes((references / f'{name}.zip').read_bytes())
+    (tmp_path / 'policy.yaml').write_text(MASKED.format(dtype=dtype, zeros='0' * 64))
+    backend = load_backend(seal_bundle(tmp_path))
+    with np.load(references / f'{name}.npz') as loaded:
+        seen = loaded['obs'][:50].astype(np.float32)
+    only = [index % 4 for index in range(len(seen))]
+
+    def choices(masks):
+        asked = zip(seen[:, np.newaxis], masks[:, np.newaxis].astype(dtype))
+        answers = [backend.run({'obs': obs, MASKS: mask}, {}) for obs, mask in asked]
+        return [int(outputs['actions'][0, 0]) for outputs, _ in answers]
+
+    assert choices(np.eye(4)[only]) == only
+    free = choices(np.ones((len(seen), 4)))
+    assert free != only
+    assert all(one != other for one, other in zip(choices(1.0 - np.eye(4)[free]), free))
+
+
+MASKED = """
+name: masked
+version: 1
+period: 20 ms
+inputs:
+  obs: [{{term: value, size: 6}}]
+  action_masks: {{dtype: {dtype}, terms: [{{term: value, name: allowed, size: 4}}]}}
+outputs:
+  actions:
+    dtype: int64
+    terms: [{{term: discrete, as: twist, axes: [linear_x], actions: [0, 1, 2, 3]}}]
+artifact: {{file: policy.zip, sha256: {zeros}, backend: stable_baselines3}}
+"""
+
+
+@pytest.mark.torch
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(('name', 'why'), REFUSED.items())
 def test_what_draws_nothing_or_in_another_way_is_refused(name, why, refused_models):
     policy = read_sb3(refused_models / f'{name}.zip')
