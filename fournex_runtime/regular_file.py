@@ -40,6 +40,33 @@ def read_regular_file(file: pathlib.Path, error: type[FournexError], most_bytes:
         raise error(f'{file}: cannot be read: {problem.strerror}') from problem
 
 
+def read_beside(
+    file: pathlib.Path, other: pathlib.Path, error: type[FournexError], most_bytes: int
+) -> bytes:
+    """
+    Return the content of a regular file that belongs to another one, in one folder with it.
+
+    A link must not lead out of that folder. Where the other file is a link itself (in a symlink
+    install of colcon, in a cache of blobs), the folder that it leads to is theirs, too.
+
+    :param file: the file.
+    :param other: what it belongs to.
+    :param error: the class of error to raise.
+    :param most_bytes: how large it may be.
+    """
+    homes = (other.parent.resolve(), other.resolve().parent)
+    try:
+        target = file.resolve(strict=True)
+    except (OSError, RuntimeError):  # missing, or links in a circle: reading it says which
+        target = file
+    if file.is_symlink() and target.parent not in homes:
+        raise error(
+            f'{file}: expected a file beside {other.name}, found a link out of the folder, to '
+            f'{target}; put the file itself there'
+        )
+    return read_regular_file(file, error, most_bytes)
+
+
 def _refuse_others(
     file: pathlib.Path, found: os.stat_result, error: type[FournexError], most_bytes: int
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import AnswerError
 from ..policy.contract_types import Fact
+from ..policy.onnx_one_file import in_one_file
 from .answers import Answers
 from .questions import Expected, Question
 from .source_file import SourceFile
@@ -127,13 +128,16 @@ class Draft:
 
     def set_artifact(self, name: str, data: bytes, backend: str, file: SourceFile) -> None:
         """
-        Put the artifact into the bundle and into the contract.
+        Put the artifact into the bundle and into the contract; an ONNX model as one file.
 
         :param name: its name in the bundle.
         :param data: the artifact.
         :param backend: what runs it.
-        :param file: where it comes from, for errors.
+        :param file: where it comes from: its other files are beside it.
+        :raises ArtifactError: another file of a model is missing, or is refused.
         """
+        if backend == 'onnx':
+            data = in_one_file(data, file.path)
         self.tree['artifact'] = {**self.add_file(name, data), 'backend': backend}
         self.artifact_path = file.path
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ..configuration import parse
 from ..errors import BundleError, ContractError
-from ..regular_file import read_regular_file
+from ..regular_file import read_beside
 from .card import ModelCard, approval_hash, parse_card
 from .contract import Contract, Normalisation, RecurrentState, load_contract
 from .tensor_file import read_tensors
@@ -131,23 +131,9 @@ def read_bundle_file(folder: pathlib.Path, name: str) -> bytes:
     """
     Read a file of a bundle; a link must not lead out of it.
 
-    The files of a symlink install (colcon's) are links, all of them into one other folder: where
-    the contract is such a link, the bundle is the folder that it leads to.
-
     :raises BundleError: it is missing, no regular file, outside of the bundle, or too large.
     """
-    file = folder / name
-    homes = (folder.resolve(), (folder / CONTRACT_FILE).resolve().parent)
-    try:
-        target = file.resolve(strict=True)
-    except (OSError, RuntimeError):  # missing, or links in a circle: reading it says which
-        target = file
-    if file.is_symlink() and target.parent not in homes:
-        raise BundleError(
-            f'{file}: expected a file of the bundle, found a link out of it, to {target}; put '
-            'the file itself there'
-        )
-    return read_regular_file(file, BundleError, MOST_BYTES)
+    return read_beside(folder / name, folder / CONTRACT_FILE, BundleError, MOST_BYTES)
 
 
 def approve_bundle(folder: pathlib.Path, by: str, date: datetime.date, note: str = '') -> Bundle:

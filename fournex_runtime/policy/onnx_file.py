@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-_PARTS: dict[str, dict[int, str]] = {
+PARTS: dict[str, dict[int, str]] = {
     'model': {7: 'graph', 20: 'training', 25: 'function'},
     'training': {1: 'graph', 2: 'graph'},
     'function': {7: 'node', 11: 'attribute'},
@@ -24,7 +24,8 @@ _PARTS: dict[str, dict[int, str]] = {
     'tensor': {},
 }
 """Which fields of a message hold messages that a tensor can be in."""
-_EXTERNAL_DATA, _DATA_LOCATION = 13, 14
+EXTERNAL_DATA, DATA_LOCATION = 13, 14
+"""Fields of a tensor: where its numbers are, and whether they are elsewhere."""
 _OP_TYPE = 4
 _COMPILED = b'EPContext'
 _RANDOM = (
@@ -35,7 +36,7 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FIXED_SIZES = {_FIXED64: 8, _FIXED32: 4}
 _OTHER_FILES = (
     'keeps numbers in other files, which no hash covers (torch.onnx.export does so by default). '
-    "Make one file of it, in Python: onnx.save(onnx.load('policy.onnx'), 'one.onnx')"
+    "Make one file of it: fournex import does, or in Python onnx.save(onnx.load(file), 'one.onnx')"
 )
 _PROGRAM = (
     'has a node EPContext, a program that was compiled for one provider and one machine; give '
@@ -59,10 +60,10 @@ def refusal(data: bytes) -> str:
         kind, begin, end = waiting.pop()
         for field, value in fields(data, begin, end):
             if isinstance(value, int):
-                if kind == 'tensor' and field == _DATA_LOCATION and value:
+                if kind == 'tensor' and field == DATA_LOCATION and value:
                     return _OTHER_FILES
                 continue
-            if kind == 'tensor' and field == _EXTERNAL_DATA:
+            if kind == 'tensor' and field == EXTERNAL_DATA:
                 return _OTHER_FILES
             if kind == 'node' and field == _OP_TYPE:
                 name = data[slice(*value)]
@@ -70,8 +71,8 @@ def refusal(data: bytes) -> str:
                     return _PROGRAM
                 if name in _RANDOM:
                     return _DRAWS.format(name.decode())
-            if field in _PARTS[kind]:
-                waiting.append((_PARTS[kind][field], *value))
+            if field in PARTS[kind]:
+                waiting.append((PARTS[kind][field], *value))
     return ''
 
 
@@ -86,13 +87,29 @@ def fields(data: bytes, begin: int, end: int) -> Iterator[tuple[int, int | tuple
     :param end: where it ends.
     :raises ValueError: it is not a protobuf message.
     """
+    for field, value, _ in spans(data, begin, end):
+        if value is not None:
+            yield field, value
+
+
+def spans(
+    data: bytes, begin: int, end: int
+) -> Iterator[tuple[int, int | tuple[int, int] | None, tuple[int, int]]]:
+    """
+    Return the fields of a protobuf message as :func:`fields` does, and where each lies as a whole.
+
+    The value is None where it is a number of fixed size.
+
+    :raises ValueError: it is not a protobuf message.
+    """
     position = begin
     while position < end:
+        first = position
         tag, position = _varint(data, position, end)
         field, wire = tag >> 3, tag & 7
         if wire == _VARINT:
-            value, position = _varint(data, position, end)
-            yield field, value
+            number, position = _varint(data, position, end)
+            yield field, number, (first, position)
             continue
         if wire == _BYTES:
             length, position = _varint(data, position, end)
@@ -102,9 +119,9 @@ def fields(data: bytes, begin: int, end: int) -> Iterator[tuple[int, int | tuple
             raise ValueError(f'unknown wire type {wire}')
         if position + length > end:
             raise ValueError('it is cut off')
-        if wire == _BYTES:
-            yield field, (position, position + length)
+        inside = (position, position + length) if wire == _BYTES else None
         position += length
+        yield field, inside, (first, position)
 
 
 def _varint(data: bytes, position: int, end: int) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from imported_session import ImportedSession
 from linear_onnx import finished, linear_onnx, weights
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper, load_model_from_string, numpy_helper, save_model
 from ros_messages import joint_state
 
 from fournex_runtime.errors import AnswerError, ArtifactError, OpenQuestions
@@ -37,6 +37,22 @@ def test_a_model_without_a_word_is_driven_by_the_answers(import_to, tmp_path):
         action = np.array([0.3 - 0.1, 0.4 + 0.2, *action]) @ matrix
         sent = session.commands(MEASURED)['joint_position_target']
         np.testing.assert_allclose(sent, action * 0.5 + [0.1, -0.2], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize('as_folder', [False, True])
+def test_a_model_in_two_files_becomes_one(import_to, tmp_path, as_folder):
+    """As ``torch.onnx.export`` writes it by default."""
+    file = tmp_path / 'legs.onnx'
+    model = load_model_from_string(linear_onnx(weights(4, 2)))
+    save_model(model, file, save_as_external_data=True, location='legs.data', size_threshold=0)
+    folder = import_to(tmp_path if as_folder else file, ANSWERS).folder
+    session = ImportedSession(folder, WIRED)
+    sent = session.commands(MEASURED)['joint_position_target']
+    action = np.array([0.3 - 0.1, 0.4 + 0.2, 0.0, 0.0]) @ weights(4, 2).astype(np.float64)
+    np.testing.assert_allclose(sent, action * 0.5 + [0.1, -0.2], rtol=1e-5, atol=1e-6)
+    (tmp_path / 'legs.data').unlink()
+    with pytest.raises(ArtifactError, match=r'legs\.onnx: keeps numbers in legs\.data, which is'):
+        import_to(file, ANSWERS)
 
 
 def test_everything_that_it_leaves_open_is_asked(import_to, tmp_path):

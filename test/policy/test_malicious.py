@@ -74,10 +74,10 @@ def test_a_link_out_of_the_bundle(folder, name):
     (folder / name).rename(outside)
     for target in (outside, pathlib.Path('../outside')):
         (folder / name).symlink_to(target)
-        refused(folder, f'{folder / name}: ', f'found a link out of it, to {outside}')
+        refused(folder, f'{folder / name}: ', f'found a link out of the folder, to {outside}')
         (folder / name).unlink()
     (folder / name).symlink_to('/dev/zero')
-    refused(folder, f'{folder / name}: ', 'a link out of it, to /dev/zero')
+    refused(folder, f'{folder / name}: ', 'a link out of the folder, to /dev/zero')
 
 
 def test_links_of_a_symlink_install_are_followed(folder):
@@ -88,7 +88,7 @@ def test_links_of_a_symlink_install_are_followed(folder):
     assert load_bundle(installed).sha256 == load_bundle(folder).sha256
     (installed / 'policy.onnx').unlink()
     (installed / 'policy.onnx').symlink_to('/etc/hostname')
-    refused(installed, 'policy.onnx: ', 'a link out of it')
+    refused(installed, 'policy.onnx: ', 'a link out of the folder')
 
 
 def test_a_link_in_a_circle(folder):
