@@ -39,7 +39,7 @@ def field_encoder(parts: Sequence[CommandPart], messages: Messages) -> Encoder:
     """
     target = parts[0].target
     template = Template(target.type, messages)
-    fill = [_filled(part, template) for part in parts]
+    fill = [_filled(part, template, alone=len(parts) == 1) for part in parts]
     for part in parts:
         for path, value in part.target.constants:
             template.place(path)(_constant(template.path(path), value))
@@ -56,11 +56,13 @@ def field_encoder(parts: Sequence[CommandPart], messages: Messages) -> Encoder:
     return encode
 
 
-def _filled(part: CommandPart, template: Template) -> Write:
+def _filled(part: CommandPart, template: Template, alone: bool) -> Write:
     """Return what puts the values of a term into their fields."""
     try:
         return _by_value(part, template) if part.target.fields else _by_array(part, template)
     except (WiringError, MessageError) as problem:
+        if alone:
+            raise
         raise WiringError(f'{part.term.name}: {problem}') from problem
 
 
