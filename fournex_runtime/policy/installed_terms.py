@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib.metadata
 import re
 import sys
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from ..configuration import Section, nearest
 from ..errors import ContractError
@@ -20,6 +20,9 @@ from .contract_types import Contract
 from .observation_term import ObservationTerm
 from .options import Option
 from .term_kinds import OBSERVATION_KINDS, Labels, Options, TermKind
+
+if TYPE_CHECKING:
+    import importlib.metadata
 
 GROUP = 'fournex.observation_terms'
 """The entry point group."""
@@ -80,6 +83,8 @@ def _found(name: str, path: tuple[str, ...]) -> InstalledTerm:
     """Look a kind up; ``path`` is where Python looks for packages."""
     if not re.match(CUSTOM_NAME, name):
         raise ContractError(f'{name!r} is no name of a kind: expected package.term')
+    import importlib.metadata  # a contract without such terms does without, and starts sooner
+
     there = list(importlib.metadata.entry_points(group=GROUP))
     found = {(one.value, _distribution(one)): one for one in there if one.name == name}
     if not found:

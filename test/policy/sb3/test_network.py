@@ -93,9 +93,11 @@ def test_a_network_by_hand():
 def test_several_robots_at_once(model):
     built = build_onnx(read_sb3(model()))
     observations = np.random.default_rng(0).normal(size=(7, 6)).astype(np.float32)
-    together = run(built, obs=observations)
+    model = OnnxModel(built.model, 'model.zip', built.signature, built.state)
+    together = model.run_batch([({'obs': one[None]}, {}) for one in observations])
     apart = np.concatenate([run(built, obs=one[None]) for one in observations])
-    np.testing.assert_allclose(together, apart, atol=1e-6)
+    actions = np.concatenate([outputs['actions'] for outputs, _ in together])
+    np.testing.assert_allclose(actions, apart, atol=1e-6)
 
 
 def test_choices_are_one_hot_and_others_are_errors():

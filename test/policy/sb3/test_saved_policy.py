@@ -85,7 +85,9 @@ def test_models_of_older_versions_do_what_they_did(name, algorithm_name, version
     with np.load(SAVED / f'{name}.npz') as answers:
         observations, expected = answers['observations'], answers['actions']
     assert len(observations) == 100
-    raw = model.run({'obs': statistics.normalise(observations)}, {})[0]['actions']
+    normalised = statistics.normalise(observations)
+    given = model.run_batch([({'obs': one[None]}, {}) for one in normalised])
+    raw = np.concatenate([outputs['actions'] for outputs, _ in given])
     np.testing.assert_allclose(action_mapping(policy).apply(raw), expected, rtol=0, atol=1e-6)
 
 
