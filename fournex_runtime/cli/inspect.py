@@ -87,8 +87,7 @@ def _shown(path: pathlib.Path, bundle: pathlib.Path | None) -> str:
         from .show_wiring import show_wiring
 
         wiring = load_wiring(path, bundle)
-        _check(wiring)
-        return show_wiring(wiring)
+        return show_wiring(wiring, _check(wiring))
     raise FournexError(
         f'{path}: not something to inspect: expected a policy bundle or a bag (folders), a wiring '
         'file (.yaml) or a recording (.mcap)'
@@ -108,20 +107,23 @@ def inspect_bundle(folder: pathlib.Path) -> str:
     return show_bundle(found, _artifact(found))
 
 
-def _check(wiring: Wiring) -> None:
+def _check(wiring: Wiring) -> dict[str, str]:
     """
     Do to a wiring what the runtime does before it asks the robot.
 
+    :returns: by session, what computes its policy here; of programs nothing.
     :raises FournexError: a session's wiring, contract and artifact do not fit.
     """
     from ..pipeline.messages import messages
     from ..session.engine import Engine
 
+    found = {}
     for session in wiring.sessions:
         bundle = wiring.bundles[session.name]
         Engine(bundle, session, messages())
         if bundle.contract.artifact.backend in DATA_BACKENDS:
-            _run_once(bundle, session.inference)
+            found[session.name] = _run_once(bundle, session.inference)
+    return found
 
 
 def _artifact(bundle: Bundle) -> str:
@@ -137,10 +139,13 @@ def _artifact(bundle: Bundle) -> str:
     return 'names, shapes and types are those of the artifact'
 
 
-def _run_once(bundle: Bundle, inference: Inference) -> None:
+def _run_once(bundle: Bundle, inference: Inference) -> str:
+    """Load a policy and ask it; return what computes it."""
     from ..policy.backend import load_backend, warm_up
 
-    warm_up(load_backend(bundle, inference), bundle.contract, runs=2)
+    backend = load_backend(bundle, inference)
+    warm_up(backend, bundle.contract, runs=2)
+    return backend.description
 
 
 def _bag(path: pathlib.Path) -> str:

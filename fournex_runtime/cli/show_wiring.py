@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..pipeline.ports import Port, Target
 from ..policy.inference import Inference
@@ -13,13 +13,19 @@ from .table import facts, number, table
 from .words import duration, hertz, units
 
 
-def show_wiring(wiring: Wiring) -> str:
-    """Return the sessions of a wiring as tables."""
+def show_wiring(wiring: Wiring, computed_by: Mapping[str, str]) -> str:
+    """
+    Return the sessions of a wiring as tables.
+
+    :param wiring: the wiring.
+    :param computed_by: by session, what computes its policy here, as far as it is known.
+    """
     head = facts((('wiring', str(wiring.file)), ('robot', wiring.robot)))
-    return '\n\n'.join([head, *(_session(wiring, session) for session in wiring.sessions)])
+    sessions = [_session(wiring, one, computed_by.get(one.name, '')) for one in wiring.sessions]
+    return '\n\n'.join([head, *sessions])
 
 
-def _session(wiring: Wiring, session: SessionWiring) -> str:
+def _session(wiring: Wiring, session: SessionWiring, computed_by: str) -> str:
     bundle = wiring.bundles[session.name]
     contract = bundle.contract
     head = (
@@ -30,7 +36,7 @@ def _session(wiring: Wiring, session: SessionWiring) -> str:
         (
             head,
             *_joint_names(session),
-            _inference(session.inference),
+            _inference(session.inference, computed_by),
             _inputs(session),
             _outputs(session),
             _limits(wiring, session),
@@ -39,9 +45,11 @@ def _session(wiring: Wiring, session: SessionWiring) -> str:
     )
 
 
-def _inference(inference: Inference) -> str:
-    words = f'  runs on {", ".join(inference.providers)}; threads: {inference.threads}'
-    return words + (f'; its worker under {inference.python}' if inference.python else '')
+def _inference(inference: Inference, computed_by: str) -> str:
+    words = f'  computed by {", ".join(inference.providers)}; threads: {inference.threads}'
+    if inference.python is not None:
+        words += f'; its worker under {inference.python}'
+    return words + (f'\n    here {computed_by}' if computed_by else '')
 
 
 def _inputs(session: SessionWiring) -> str:

@@ -183,11 +183,8 @@ class BoundSession:
 
 
 def _not_built() -> str:
-    there = [one for one, name in _NAMES.items() if name in onnxruntime.get_available_providers()]
-    return (
-        f'not in this build of onnxruntime {onnxruntime.__version__}, which has '
-        f'{", ".join(there)} (the package onnxruntime-gpu has cuda and tensorrt)'
-    )
+    version = onnxruntime.__version__
+    return f'onnxruntime {version} is built without it here (onnxruntime-gpu has it)'
 
 
 def _find_libraries() -> None:

@@ -227,6 +227,7 @@ def test_a_wiring_shows_topics_budgets_limits_and_reactions(fournex):
     assert ['twist', 'linear_x', '-0.2', '0.7', 'unlimited', 'm/s'] in found
     assert 'hold the last command 200 ms, then stop' in done.out
     assert 'linear_x 0, angular_z 0' in done.out  # the stop command
+    assert 'computed by cpu; threads: 1\n    here onnxruntime ' in done.out
 
 
 def test_a_wiring_shows_the_robots_names_units_and_fields():
@@ -239,7 +240,7 @@ def test_a_wiring_shows_the_robots_names_units_and_fields():
          '        unit: deg/s\n        set: {present: true}'),
     )  # fmt: skip
     bundles = {'tiny': make_bundle()}
-    shown = show_wiring(parse_wiring(wiring, pathlib.Path('wiring.yaml'), bundles))
+    shown = show_wiring(parse_wiring(wiring, pathlib.Path('wiring.yaml'), bundles), {})
     assert ' '.join(shown.split()).count('a motor_1') == 1
     assert 'by its kind, in deg' in shown
     assert 'a: voltage, b: current, in deg/s, present = true' in shown
