@@ -8,6 +8,7 @@ The schema is that of ``get_IO_descriptors`` in the observation and action manag
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from ..policy.contract_types import Fact
 from .draft import Draft
@@ -23,6 +24,7 @@ from .terms import (
     ask_action,
     clipped_after,
     named,
+    next_name,
     one_or_all,
     scaled,
 )
@@ -64,9 +66,11 @@ def _draft(match: Match, draft: Draft) -> None:
     actions = [one for one in found['actions'].items() if _exported(one)]
     width = sum(width_of(one) for one in actions)
     network.check_actions(found['actions'].where, width)
-    outputs = [_action(draft, one, index, pose) for index, one in enumerate(actions)]
+    place = f'outputs.{network.action}'
+    seen: dict[str, int] = {}
+    outputs = [_action(draft, one, index, place, pose, seen) for index, one in enumerate(actions)]
     group = _group(draft, found['observations'])
-    inputs = observation_terms(draft, group, pose, width, network.observations)
+    inputs = observation_terms(draft, group, pose, width, network)
     if network.observations is None:
         draft.notes.append(
             'how many values the network takes is not known before it runs: see that no '
@@ -141,39 +145,46 @@ def _exported(action: Foreign) -> bool:
 
 
 def _action(
-    draft: Draft, action: Foreign, index: int, pose: dict[str, float]
+    draft: Draft,
+    action: Foreign,
+    index: int,
+    place: str,
+    pose: Mapping[str, float],
+    seen: dict[str, int],
 ) -> list[PlainTerm] | None:
     path, width = action['full_path'].text(), width_of(action)
     kind = _ACTIONS.get(path.rpartition('.')[2]) if path.startswith(OURS) else None
     if kind is None:
         return ask_action(
             draft,
-            f'outputs.{index}.{action["name"].text()}',
+            f'{place}.{index}.{action["name"].text()}',
             f'what the {width} values of {path} command',
             width,
             f'{{term: value, size: {width}}}',
             f'{action.where}: its descriptor does not say what it does with them',
+            place=place,
         )
     joints = list(action['joint_names'].texts(width))
-    key = f'outputs.{index}.{kind}'
-    scale = draft.known(
-        f'{key}.scale', per_value(action['scale'], width), action['scale'].where, numbers(width)
-    )
-    offset = draft.known(
-        f'{key}.offset', per_value(action['offset'], width), action['offset'].where,
-        numbers(width)
-    )  # fmt: skip
-    term: PlainTerm = {'term': kind, 'joints': joints, **scaled(list(scale))}
+    key = f'{place}.{next_name(kind, seen)}'
+    draft.facts[key] = Fact('file', action.where)
+    scale = _known(draft, f'{key}.scale', action['scale'], width)
+    offset = _known(draft, f'{key}.offset', action['offset'], width)
+    term: PlainTerm = {'term': kind, 'joints': joints, **scaled(scale)}
     bounds = action.get('clip')
     if bounds is not None:
         low, high = bounds_of(bounds, width)
         term.update(clipped_after(low, high, scale, offset))
-        draft.facts[f'{key}.clip'] = Fact('file', f'{bounds.where}, where it is after the offset')
-    if kind == 'joint_position_target' and list(offset) == [pose.get(one) for one in joints]:
+        where = f'{bounds.where}, where it is after the offset'
+        draft.facts[f'{key}.clip'] = Fact('file', where)
+    if kind == 'joint_position_target' and offset == [pose.get(one) for one in joints]:
         term['offset'] = 'default_pose'
     elif any(offset):
         term['offset'] = one_or_all(offset)
     return [term]
+
+
+def _known(draft: Draft, key: str, found: Foreign, width: int) -> list[float]:
+    return list(draft.known(key, per_value(found, width), found.where, numbers(width)))
 
 
 def _normaliser(draft: Draft) -> None:

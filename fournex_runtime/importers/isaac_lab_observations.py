@@ -16,11 +16,13 @@ from ..errors import ArtifactError
 from ..policy.contract_types import Fact
 from .draft import Draft
 from .foreign import Foreign
+from .network_file import NetworkFile
 from .questions import Question, choice, numbers
 from .terms import (
     PlainTerm,
     ask_observation,
     clipped,
+    next_name,
     one_or_all,
     refined,
     scaled,
@@ -58,7 +60,7 @@ _WHY = {
 
 
 def observation_terms(
-    draft: Draft, group: Foreign, pose: Mapping[str, float], actions: int, taken: int | None
+    draft: Draft, group: Foreign, pose: Mapping[str, float], actions: int, network: NetworkFile
 ) -> list[PlainTerm] | None:
     """
     Return the terms of a group of observations, in their order; None while something is asked.
@@ -67,54 +69,92 @@ def observation_terms(
     :param group: the descriptors of the group.
     :param pose: the default pose.
     :param actions: how many values an action has.
-    :param taken: how many values the network takes; None where that is not known.
+    :param network: what takes them.
     :raises ArtifactError: a descriptor says what no contract can say, or is not complete.
     """
     items = group.items()
-    draft.facts['inputs.obs'] = Fact('file', group.where)
-    found = [_observation(draft, one, index, pose, actions) for index, one in enumerate(items)]
+    place, taken = f'inputs.{network.observation}', network.observations
+    draft.facts[place] = Fact('file', group.where)
+    reader = _Reader(draft, place, pose, actions)
+    found = [reader.terms(one, index) for index, one in enumerate(items)]
     described = sum(width_of(one) * max(1, _history(one)) for one in items)
     missing = 0 if taken is None else taken - described
     if missing < 0:
         raise group.problem(f'{taken} values, which the network takes', f'{described}')
     if missing:
-        found = _with_missing(draft, group, found, missing, actions)
+        found = _with_missing(draft, group, found, missing, actions, place)
     if None in found:
         return None
     return [term for one in found if one is not None for term in one]
 
 
-def _observation(
-    draft: Draft, item: Foreign, index: int, pose: Mapping[str, float], actions: int
-) -> list[PlainTerm] | None:
-    name, width = item['name'].text(), width_of(item)
-    overloads = item['overloads']
-    if item['extras'].get('modifiers') is not None:
-        raise item['extras']['modifiers'].problem('no modifiers, which no contract can say')
-    key = f'inputs.obs.{index}.{name}'
-    scale = _scale(draft, overloads, f'{key}.scale', width)
-    low, high = _clip(overloads, width)
-    history = _remembered(overloads)
-    function = item['full_path'].text()
-    if function == f'{OURS}observations.last_action':
-        _check_last_action(item, width, actions, scale, clipped(low, high))
-        return [{'term': 'last_action', 'of': 'raw', **history}]
-    if function.startswith(f'{OURS}observations.') and name in _OBSERVATIONS:
-        term = {'term': _OBSERVATIONS[name], **_joints(item, width, pose)}
-        return [{**term, **clipped(low, high), **scaled(scale), **history}]
-    terms = ask_observation(
-        draft,
-        key,
-        f'what the {width} values of {function} are',
-        width,
-        actions,
-        _EXAMPLES.get(name, f'{{term: value, size: {width}, name: {name}}}'),
-        _WHY.get(name, f'{item.where}: {_description(item)}'),
-        ('clip', 'history'),
-    )
-    if terms is None:
-        return None
-    return [{**one, **history} for one in refined(terms, actions, scale, low, high)]
+class _Reader:
+    """
+    Reads descriptors one after the other.
+
+    :param draft: takes the facts and questions.
+    :param place: the input.
+    :param pose: the default pose.
+    :param actions: how many values an action has.
+    """
+
+    def __init__(self, draft: Draft, place: str, pose: Mapping[str, float], actions: int) -> None:
+        self._draft = draft
+        self._place = place
+        self._pose = pose
+        self._actions = actions
+        self._seen: dict[str, int] = {}
+
+    def terms(self, item: Foreign, index: int) -> list[PlainTerm] | None:
+        """Return what a descriptor is; None while it is asked."""
+        name, function, width = item['name'].text(), item['full_path'].text(), width_of(item)
+        overloads = item['overloads']
+        if item['extras'].get('modifiers') is not None:
+            raise item['extras']['modifiers'].problem('no modifiers, which no contract can say')
+        low, high = _clip(overloads, width)
+        history = _remembered(overloads)
+        if function == f'{OURS}observations.last_action':
+            _check_last_action(item, width, self._actions, clipped(low, high))
+            return [{'term': 'last_action', 'of': 'raw', **history}]
+        kind = _OBSERVATIONS.get(name) if function == f'{OURS}observations.{name}' else None
+        if kind is None:
+            return self._asked(item, index, width, (low, high), history)
+        scale = self._scale(overloads, f'{self._place}.{next_name(kind, self._seen)}', width)
+        joints = _joints(item, width, self._pose)
+        return [{'term': kind, **joints, **clipped(low, high), **scaled(scale), **history}]
+
+    def _asked(
+        self,
+        item: Foreign,
+        index: int,
+        width: int,
+        bounds: tuple[list[float], list[float]],
+        history: dict[str, Any],
+    ) -> list[PlainTerm] | None:
+        name = item['name'].text()
+        key = f'{self._place}.{index}.{name}'
+        scale = self._scale(item['overloads'], key, width)
+        terms = ask_observation(
+            self._draft,
+            key,
+            f'what the {width} values of {item["full_path"].text()} are',
+            width,
+            self._actions,
+            _EXAMPLES.get(name, f'{{term: value, size: {width}, name: {name}}}'),
+            _WHY.get(name, f'{item.where}: {_description(item)}'),
+            ('clip', 'history'),
+            self._place,
+        )
+        if terms is None:
+            return None
+        return [{**one, **history} for one in refined(terms, self._actions, scale, *bounds)]
+
+    def _scale(self, overloads: Foreign, key: str, width: int) -> list[float]:
+        found = overloads.get('scale')
+        if found is None:
+            return [1.0] * width
+        value = per_value(found, width)
+        return list(self._draft.known(f'{key}.scale', value, found.where, numbers(width)))
 
 
 def _description(item: Foreign) -> str:
@@ -140,23 +180,15 @@ def _joints(item: Foreign, width: int, pose: Mapping[str, float]) -> dict[str, A
     return made
 
 
-def _check_last_action(
-    item: Foreign, width: int, actions: int, scale: list[float], clip: dict[str, Any]
-) -> None:
+def _check_last_action(item: Foreign, width: int, actions: int, clip: dict[str, Any]) -> None:
     """Refuse what is not all of the last action, as the network gave it."""
     if width != actions:
         raise item['shape'].problem(f'all {actions} values of the action', f'{width} of them')
-    if set(scale) != {1.0} or clip:
+    scale = item['overloads'].get('scale')
+    if clip or (scale is not None and {*per_value(scale, width)} != {1.0}):
         raise item['overloads'].problem(
             'no clip and no scale', 'one of them, which last_action cannot have in a contract'
         )
-
-
-def _scale(draft: Draft, overloads: Foreign, key: str, width: int) -> list[float]:
-    found = overloads.get('scale')
-    if found is None:
-        return [1.0] * width
-    return list(draft.known(key, per_value(found, width), found.where, numbers(width)))
 
 
 def _clip(overloads: Foreign, width: int) -> tuple[list[float], list[float]]:
@@ -188,12 +220,13 @@ def _with_missing(
     found: Sequence[list[PlainTerm] | None],
     missing: int,
     actions: int,
+    place: str,
 ) -> list[list[PlainTerm] | None]:
     """Ask for what Isaac Lab left out: terms whose function has no descriptor, a height scan."""
     names = [f'{index}.{one["name"].text()}' for index, one in enumerate(group.items())]
     after = draft.ask(
         Question(
-            'inputs.obs.missing.after',
+            f'{place}.missing.after',
             f'after which observation the {missing} values stand that {group.where} lacks',
             choice('nothing', *names),
             'Isaac Lab leaves out what has no descriptor, such as height_scan, and only prints '
@@ -202,13 +235,15 @@ def _with_missing(
     )
     terms = ask_observation(
         draft,
-        'inputs.obs.missing.terms',
+        f'{place}.missing.terms',
         f'what those {missing} values are',
         missing,
         actions,
         _EXAMPLES['height_scan'],
         _WHY['height_scan'],
+        place=place,
     )
+    draft.facts.pop(f'{place}.missing.after', None)  # it says no more than the order of the terms
     at = 0 if after in (None, 'nothing') else names.index(after) + 1
     return [*found[:at], terms, *found[at:]]
 

@@ -24,7 +24,7 @@ from .leapp_terms import LeappArray, commanded, observed
 from .network_arrays import is_network
 from .recognise import Importer, Match
 from .source_file import SourceFile
-from .terms import named
+from .terms import name_across
 
 
 def _claims(file: SourceFile) -> str:
@@ -60,8 +60,8 @@ def _draft(match: Match, draft: Draft) -> None:
     width = sum(math.prod(one.row) for one in acted)
     draft.tree['inputs'] = {one.name: observed(draft, one, width) for one in seen}
     draft.tree['outputs'] = {one.name: commanded(draft, one) for one in acted}
-    _name_terms(draft.tree['inputs'])
-    _name_terms(draft.tree['outputs'])
+    name_across(draft.tree['inputs'])
+    name_across(draft.tree['outputs'])
     draft.set_artifact('policy.onnx', file.data, 'onnx', file)
 
 
@@ -241,14 +241,6 @@ def _first_values(match: Match, draft: Draft, pipeline: Foreign, model: str) -> 
     )
     values = read_tensors(file.path, file.data, 'reading initial values')
     return {key.removeprefix(f'{model}/'): value for key, value in values.items()}
-
-
-def _name_terms(arrays: dict[str, Any]) -> None:
-    """Give each term a name of its own among all arrays of a side."""
-    terms = [term for one in arrays.values() for term in one['terms'] or ()]
-    made = iter(named(terms))
-    for one in arrays.values():
-        one['terms'] = [next(made) for _ in one['terms'] or ()]
 
 
 IMPORTER = Importer(

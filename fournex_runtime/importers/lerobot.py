@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..policy.contract_types import Fact
 from ..policy.tensor_file import read_tensors
 from .array_terms import observation_terms, output_terms
 from .draft import Draft
@@ -23,7 +24,7 @@ from .lerobot_processors import Affine, Normaliser, read_normaliser
 from .questions import choice
 from .recognise import Importer, Match
 from .source_file import SourceFile
-from .terms import PlainTerm, ask_action, ask_observation, named, one_or_all, scaled
+from .terms import PlainTerm, ask_action, ask_observation, name_across, one_or_all, scaled
 
 CONFIG, WEIGHTS = 'config.json', 'model.safetensors'
 """The files in the archive."""
@@ -64,7 +65,7 @@ def _draft(match: Match, draft: Draft) -> None:
         name: _input(draft, name, feature, before, dataset, frames, size)
         for name, feature in config['input_features'].entries()
     }
-    _name_images(draft.tree['inputs'])
+    name_across(draft.tree['inputs'])
     draft.tree['outputs'] = {'action': _output(draft, size, after, dataset)}
     chunk, executed = config[_CHUNKS[kind]], config['n_action_steps']
     draft.tree['chunk'] = draft.known(
@@ -140,7 +141,7 @@ def _input(
         )
         parts = [one.size for one in observation_terms(terms, actions)] if terms else []
     if change is not None:
-        draft.known(f'inputs.{name}.normalisation', 'in the terms', change.where)
+        draft.facts[f'inputs.{name}.normalisation'] = Fact('file', change.where)
         terms = _changed(terms or [], parts, change, 'relative_to')
     array: dict[str, Any] = {'shape': shape, 'terms': terms}
     if frames > 1:
@@ -187,7 +188,7 @@ def _output(
     change = after.of('action', 'ACTION', size) if after is not None else None
     if terms is None or change is None:
         return terms or []
-    draft.known('outputs.action.normalisation', 'in the terms', change.where)
+    draft.facts['outputs.action.normalisation'] = Fact('file', change.where)
     parts = [term.size for term in output_terms('action', {'terms': terms}, {})]
     return _changed(terms, parts, change, 'offset')
 
@@ -214,13 +215,6 @@ def _names(dataset: Foreign | None, feature: str) -> str:
     listed = names.value if isinstance(names.value, list) else list(names.value.values())
     flat = [str(one) for item in listed for one in (item if isinstance(item, list) else [item])]
     return f'{names.where}: {", ".join(flat)}; '
-
-
-def _name_images(inputs: dict[str, Any]) -> None:
-    """Give each term a name of its own among all inputs."""
-    made = iter(named([term for one in inputs.values() for term in one['terms'] or ()]))
-    for one in inputs.values():
-        one['terms'] = [next(made) for _ in one['terms'] or ()]
 
 
 IMPORTER = Importer(

@@ -1,8 +1,8 @@
 """
 The network that lies beside a description of it: one observation in, one action out, its memory.
 
-Of an ONNX model the arrays are read, of a TorchScript archive the state that the exporters of
-rsl_rl, legged_gym and Isaac Lab keep in buffers. Neither is run.
+Of an ONNX model and a torch.export program the sizes are known, of a TorchScript archive only the
+buffers in which it remembers. None of them is run.
 """
 
 from __future__ import annotations
@@ -17,7 +17,15 @@ from .draft import Draft
 from .network_arrays import is_network, network_arrays
 from .recognise import Match
 from .source_file import SourceFile
-from .torch_program import BUFFERS, is_torchscript, read_torchscript
+from .torch_program import (
+    BUFFERS,
+    is_torch_export,
+    is_torchscript,
+    read_torch_export,
+    read_torchscript,
+)
+
+_SUFFIXES = {'onnx': 'onnx', 'torchscript': 'pt', 'torch_export': 'pt2'}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,8 +57,8 @@ class NetworkFile:
                 name: draft.known(f'state.{name}', one, self.file.name, None, 'artifact')
                 for name, one in self.state.items()
             }
-        suffix = 'onnx' if self.backend == 'onnx' else 'pt'
-        draft.set_artifact(f'policy.{suffix}', self.file.data, self.backend, self.file)
+        name = f'policy.{_SUFFIXES[self.backend]}'
+        draft.set_artifact(name, self.file.data, self.backend, self.file)
 
     def check_sizes(self, where: str, observations: int, actions: int) -> None:
         """
@@ -84,35 +92,41 @@ def find_network(
     :param draft: notes which file was taken.
     :param folders: where to look, relative to the folder of the description.
     :param named: how the description calls the file; where it does not, an ONNX model is taken
-        before a TorchScript archive. A network that the user names comes first.
+        before a program of torch. A network that the user names comes first.
     :raises ArtifactError: there is none, there are several, or it is not of one observation and
         one action.
     """
     if not named:
         file = match.companion(draft, 'network', is_network, folders)
         if file is None:
-            file = match.needed(draft, 'network', is_torchscript, folders)
+            file = match.needed(draft, 'network', _is_program, folders)
         return file.once(_network)
     return match.needed(
         draft,
         f'network ({named})',
-        lambda one: one.path.name == named or (one in match.also and _is_either(one)),
+        lambda one: (
+            one.path.name == named or (one in match.also and (is_network(one) or _is_program(one)))
+        ),
         folders,
     ).once(_network)
 
 
-def _is_either(file: SourceFile) -> bool:
-    return is_network(file) or is_torchscript(file)
+def _is_known(file: SourceFile) -> bool:
+    return is_network(file) or _is_program(file)
+
+
+def _is_program(file: SourceFile) -> bool:
+    return is_torchscript(file) or is_torch_export(file)
 
 
 def _network(file: SourceFile) -> NetworkFile:
     if is_network(file):
         return _onnx_network(file)
-    if is_torchscript(file):
-        return _torchscript_network(file)
+    if _is_program(file):
+        return _program_network(file)
     raise ArtifactError(
-        f'{file.path}: expected an ONNX model or a TorchScript archive; '
-        f'{file.complaint or "it is neither"}'
+        f'{file.path}: expected an ONNX model, a TorchScript archive or a torch.export program; '
+        f'{file.complaint or "it is none of these"}'
     )
 
 
@@ -136,11 +150,24 @@ def _onnx_network(file: SourceFile) -> NetworkFile:
     )
 
 
-def _torchscript_network(file: SourceFile) -> NetworkFile:
-    buffers = read_torchscript(file).buffers
-    state = {BUFFERS[name]: _state(shape, buffer=name) for name, shape in buffers.items()}
-    return NetworkFile(file, 'torchscript', state=state)
+def _program_network(file: SourceFile) -> NetworkFile:
+    script = is_torchscript(file)
+    program = read_torchscript(file) if script else read_torch_export(file)
+    if len(program.arguments) != 1 or len(program.results) != 1:
+        raise ArtifactError(
+            f'{file.path}: expected one argument and one result, found '
+            f'{", ".join(one.name for one in program.arguments) or "none"} and '
+            f'{len(program.results)}'
+        )
+    (taken,), (given,) = program.arguments, program.results
+    return NetworkFile(
+        file,
+        'torchscript' if script else 'torch_export',
+        observations=None if taken.shape is None else math.prod(taken.shape),
+        actions=None if given.shape is None else math.prod(given.shape),
+        state={BUFFERS[name]: _state(shape, name) for name, shape in program.buffers.items()},
+    )
 
 
-def _state(shape: tuple[int, ...], **place: str) -> dict[str, Any]:
-    return {'shape': list(shape), **place, 'initial': 'zeros', 'reset': 'episode'}
+def _state(shape: tuple[int, ...], buffer: str) -> dict[str, Any]:
+    return {'shape': list(shape), 'buffer': buffer, 'initial': 'zeros', 'reset': 'episode'}

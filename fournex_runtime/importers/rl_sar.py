@@ -11,10 +11,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..policy.contract_types import Fact
 from .draft import Draft
 from .foreign import Foreign
 from .identity import ask_identity
 from .network_file import NetworkFile, find_network
+from .questions import positive
 from .recognise import Importer, Match
 from .rl_sar_settings import POLICY_KEYS, Robot, Settings, is_policy, read_robot, read_settings
 from .source_file import SourceFile
@@ -59,11 +61,13 @@ def _draft(match: Match, draft: Draft) -> None:
     )
     robot = read_robot(draft, settings)
     network = find_network(match, draft, ('.',), settings['model_name'].text())
-    terms = _observations(draft, settings, robot)
-    if terms is not None:
-        array: dict[str, Any] = {'terms': named([term for one in terms for term in one])}
-        draft.tree['inputs'] = {network.observation: {**array, **_history(draft, settings)}}
-    draft.tree['outputs'] = {network.action: _actions(draft, settings, robot)}
+    place = f'inputs.{network.observation}'
+    terms = _observations(draft, settings, robot, place)
+    draft.tree['inputs'] = {
+        network.observation: {'terms': terms, **_history(draft, settings, place)}
+    }
+    actions = _actions(draft, settings, robot, f'outputs.{network.action}')
+    draft.tree['outputs'] = {network.action: actions}
     _check(settings, robot, network)
     network.put_into(draft)
     limits = settings.find('torque_limits')
@@ -73,34 +77,36 @@ def _draft(match: Match, draft: Draft) -> None:
         draft.notes.append(f'torque_limits belong to the wiring and are left out: {shown} Nm')
 
 
-def _observations(draft: Draft, settings: Settings, robot: Robot) -> list[list[PlainTerm]] | None:
-    """Return the terms of each observation, in their order; None while something is asked."""
-    bound = settings['clip_obs'].number()
-    if bound <= 0.0:
-        raise settings['clip_obs'].problem('a number above 0')
+def _observations(draft: Draft, settings: Settings, robot: Robot, place: str) -> list[PlainTerm]:
+    """Return the terms of all observations, in their order."""
+    clip = settings['clip_obs']
+    if clip.number() <= 0.0:
+        raise clip.problem('a number above 0')
+    bound = draft.known(f'{place}.clip', clip.number(), f'{clip.where}, after scale', positive())
     listed = settings['observations']
-    made = []
-    for name in draft.known('inputs.obs', listed.texts(), listed.where):
+    made: list[PlainTerm] = []
+    for name in draft.known(place, listed.texts(), listed.where):
         if name in _OTHERS:
-            made.append(_other(draft, listed, name, len(robot.joints)))
+            made += _other(draft, listed, name, len(robot.joints), place) or []
         elif name in _PLAIN:
-            made.append([_plain(draft, settings, robot, name, bound)])
+            made.append(_plain(draft, settings, robot, name, bound, place))
         else:
             raise listed.problem(
                 f'some of {", ".join((*_PLAIN, *_OTHERS))}',
                 f'{name}, which rl_sar would leave out without a word',
             )
-    return None if None in made else made  # type: ignore[return-value]  # no None is in it
+    return named(made)
 
 
-def _plain(draft: Draft, settings: Settings, robot: Robot, name: str, bound: float) -> PlainTerm:
+def _plain(
+    draft: Draft, settings: Settings, robot: Robot, name: str, bound: float, place: str
+) -> PlainTerm:
     """Return a term; rl_sar clips after the scale, a contract before it."""
     if name == 'gravity_vec':
         return {'term': 'projected_gravity', **clipped([-bound] * 3, [bound] * 3)}
     if name == 'actions':
         return {'term': 'last_action', 'of': 'clipped'}
-    count = len(robot.joints) if name.startswith('dof_') else 3
-    scale = _scale(draft, settings, f'{name}_scale', count)
+    count = _size(name, len(robot.joints))
     kinds: dict[str, PlainTerm] = {
         'lin_vel': {'term': 'base_linear_velocity'},
         'ang_vel': {'term': 'base_angular_velocity'},
@@ -108,31 +114,41 @@ def _plain(draft: Draft, settings: Settings, robot: Robot, name: str, bound: flo
         'dof_pos': {'term': 'joint_position', 'joints': robot.joints, **_RELATIVE},
         'dof_vel': {'term': 'joint_velocity', 'joints': robot.joints},
     }
+    key = f'{place}.{kinds[name]["term"]}.scale'
+    scale = known_numbers(draft, key, settings[f'{name}_scale'], count)
     if name == 'dof_pos':  # of a wheel, rl_sar shows the policy 0
         scale = [0.0 if i in robot.wheels else one for i, one in enumerate(scale)]
     bounds = clipped_after([-bound] * count, [bound] * count, scale)
     return {**kinds[name], **bounds, **scaled(scale)}
 
 
-def _scale(draft: Draft, settings: Settings, key: str, count: int) -> list[float]:
-    return known_numbers(draft, f'inputs.obs.{key}', settings[key], count)
+def _size(name: str, joints: int) -> int:
+    """Return how many values an observation has."""
+    sizes = {'dof_pos': joints, 'dof_vel': joints, 'actions': joints}
+    sizes['whole_body_tracking/motion_command'] = 2 * joints
+    sizes['whole_body_tracking/motion_anchor_ori_b'] = 6
+    sizes['RoboMimic_Deploy/phase'] = 1
+    return sizes.get(name, 3)
 
 
-def _other(draft: Draft, listed: Foreign, name: str, count: int) -> list[PlainTerm] | None:
-    size = {'motion_command': 2 * count, 'motion_anchor_ori_b': 6}.get(name.split('/')[1], 1)
+def _other(
+    draft: Draft, listed: Foreign, name: str, joints: int, place: str
+) -> list[PlainTerm] | None:
+    size = _size(name, joints)
     return ask_observation(
         draft,
-        f'inputs.obs.{name}',
+        f'{place}.{name}',
         f'what {name} is on this robot: {_OTHERS[name]}',
         size,
-        count,
+        joints,
         f'{{term: value, size: {size}, name: {name.split("/")[1]}}}',
         f'{listed.where}: rl_sar makes it of a motion file that is not part of the policy; '
         'publish it on a topic',
+        place=place,
     )
 
 
-def _history(draft: Draft, settings: Settings) -> dict[str, Any]:
+def _history(draft: Draft, settings: Settings, place: str) -> dict[str, Any]:
     """Return how frames are stacked: 0 is the newest one."""
     found = settings.find('observations_history')
     steps = list(found.wholes()) if found is not None else []
@@ -148,7 +164,7 @@ def _history(draft: Draft, settings: Settings) -> dict[str, Any]:
     )
     return dict(
         draft.known(
-            'inputs.obs.history',
+            f'{place}.history',
             {
                 'history': len(steps),
                 'history_layout': priority.word('time', 'term'),
@@ -159,11 +175,12 @@ def _history(draft: Draft, settings: Settings) -> dict[str, Any]:
     )
 
 
-def _actions(draft: Draft, settings: Settings, robot: Robot) -> list[PlainTerm]:
+def _actions(draft: Draft, settings: Settings, robot: Robot, place: str) -> list[PlainTerm]:
     """Return positions for legs and velocities for wheels, in the order of the policy."""
     count = len(robot.joints)
-    scale = known_numbers(draft, 'outputs.actions.scale', settings['action_scale'], count)
-    low, high = _action_clip(draft, settings, count)
+    draft.facts[place] = Fact('file', settings['wheel_indices'].where)
+    scale = known_numbers(draft, f'{place}.scale', settings['action_scale'], count)
+    low, high = _action_clip(draft, settings, count, place)
     made = []
     words = ['velocity' if i in robot.wheels else 'position' for i in range(count)]
     for kind, part in by_run(words):
@@ -175,7 +192,9 @@ def _actions(draft: Draft, settings: Settings, robot: Robot) -> list[PlainTerm]:
     return named(made)
 
 
-def _action_clip(draft: Draft, settings: Settings, count: int) -> tuple[list[float], list[float]]:
+def _action_clip(
+    draft: Draft, settings: Settings, count: int, place: str
+) -> tuple[list[float], list[float]]:
     """Return the bounds; rl_sar uses them only where both lists have numbers."""
     lists = [settings.find(f'clip_actions_{side}') for side in ('lower', 'upper')]
     given = [one for one in lists if one is not None and one.value != []]
@@ -186,7 +205,7 @@ def _action_clip(draft: Draft, settings: Settings, count: int) -> tuple[list[flo
     if len(given) == 1:
         raise given[0].problem('clip_actions_lower and clip_actions_upper, both or none')
     low, high = draft.known(
-        'outputs.actions.clip',
+        f'{place}.clip',
         [list(one.numbers(count)) for one in given],
         f'{given[0].where}, {given[1].where}',
     )
@@ -198,11 +217,7 @@ def _action_clip(draft: Draft, settings: Settings, count: int) -> tuple[list[flo
 def _check(settings: Settings, robot: Robot, network: NetworkFile) -> None:
     """Compare the values that the observations make with what config and network say."""
     count = len(robot.joints)
-    sizes = {'dof_pos': count, 'dof_vel': count, 'actions': count}
-    sizes['whole_body_tracking/motion_command'] = 2 * count
-    sizes['whole_body_tracking/motion_anchor_ori_b'] = 6
-    sizes['RoboMimic_Deploy/phase'] = 1
-    frame = sum(sizes.get(name, 3) for name in settings['observations'].texts())
+    frame = sum(_size(name, count) for name in settings['observations'].texts())
     told = settings.find('num_observations')
     if told is not None and told.whole() != frame:
         raise told.problem(f'{frame}, as many as observations have', f'{told.whole()}')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,10 +26,17 @@ def named(terms: Sequence[PlainTerm]) -> list[PlainTerm]:
     seen: dict[str, int] = {}
     made = []
     for term in terms:
-        name = str(term.get('name', term['term']))
-        seen[name] = seen.get(name, 0) + 1
-        made.append(term if seen[name] == 1 else {**term, 'name': f'{name}_{seen[name]}'})
+        said = str(term.get('name', term['term']))
+        name = next_name(said, seen)
+        made.append(term if name == said else {**term, 'name': name})
     return made
+
+
+def name_across(arrays: Mapping[str, dict[str, Any]]) -> None:
+    """Give each term a name of its own among all inputs, or all outputs."""
+    made = iter(named([term for one in arrays.values() for term in one['terms'] or ()]))
+    for one in arrays.values():
+        one['terms'] = [next(made) for _ in one['terms'] or ()]
 
 
 def scaled(scale: Numbers) -> dict[str, Any]:
@@ -91,6 +98,12 @@ def known_numbers(draft: Draft, key: str, found: Foreign, count: int) -> list[fl
     return list(draft.known(key, value, found.where, numbers(count)))
 
 
+def next_name(kind: str, seen: dict[str, int]) -> str:
+    """Return how :func:`named` calls the next term of a kind; ``seen`` counts them."""
+    seen[kind] = seen.get(kind, 0) + 1
+    return kind if seen[kind] == 1 else f'{kind}_{seen[kind]}'
+
+
 def by_run(kinds: Sequence[str]) -> list[tuple[str, slice]]:
     """Return the runs of equal words: each word with the slice that it holds for."""
     runs: list[tuple[str, slice]] = []
@@ -111,6 +124,7 @@ def ask_observation(
     example: str,
     why: str = '',
     refused: Sequence[str] = (),
+    place: str = '',
 ) -> list[PlainTerm] | None:
     """
     Ask for the observation terms that a run of values is; None while there is no answer.
@@ -123,6 +137,7 @@ def ask_observation(
     :param example: an answer.
     :param why: what to know about it.
     :param refused: keys that the terms cannot have, because the artifact says them.
+    :param place: the input that they are a part of; where they are all of it, left out.
     """
     spec = ArraySpec(key, (1, size), 'float32')
 
@@ -130,10 +145,8 @@ def ask_observation(
         terms: list[PlainTerm] = input_array(_as_list(value, refused), spec, actions)['terms']
         return terms
 
-    found: list[PlainTerm] | None = draft.ask(
-        Question(key, what, Expected('a list of observation terms', read, example), why)
-    )
-    return found
+    expected = Expected('a list of observation terms', read, example)
+    return _asked(draft, Question(key, what, expected, why), place)
 
 
 def ask_action(
@@ -144,6 +157,7 @@ def ask_action(
     example: str,
     why: str = '',
     refused: Sequence[str] = (),
+    place: str = '',
 ) -> list[PlainTerm] | None:
     """Ask for the action terms that a run of values is; see :func:`ask_observation`."""
     spec = ArraySpec(key, (1, size), 'float32')
@@ -152,9 +166,17 @@ def ask_action(
         terms: list[PlainTerm] = output_array(_as_list(value, refused), spec)['terms']
         return terms
 
-    found: list[PlainTerm] | None = draft.ask(
-        Question(key, what, Expected('a list of action terms', read, example), why)
-    )
+    expected = Expected('a list of action terms', read, example)
+    return _asked(draft, Question(key, what, expected, why), place)
+
+
+def _asked(draft: Draft, question: Question, place: str) -> list[PlainTerm] | None:
+    """Ask; what is answered about a part of an array is a fact about the terms that it names."""
+    found: list[PlainTerm] | None = draft.ask(question)
+    if found is not None and place:
+        fact = draft.facts.pop(question.key)
+        for term in found:
+            draft.facts[f'{place}.{term.get("name", term["term"])}'] = fact
     return found
 
 

@@ -13,12 +13,13 @@ import pathlib
 from typing import Any
 
 from ..policy.backend import ArraySpec
+from ..policy.contract_types import Fact
 from .array_terms import input_array
 from .draft import Draft
 from .foreign import Foreign
 from .identity import ask_identity
 from .network_file import NetworkFile, find_network
-from .questions import Expected, Question, by_joint, names
+from .questions import Expected, Question, by_joint, names, numbers
 from .recognise import Importer, Match
 from .source_file import SourceFile
 from .terms import PlainTerm, clipped, known_numbers, scaled
@@ -54,10 +55,11 @@ def _draft(match: Match, draft: Draft) -> None:
     size = found['num_obs'].whole(1)
     network.check_sizes(found.where, size, count)
     _pose_and_gains(draft, found, joints)
-    draft.tree['outputs'] = {network.action: [_action(draft, found, joints)]}
-    draft.tree['inputs'] = {
-        network.observation: _observation(draft, found, joints, period_s, size)
-    }
+    action = _action(draft, found, joints, f'outputs.{network.action}')
+    draft.tree['outputs'] = {network.action: [action]}
+    place = f'inputs.{network.observation}'
+    observation = _observation(draft, found, joints, period_s, size, place)
+    draft.tree['inputs'] = {network.observation: observation}
     network.put_into(draft)
     _say_what_is_left_out(draft, found)
 
@@ -126,8 +128,9 @@ def _pose_and_gains(draft: Draft, found: Foreign, joints: list[str]) -> None:
     )
 
 
-def _action(draft: Draft, found: Foreign, joints: list[str]) -> PlainTerm:
-    scale = known_numbers(draft, 'outputs.actions.scale', found['action_scale'], len(joints))
+def _action(draft: Draft, found: Foreign, joints: list[str], place: str) -> PlainTerm:
+    draft.facts[place] = Fact('file', _CODE)
+    scale = known_numbers(draft, f'{place}.scale', found['action_scale'], len(joints))
     return {
         'term': 'joint_position_target',
         'joints': joints,
@@ -137,26 +140,25 @@ def _action(draft: Draft, found: Foreign, joints: list[str]) -> PlainTerm:
 
 
 def _observation(
-    draft: Draft, found: Foreign, joints: list[str], period_s: float, size: int
+    draft: Draft, found: Foreign, joints: list[str], period_s: float, size: int, place: str
 ) -> Any:
     """Return the terms; those of the deployment code once the user says that it is this order."""
-    as_deployed = _as_deployed(draft, found, joints, period_s)
     fits = size == 3 * len(joints) + 11
     spec = ArraySpec('obs', (1, size), 'float32')
 
     def read(value: Any) -> Any:
-        if value == 'as_deployed':
-            if not fits:
-                raise ValueError(f'as_deployed has {3 * len(joints) + 11} values, not {size}')
-            return as_deployed
-        array = input_array(value, spec, len(joints))
-        return {key: one for key, one in array.items() if key not in ('shape', 'dtype', 'batch')}
+        if value != 'as_deployed':
+            array = input_array(value, spec, len(joints))
+            return {key: array[key] for key in array if key not in ('shape', 'dtype', 'batch')}
+        if not fits:
+            raise ValueError(f'as_deployed has {3 * len(joints) + 11} values, not {size}')
+        return value
 
     order = 'angular velocity, gravity, command, positions, velocities, last action, sine, cosine'
     listed = '[{term: base_angular_velocity, scale: 0.25}, …]'
-    return draft.ask(
+    answer = draft.ask(
         Question(
-            'inputs.obs',
+            place,
             f'the order of the {size} values of the observation, which is only in the code',
             Expected(
                 'as_deployed, or a list of observation terms' if fits else 'a list of terms',
@@ -167,32 +169,43 @@ def _observation(
             f'{3 * len(joints) + 11} values',
         )
     )
+    if answer != 'as_deployed':
+        return answer
+    return _as_deployed(draft, found, joints, period_s, place)
 
 
 def _as_deployed(
-    draft: Draft, found: Foreign, joints: list[str], period_s: float
+    draft: Draft, found: Foreign, joints: list[str], period_s: float, place: str
 ) -> list[PlainTerm]:
     count = len(joints)
     limit = found.get('max_cmd')
     command: PlainTerm = {'term': 'velocity_command', 'axes': _COMMANDS}
     if limit is not None:  # the stick, -1 to 1, times max_cmd
         bounds = draft.known(
-            'inputs.obs.command.clip', limit.numbers(3), f'{limit.where}, as {_CODE} uses it'
+            f'{place}.velocity_command.clip',
+            limit.numbers(3),
+            f'{limit.where}, as {_CODE} uses it',
+            numbers(3),
         )
         command.update(clipped([-one for one in bounds], list(bounds)))
-    command.update(scaled(known_numbers(draft, 'inputs.obs.cmd_scale', found['cmd_scale'], 3)))
-    angular, position, velocity = (
-        known_numbers(draft, f'inputs.obs.{name}_scale', found[f'{name}_scale'], size)
-        for name, size in (('ang_vel', 3), ('dof_pos', count), ('dof_vel', count))
-    )
+    scales = {
+        term: known_numbers(draft, f'{place}.{term}.scale', found[key], size)
+        for term, key, size in (
+            ('base_angular_velocity', 'ang_vel_scale', 3),
+            ('velocity_command', 'cmd_scale', 3),
+            ('joint_position', 'dof_pos_scale', count),
+            ('joint_velocity', 'dof_vel_scale', count),
+        )
+    }
+    command.update(scaled(scales['velocity_command']))
     pelvis = {'frame': 'pelvis'} if _imu(found) == 'torso' else {}
     return [
-        {'term': 'base_angular_velocity', **pelvis, **scaled(angular)},
+        {'term': 'base_angular_velocity', **pelvis, **scaled(scales['base_angular_velocity'])},
         {'term': 'projected_gravity', **pelvis},
         command,
         {'term': 'joint_position', 'joints': joints, 'relative_to': 'default_pose',
-         **scaled(position)},
-        {'term': 'joint_velocity', 'joints': joints, **scaled(velocity)},
+         **scaled(scales['joint_position'])},
+        {'term': 'joint_velocity', 'joints': joints, **scaled(scales['joint_velocity'])},
         {'term': 'last_action', 'of': 'raw'},
         # the counter is 1 at the first observation
         {'term': 'gait_phase', 'period': '800 ms', 'offsets': [period_s / _GAIT_S],

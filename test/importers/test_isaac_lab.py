@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import subprocess
 
 import numpy as np
 import pytest
@@ -188,6 +189,13 @@ def test_the_step_of_the_policy_is_dt_and_not_that_of_the_solver(import_to, tmp_
     assert import_to(written(tmp_path), ANSWERS).contract.period_ns == 20_000_000
 
 
+def test_each_fact_is_where_its_term_is(import_to, tmp_path):
+    facts = import_to(written(tmp_path), ANSWERS).contract.facts
+    assert facts['inputs.obs.velocity_command'].source == 'user'
+    assert facts['inputs.obs.joint_velocity.scale'].detail.endswith('policy[4].overloads.scale')
+    assert facts['outputs.actions.joint_position_target.offset'].detail.endswith('[0].offset')
+
+
 def test_gains_of_zero_are_unknown_and_said_so(import_to, tmp_path):
     zeros = {'default_joint_stiffness': [0.0, 0.0], 'default_joint_damping': [0.0, 0.0]}
     contract = import_to(written(tmp_path, robot=zeros), ANSWERS).contract
@@ -245,7 +253,7 @@ def test_numbers_of_every_environment_are_one_row(import_to, tmp_path):
 
 def test_an_action_that_its_descriptor_does_not_explain_is_asked_for(import_to, tmp_path):
     run = written(tmp_path, actions=[action(kind='RelativeJointPositionAction')])
-    with pytest.raises(OpenQuestions, match=r'outputs\.0\.joint_position_action'):
+    with pytest.raises(OpenQuestions, match=r'outputs\.actions\.0\.joint_position_action'):
         import_to(run, ANSWERS)
 
 
@@ -284,3 +292,29 @@ def test_what_does_not_fit_is_named(import_to, tmp_path, parts, message):
     with pytest.raises(ArtifactError, match=message):
         import_to(written(tmp_path, **parts), ANSWERS)
     assert not (tmp_path / 'bundle').exists()
+
+
+EXPORT = """
+import sys, torch
+program = torch.export.export(torch.nn.Linear(21, 2).eval(), (torch.zeros(1, 21),))
+torch.export.save(program, sys.argv[1])
+"""
+
+
+@pytest.mark.torch
+def test_the_sizes_of_an_exported_program_are_known(
+    import_to, tmp_path, torch_python, torch_environment
+):
+    run = written(tmp_path)
+    (run / 'exported' / 'policy.onnx').unlink()
+    program = run / 'exported' / 'policy.pt2'
+    command = [torch_python, '-c', EXPORT, program]
+    subprocess.run(command, env=torch_environment, check=True, timeout=120)
+    bundle = import_to(run, ANSWERS)
+    assert bundle.contract.artifact.backend == 'torch_export'
+    session = ImportedSession(bundle.folder, WIRED)
+    try:
+        sent = session.commands(messages_of(next(states(1))))
+        assert len(sent['joint_position_target']) == 2
+    finally:
+        session.close()

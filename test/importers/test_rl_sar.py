@@ -187,6 +187,8 @@ def test_each_fact_names_the_file_that_says_it(import_to, tmp_path):
     facts = import_to(written(tmp_path), {}).contract.facts
     assert str(facts['period']) == 'file: base.yaml: bot.dt × decimation'
     assert 'in the order of config.yaml: bot/walk.joint_mapping' in str(facts['joints'])
+    scale = facts['inputs.obs.joint_velocity.scale']
+    assert str(scale) == 'file: config.yaml: bot/walk.dof_vel_scale'
 
 
 def test_what_rl_sar_takes_from_a_motion_file_is_asked_for(import_to, tmp_path):
