@@ -16,7 +16,7 @@ environment := $(boot) .ci/environment.py
 torch := $(if $(filter-out 0,$(TORCH)),--torch)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench setup clean
+.PHONY: help demo test lint bench bench-quick bench-parts setup clean
 
 help:
 	@echo 'make demo    a trained policy drives a simulated robot over ROS 2, then the bag is'
@@ -24,7 +24,9 @@ help:
 	@echo 'make test    linters and all tests; TORCH=0 leaves out torch and what needs it;'
 	@echo '             TESTS="test/record -k ring" chooses'
 	@echo 'make lint    linters and type checks alone'
-	@echo 'make bench   what recording and a worker cost the control loop, measured here'
+	@echo 'make bench   the control loop beside bare rclpy nodes and the kernel, into build/bench and'
+	@echo '             docs/benchmarks.md (two hours; BENCH="--seconds 4 --rounds 4": 20 minutes);'
+	@echo '             make bench-quick: two minutes; make bench-parts: recorder, worker, binding'
 	@echo 'make setup   only what the others need; then, in a shell: . build/jazzy/setup.sh'
 	@echo 'make clean   remove environments and builds'
 	@echo
@@ -41,7 +43,14 @@ lint:
 	@$(environment) run -- .ci/lint
 
 bench:
-	@$(environment) run -- sh -c 'python bench/recording_cost.py && python bench/worker_cost.py'
+	@$(environment) run -- python bench/control_loop.py --docs $(BENCH)
+
+bench-quick:
+	@$(environment) run -- python bench/control_loop.py --quick $(BENCH)
+
+bench-parts:
+	@$(environment) run -- sh -c 'python bench/recording_cost.py && \
+		python bench/worker_cost.py && python bench/onnx_binding.py'
 
 setup:
 	@$(environment) prepare

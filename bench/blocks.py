@@ -1,0 +1,255 @@
+"""One block of the bench: a peer runs beside a robot for some seconds, and is looked at."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from tick_trace import TRACE, load
+from workloads import Workload, write_workload
+
+HERE = pathlib.Path(__file__).resolve().parent
+PEERS = HERE / 'peers'
+DOMAIN = '87'
+"""Of the bench alone, so that nobody else's robot is in it."""
+START_S, END_S = 40.0, 20.0
+PAGE = os.sysconf('SC_PAGESIZE')
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """
+    What one block measures.
+
+    :param workload: what is to be done.
+    :param peer: who does it: ``ours``, ``ours recording``, ``bare``, ``bare multi``, ``floor`` or
+        ``kernel``; a number behind it is the same once more.
+    :param condition: ``idle``, ``loaded`` (a busy process on the other core) or ``flood`` (service
+        calls to the peer as fast as it answers).
+    """
+
+    workload: Workload
+    peer: str
+    condition: str = 'idle'
+
+    @property
+    def kind(self) -> str:
+        """Return the peer without the number of its repetition."""
+        return self.peer.rstrip('0123456789').strip()
+
+
+@dataclasses.dataclass(frozen=True)
+class Usage:
+    """What a process had used at an instant."""
+
+    steady_ns: int
+    cpu_ns: int
+    children_ns: int
+    major_faults: int
+    minor_faults: int
+    resident_bytes: int
+    stolen_ticks: int
+
+
+class Machine:
+    """
+    Where processes of the bench run.
+
+    :param folder: for files; on a disk.
+    :param domain: ROS domain of the processes.
+    """
+
+    def __init__(self, folder: pathlib.Path, domain: str = DOMAIN) -> None:
+        cores = sorted(os.sched_getaffinity(0))
+        self.loop_core, self.other_core = cores[-1], cores[0]
+        self.folder = folder
+        self._kernel = folder / 'kernel'
+        source = PEERS / 'kernel.c'
+        subprocess.run(['cc', '-O2', '-o', str(self._kernel), str(source)], check=True)
+        self._environment = {
+            **os.environ,
+            'PYTHONPATH': os.pathsep.join(
+                [str(HERE.parent), str(HERE), os.environ.get('PYTHONPATH', '')]
+            ),
+            'ROS_DOMAIN_ID': domain,
+            'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+            'OMP_NUM_THREADS': '1',
+        }
+
+    def run(self, case: Case, seconds: float, warm_s: float) -> dict[str, float]:
+        """
+        Run one block.
+
+        :param case: what to run.
+        :param seconds: how long it is looked at.
+        :param warm_s: how long it runs before that.
+        :returns: figures by name.
+        :raises RuntimeError: a process ended by itself or did not begin.
+        """
+        with (
+            tempfile.TemporaryDirectory(dir=self.folder) as scratch,
+            contextlib.ExitStack() as end,
+        ):
+            folder = pathlib.Path(scratch)
+            wiring = write_workload(case.workload, folder)
+            if case.kind != 'kernel':
+                robot = [sys.executable, str(PEERS / 'robot.py'), case.workload.name]
+                end.enter_context(self._started(robot, self.other_core, folder / 'robot.log'))
+                time.sleep(0.7)
+            if case.condition == 'loaded':
+                busy = [sys.executable, '-c', 'while True: pass']
+                end.enter_context(self._started(busy, self.other_core, folder / 'busy.log'))
+            return self._look(case, wiring, folder, seconds, warm_s, end)
+
+    def _look(
+        self,
+        case: Case,
+        wiring: pathlib.Path,
+        folder: pathlib.Path,
+        seconds: float,
+        warm_s: float,
+        end: contextlib.ExitStack,
+    ) -> dict[str, float]:
+        trace, log = folder / 'peer.ticks', folder / 'peer.log'
+        began_ns = time.monotonic_ns()
+        peer = end.enter_context(
+            self._started(self._command(case, wiring), self.loop_core, log, {TRACE: str(trace)})
+        )
+        first = trace.with_suffix('.first')
+        deadline = time.monotonic() + START_S
+        while not first.exists():
+            if peer.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f'{case} did not begin:\n{log.read_text()[-3000:]}')
+            time.sleep(0.02)
+        for child in children(peer.pid):
+            os.sched_setaffinity(child, {self.other_core})
+        if case.condition == 'flood':
+            flood = [sys.executable, str(PEERS / 'flood.py'), _node(case)]
+            end.enter_context(self._started(flood, self.other_core, folder / 'flood.log'))
+        time.sleep(warm_s)
+        before = usage(peer.pid)
+        time.sleep(seconds)
+        after = usage(peer.pid)
+        if peer.poll() is not None:
+            raise RuntimeError(f'{case} ended:\n{log.read_text()[-3000:]}')
+        peer.send_signal(signal.SIGTERM)
+        peer.wait(END_S)
+        start_ms = (int(first.read_text()) - began_ns) / 1e6
+        return {'start_ms': start_ms, **figures(case.workload, load(trace), before, after)}
+
+    def _command(self, case: Case, wiring: pathlib.Path) -> list[str]:
+        model = str(wiring.parent / 'bundle' / 'policy.onnx')
+        script = [sys.executable, str(PEERS / f'{case.kind.split()[0]}.py')]
+        return {
+            'ours': [*script, str(wiring)],
+            'ours recording': [*script, str(wiring), '--record', str(wiring.parent / 'runs')],
+            'bare': [*script, case.workload.name, model, 'single'],
+            'bare multi': [*script, case.workload.name, model, 'multi'],
+            'floor': [*script, case.workload.name, model],
+            'kernel': [str(self._kernel), str(case.workload.period_ns)],
+        }[case.kind]
+
+    @contextlib.contextmanager
+    def _started(
+        self,
+        command: Sequence[str],
+        core: int,
+        log: pathlib.Path,
+        more: dict[str, str] | None = None,
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """Start a process on one core, and end it at the end."""
+        with log.open('wb') as output:
+            process = subprocess.Popen(
+                ['taskset', '-c', str(core), *command],
+                env={**self._environment, **(more or {})},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _node(case: Case) -> str:
+    return {'ours': 'fournex', 'bare': 'bench_bare', 'floor': 'bench_floor'}[case.kind.split()[0]]
+
+
+def children(pid: int) -> list[int]:
+    """Return the child processes of a process."""
+    found = []
+    for task in pathlib.Path(f'/proc/{pid}/task').iterdir():
+        found += [int(word) for word in (task / 'children').read_text().split()]
+    return found
+
+
+def usage(pid: int) -> Usage:
+    """Return what a process has used until now; the time of its children apart."""
+    fields = pathlib.Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
+    resident = pathlib.Path(f'/proc/{pid}/statm').read_text().split()[1]
+    stolen = pathlib.Path('/proc/stat').read_text().split('\n', 1)[0].split()[8]
+    return Usage(
+        time.monotonic_ns(),
+        cpu_ns(pid),
+        sum(cpu_ns(child) for child in children(pid)),
+        int(fields[9]),
+        int(fields[7]),
+        int(resident) * PAGE,
+        int(stolen),
+    )
+
+
+def cpu_ns(pid: int) -> int:
+    """Return the processor time of all threads of a process, by its own clock."""
+    return time.clock_gettime_ns(~pid << 3 | 2)
+
+
+def figures(
+    workload: Workload, ticks: dict[str, np.ndarray], before: Usage, after: Usage
+) -> dict[str, float]:
+    """Return what a block says, by name; times in microseconds, sizes in MB."""
+    span_ns = after.steady_ns - before.steady_ns
+    inside = (ticks['begin_ns'] >= before.steady_ns) & (ticks['begin_ns'] < after.steady_ns)
+    seen = {name: values[inside] for name, values in ticks.items()}
+    count = int(inside.sum())
+    if count == 0:
+        raise RuntimeError('no tick in the block')
+    expected = span_ns / workload.period_ns * workload.robots
+    on_time = int((seen['published_ns'] < seen['due_ns'] + workload.period_ns).sum())
+    found = {
+        'ticks': float(count),
+        'misses': max(0.0, 1.0 - on_time / expected),
+        'cpu_us': (after.cpu_ns - before.cpu_ns) / count / 1e3,
+        'children_cpu_us': (after.children_ns - before.children_ns) / count / 1e3,
+        'resident_mb': after.resident_bytes / 1e6,
+        'major_faults': float(after.major_faults - before.major_faults),
+        'minor_faults': float(after.minor_faults - before.minor_faults),
+        'stolen': (after.stolen_ticks - before.stolen_ticks) / 100 / (span_ns / 1e9),
+    }
+    spread('late', seen['begin_ns'] - seen['due_ns'], found)
+    if not seen['infer_ns'].any():
+        return found  # the kernel's floor does nothing else
+    spread('work', seen['published_ns'] - seen['begin_ns'] - seen['infer_ns'], found)
+    spread('age', seen['published_ns'] - seen['stamp_ns'], found)
+    for name in ('infer', 'seen', 'take', 'observe', 'conclude', 'publish'):
+        if (values := seen[f'{name}_ns']).any():
+            found[f'{name}_p50'] = float(np.median(values)) / 1e3
+    return found
+
+
+def spread(name: str, values_ns: np.ndarray, found: dict[str, float]) -> None:
+    """Add the percentiles and the maximum of durations."""
+    for words, value in zip(
+        ('p50', 'p99', 'p99.9', 'max'), np.percentile(values_ns, (50, 99, 99.9, 100))
+    ):
+        found[f'{name}_{words}'] = float(value) / 1e3

@@ -1,0 +1,166 @@
+"""
+The control loop beside its peers: what it costs, how exactly it releases, how old what it saw is.
+
+``python bench/control_loop.py [--quick]`` runs each peer alone beside a process that plays the
+robot, in short blocks, all peers of a workload once in each round, in random order. Only ratios of
+blocks of one round are judged. What is found goes to ``build/bench/DATE``: ``blocks.json``,
+``benchmarks.md``, plots; a whole run also renews ``docs/benchmarks.md``.
+
+``--page FOLDER`` makes the page and the plots of an earlier run anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import datetime
+import json
+import os
+import pathlib
+import platform
+import random
+import sys
+import time
+
+import numpy as np
+import onnxruntime
+from blocks import Case, Machine
+from onnx_wrapper import wrapper_us
+from page import write_page
+from workloads import WORKLOADS, write_workload
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+WARM_S = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Peers that are compared with each other, and in which share of the rounds."""
+
+    workload: str
+    peers: tuple[str, ...]
+    condition: str = 'idle'
+    share: float = 0.5
+    quick: bool = False
+
+
+WAKING = ('ours', 'bare', 'floor', 'kernel', 'kernel 2')
+WORKING = ('ours', 'bare', 'floor')
+PLAN = (
+    Part(
+        'arm_200',
+        ('ours', 'ours recording', 'bare', 'bare multi', 'floor', 'floor 2'),
+        'idle',
+        1.0,
+        True,
+    ),
+    Part('arm_500', WAKING, 'idle', 1.0, True),
+    Part('arm_1000', WAKING, 'idle', 1.0),
+    Part('camera_30', WORKING, quick=True),
+    Part('scan_50', WORKING),
+    Part('arm_50', WORKING),
+    Part('arm_200', WORKING, 'loaded'),
+    Part('arm_500', ('ours', 'bare', 'kernel', 'kernel 2'), 'loaded'),
+    Part('arm_1000', ('ours', 'bare', 'kernel', 'kernel 2'), 'loaded'),
+    Part('arm_200', ('ours', 'bare'), 'flood'),
+    Part('arms_8', ('ours',)),
+    Part('arms_64', ('ours',)),
+)
+
+
+def schedule(rounds: int, quick: bool) -> list[tuple[int, Case]]:
+    """Return every block with the number of its round: parts in turn, peers in random order."""
+    order = random.Random(0)
+    found = []
+    for number in range(rounds):
+        for part in PLAN:
+            if quick and not part.quick or number >= max(1, round(rounds * part.share)):
+                continue
+            peers = list(part.peers)
+            order.shuffle(peers)
+            workload = WORKLOADS[part.workload]
+            found += [(number, Case(workload, peer, part.condition)) for peer in peers]
+    return found
+
+
+def machine_words() -> dict[str, str]:
+    """Return what the figures were measured on."""
+    model = 'unknown processor'
+    for line in pathlib.Path('/proc/cpuinfo').read_text().splitlines():
+        if line.startswith('model name'):
+            model = line.partition(':')[2].strip()
+    return {
+        'processor': f'{model}, {len(os.sched_getaffinity(0))} cores',
+        'kernel': platform.release(),
+        'python': platform.python_version(),
+        'libraries': f'onnxruntime {onnxruntime.__version__}, numpy {np.__version__}',
+        'middleware': os.environ.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp (default)'),
+        'ros': os.environ.get('ROS_DISTRO', 'jazzy'),
+        'priority': 'unprivileged (SCHED_OTHER); timer slack 1 ns but for the bare nodes',
+    }
+
+
+def measure(seconds: float, rounds: int, quick: bool, folder: pathlib.Path) -> None:
+    """Run every block; what is found is on disk after each."""
+    machine = Machine(folder)
+    began = datetime.datetime.now(datetime.timezone.utc)
+    words = f'python bench/control_loop.py --seconds {seconds:g} --rounds {rounds}'
+    found: dict[str, object] = {
+        'command': words + (' --quick' if quick else ''),
+        'date': began.strftime('%Y-%m-%d %H:%M UTC'),
+        'seconds': seconds,
+        'rounds': rounds,
+        'machine': machine_words(),
+    }
+    os.sched_setaffinity(0, {machine.other_core})
+    write_workload(WORKLOADS['arm_200'], folder / 'wrapper')
+    found['wrapper_us'] = wrapper_us(folder / 'wrapper' / 'bundle')
+    blocks: list[dict[str, object]] = []
+    plan = schedule(rounds, quick)
+    for index, (number, case) in enumerate(plan):
+        words = f'{index + 1}/{len(plan)} {case.workload.name} {case.condition} {case.peer}'
+        try:
+            figures = machine.run(case, seconds, WARM_S)
+        except RuntimeError as problem:
+            print(f'{words}: {problem}', file=sys.stderr)
+            continue
+        print(f'{words}: {figures["cpu_us"]:.0f} us a tick, late p99 {figures["late_p99"]:.0f} us')
+        blocks.append(
+            {
+                'workload': case.workload.name,
+                'condition': case.condition,
+                'peer': case.peer,
+                'round': number,
+                'figures': figures,
+            }
+        )
+        (folder / 'blocks.json').write_text(json.dumps({**found, 'blocks': blocks}, indent=1))
+
+
+def main() -> None:
+    """Measure, or make the page of an earlier run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--quick', action='store_true', help='three short rounds of three parts')
+    parser.add_argument('--seconds', type=float, help='length of a block (20; quick: 5)')
+    parser.add_argument('--rounds', type=int, help='(10; quick: 3)')
+    parser.add_argument('--page', type=pathlib.Path, metavar='FOLDER')
+    parser.add_argument('--docs', action='store_true', help='renew docs/benchmarks.md')
+    options = parser.parse_args()
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    folder = options.page
+    if folder is None:
+        name = time.strftime('%Y-%m-%d-%H%M%S', time.gmtime())
+        folder = ROOT / 'build' / 'bench' / name
+        folder.mkdir(parents=True)
+        seconds = options.seconds or (5.0 if options.quick else 20.0)
+        rounds = options.rounds or (3 if options.quick else 10)
+        measure(seconds, rounds, options.quick, folder)
+    run = json.loads((folder / 'blocks.json').read_text())
+    page = write_page(run, folder)
+    if options.docs:
+        (ROOT / 'docs' / 'benchmarks.md').write_text(page.read_text())
+    print(f'written: {page}')
+
+
+if __name__ == '__main__':
+    main()

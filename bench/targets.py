@@ -1,0 +1,149 @@
+"""The targets of the control loop, judged by the blocks of a run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from ratios import Blocks, ratio, resolvable, values
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """One target: what was asked, what was found, and whether that is enough."""
+
+    what: str
+    target: str
+    found: str
+    verdict: str
+
+
+@dataclasses.dataclass(frozen=True)
+class RatioTarget:
+    """
+    A ratio that is not to be exceeded.
+
+    :param what: in words.
+    :param workload: of which workload.
+    :param figures: above and below the line; one for both.
+    :param against: the peer below the line.
+    :param target: the greatest ratio.
+    :param peer: the peer above the line.
+    :param condition: in which condition.
+    :param same: two peers that are the same one, where the figure is judged only if they agree.
+    """
+
+    what: str
+    workload: str
+    figures: tuple[str, str]
+    against: str
+    target: float
+    peer: str = 'ours'
+    condition: str = 'idle'
+    same: tuple[str, str] | None = None
+
+    def judged(self, blocks: Blocks) -> Verdict | None:
+        """Return the verdict; None where it was not measured."""
+        found = ratio(
+            blocks, self.workload, self.condition, self.figures, (self.peer, self.against)
+        )
+        if found is None:
+            return None
+        verdict = found.judged(self.target)
+        if self.same is not None:
+            below = (self.figures[1], self.figures[1])
+            itself = ratio(blocks, self.workload, self.condition, below, self.same)
+            if not resolvable(itself):
+                verdict = f'not resolvable here: the floor against itself is {itself}'
+        return Verdict(self.what, f'≤ {self.target:g}', str(found), verdict)
+
+
+def _same(figure: str) -> tuple[str, str]:
+    return figure, figure
+
+
+def _ratio_targets() -> Iterator[RatioTarget]:
+    everything = 'cpu_us+children_cpu_us'
+    yield RatioTarget('CPU per tick, of the bare node', 'arm_200', _same('cpu_us'), 'bare', 0.40)
+    yield RatioTarget(
+        'CPU per tick with full recording, recorder process included, of the bare node',
+        'arm_200',
+        (everything, 'cpu_us'),
+        'bare',
+        0.60,
+        'ours recording',
+    )
+    yield RatioTarget(
+        'tick work p50 (first take to published, without inference), of the floor loop',
+        'arm_200',
+        _same('work_p50'),
+        'floor',
+        1.5,
+        same=('floor 2', 'floor'),
+    )
+    for condition in ('idle', 'loaded'):
+        for workload in ('arm_500', 'arm_1000'):
+            for figure, target in (('late_p99', 1.5), ('late_p99.9', 2.0)):
+                words = f'release lateness {figure[5:]}'
+                kernel = ('kernel 2', 'kernel')
+                yield RatioTarget(
+                    f'{words}, of the kernel floor',
+                    workload,
+                    _same(figure),
+                    'kernel',
+                    target,
+                    condition=condition,
+                    same=kernel,
+                )
+                yield RatioTarget(
+                    f'{words}, of the bare node',
+                    workload,
+                    _same(figure),
+                    'bare',
+                    1.0,
+                    condition=condition,
+                    same=kernel,
+                )
+    yield RatioTarget(
+        'camera message to observation, of the bare node',
+        'camera_30',
+        _same('seen_p50'),
+        'bare',
+        0.15,
+    )
+
+
+def verdicts(run: Mapping[str, Any]) -> list[tuple[str, Verdict]]:
+    """Return every target that a run says something about, each with its workload."""
+    blocks: Blocks = run['blocks']
+    found = []
+    for one in _ratio_targets():
+        verdict = one.judged(blocks)
+        if verdict is not None:
+            found.append((f'{one.workload}, {one.condition}', verdict))
+    added = [ours - raw for raw, ours in run['wrapper_us']]
+    found.append(
+        _at_most('in process', 'wrapper around a raw ONNX Runtime call, p50', added, 5.0, 'µs')
+    )
+    for what, workload, figure, factor, target, unit in (
+        ('process start to first command', 'arm_200', 'start_ms', 1.0, 1500.0, 'ms'),
+        ('resident memory', 'arm_200', 'resident_mb', 1.0, 160.0, 'MB'),
+        ('major page faults after warm-up', 'arm_200', 'major_faults', 1.0, 0.0, ''),
+        ('deadline misses of 64 arms', 'arms_64', 'misses', 100.0, 0.1, '%'),
+    ):
+        seen = values(blocks, workload, 'idle', 'ours', figure) * factor
+        if len(seen):
+            found.append(_at_most(f'{workload}, idle', what, list(seen), target, unit))
+    return found
+
+
+def _at_most(
+    where: str, what: str, seen: list[float], target: float, unit: str
+) -> tuple[str, Verdict]:
+    """Judge figures that stand for themselves."""
+    middle, low, high = np.median(seen), min(seen), max(seen)
+    verdict = 'met' if high <= target else 'missed' if low > target else 'undecided'
+    found = f'{middle:.3g} {unit} ({low:.3g} to {high:.3g})'.replace('  ', ' ')
+    return where, Verdict(what, f'≤ {target:g} {unit}'.strip(), found, verdict)
