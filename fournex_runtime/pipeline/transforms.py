@@ -62,22 +62,43 @@ NO_TRANSFORM = Transform(Point(0.0, 0.0, 0.0), IDENTITY)
 @dataclasses.dataclass(frozen=True, slots=True)
 class Link:
     """
-    A child frame in its parent.
+    A child frame in its parent, as it was told; made into numbers only where it is asked for.
 
-    :param parent: name of the parent frame.
-    :param transform: takes coordinates in the child to coordinates in the parent.
+    :param told: the ``geometry_msgs/TransformStamped``.
     :param arrival_ns: when it arrived, steady clock.
-    :param stamp_ns: its stamp, ROS clock; 0 for none.
     :param fixed: it came from ``/tf_static``.
-    :param problem: why it cannot be used; empty when it can.
     """
 
-    parent: str
-    transform: Transform
+    told: Any
     arrival_ns: int
-    stamp_ns: int
     fixed: bool
-    problem: str = ''
+
+    @property
+    def parent(self) -> str:
+        """Return the name of the parent frame."""
+        return str(self.told.header.frame_id)
+
+    @property
+    def stamp_ns(self) -> int:
+        """Return its stamp, ROS clock; 0 for none."""
+        stamp = self.told.header.stamp
+        return int(stamp.sec * 1_000_000_000 + stamp.nanosec)
+
+    def transform(self) -> Transform:
+        """
+        Return what takes coordinates in the child to coordinates in the parent.
+
+        :raises UnresolvedFrame: it is no transform.
+        """
+        label = f'the transform {self.parent} → {self.told.child_frame_id}'
+        t = self.told.transform.translation
+        try:
+            rotation = unit(label, self.told.transform.rotation)
+        except MessageError as problem:
+            raise UnresolvedFrame(str(problem)) from problem
+        if not all(math.isfinite(value) for value in (t.x, t.y, t.z, *rotation)):
+            raise UnresolvedFrame(f'{label}: it is not finite')
+        return Transform(Point(t.x, t.y, t.z), rotation)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -100,7 +121,7 @@ class FrameTree:
         """
         links = dict(self.links)
         for one in transforms:
-            links[str(one.child_frame_id)] = _link(one, arrival_ns, fixed)
+            links[str(one.child_frame_id)] = Link(one, arrival_ns, fixed)
         return FrameTree(links)
 
     def ancestors(self, frame: str) -> list[str]:
@@ -190,12 +211,10 @@ class TickFrames:
         for child in children:
             link = self.tree.links[child]
             self._check_link(child, link, rigid)
-            together = link.transform.after(together)
+            together = link.transform().after(together)
         return together
 
     def _check_link(self, child: str, link: Link, rigid: bool) -> None:
-        if link.problem:
-            raise UnresolvedFrame(f'the transform {link.parent} → {child}: {link.problem}')
         if link.fixed:
             return
         if rigid:
@@ -221,26 +240,3 @@ class NoFrames:
         if target == source:
             return NO_TRANSFORM
         raise UnresolvedFrame('the wiring has no frames: to look it up in tf')
-
-
-def _link(stamped: Any, arrival_ns: int, fixed: bool) -> Link:
-    t, q = stamped.transform.translation, stamped.transform.rotation
-    stamp = stamped.header.stamp
-    parent = str(stamped.header.frame_id)
-    problem, rotation = '', IDENTITY
-    try:
-        rotation = unit('it', q)
-    except MessageError as wrong:
-        problem = str(wrong).removeprefix('it: ')
-    if not all(math.isfinite(value) for value in (t.x, t.y, t.z, *rotation)):
-        problem = 'it is not finite'
-    if not parent or not stamped.child_frame_id:
-        problem = 'a frame without a name'
-    return Link(
-        parent=parent,
-        transform=Transform(Point(t.x, t.y, t.z), rotation),
-        arrival_ns=arrival_ns,
-        stamp_ns=stamp.sec * 1_000_000_000 + stamp.nanosec,
-        fixed=fixed,
-        problem=problem,
-    )

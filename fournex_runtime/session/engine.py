@@ -9,7 +9,6 @@ replayer. The engine has no clock, no thread and no random source.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,26 +17,22 @@ from numpy.typing import NDArray
 from ..errors import MessageError, StaleTransform
 from ..pipeline.messages import Messages
 from ..pipeline.observation import (
-    History,
     LastAction,
     NonFinite,
     Observation,
-    ObservationPipeline,
 )
-from ..pipeline.transforms import Frames
 from ..policy.bundle import Bundle
 from ..safety.reactions import Fault
 from .actions import SessionActions
 from .commands import SessionCommands
 from .decision import Act, Decision
-from .frames import SessionFrames
 from .inputs import SessionInputs, age_ns
+from .observation import SessionObservation
 from .tick import (
     Answer,
     AnswerKind,
     Arrays,
     Episode,
-    Latched,
     Mode,
     Request,
     SafeAction,
@@ -67,16 +62,7 @@ class Engine:
         self.bundle = bundle
         self.contract = bundle.contract
         self.wiring = wiring
-        self._pipeline = ObservationPipeline(
-            self.contract,
-            wiring.sources,
-            wiring.ports,
-            messages,
-            bundle.statistics,
-            frame_prefix,
-            wiring.frame_ports,
-        )
-        self._frames = SessionFrames(wiring.frames, messages)
+        self._observation = SessionObservation(bundle, wiring, messages, frame_prefix)
         self._inputs = SessionInputs(wiring, messages)
         self._actions = SessionActions(self.contract, wiring.limits)
         self._commands = SessionCommands(self.contract, wiring, messages, frame_prefix)
@@ -93,7 +79,7 @@ class Engine:
             cause='',
             episode=Episode(),
             latched=(None,) * len(self.wiring.sources),
-            history=self._pipeline.initial_history(),
+            history=self._observation.initial_history(),
             last_action=self._actions.none_yet(),
             recurrent=self._initial_recurrent(),
             last_safe=None,
@@ -124,13 +110,13 @@ class Engine:
         """
         latched = self._inputs.latched(inputs, state.latched)
         ages_ns = tuple(age_ns(one, inputs) for one in latched)
-        tree = self._frames.updated(inputs, state.frames)
+        tree = self._observation.tree(inputs, latched, state.frames)
         episode, recurrent = state.episode, state.recurrent
         last_action, history = state.last_action, state.history
         if inputs.episode is not None:
             episode = Episode(inputs.episode.id, inputs.episode.seed)
             recurrent = self._recurrent_of_episode(state.recurrent)
-            last_action, history = self._actions.none_yet(), self._pipeline.initial_history()
+            last_action, history = self._actions.none_yet(), self._observation.initial_history()
         reward = self._inputs.reward(inputs)
         waiting = self._inputs.waiting(latched)
         stopped = state.mode is Mode.STOPPED and inputs.episode is None
@@ -142,8 +128,9 @@ class Engine:
             fault = self._inputs.fault(latched, ages_ns)
             if fault is None and (playing is None or self._remembers):
                 try:
-                    frames = self._frames.seen(inputs, tree)
-                    observation = self._observation(latched, last_action, history, episode, frames)
+                    observation = self._observation.made(
+                        inputs, latched, tree, last_action, history, episode
+                    )
                     if playing is not None:  # only what a later observation needs of this one
                         played_history, observation = observation.history, None
                 except NonFinite as problem:
@@ -168,21 +155,6 @@ class Engine:
             frames=tree,
         )
 
-    def _observation(
-        self,
-        latched: Sequence[Latched | None],
-        last_action: LastAction,
-        history: History,
-        episode: Episode,
-        frames: Frames,
-    ) -> Observation:
-        made = self._pipeline.build(
-            _newest(latched), last_action, history, episode.tick, frames, episode.seed
-        )
-        for array in (*made.inputs.values(), *made.history.values()):
-            frozen(array)
-        return made
-
     def as_read(self, request: Request, state: SessionState) -> dict[str, NDArray[Any]]:
         """
         Return what the messages of a tick say, by observation term, before any arithmetic.
@@ -192,10 +164,7 @@ class Engine:
         :raises MessageError: a message lacks what its term needs.
         """
         last_action = self._actions.none_yet() if request.started else state.last_action
-        frames = self._frames.seen(request.inputs, request.frames)
-        newest = _newest(request.latched)
-        tick, seed = request.episode.tick, request.episode.seed
-        return self._pipeline.as_read(newest, last_action, tick, frames, seed)
+        return self._observation.as_read(request, last_action)
 
     def unresolved(self, inputs: TickInputs) -> tuple[str, ...]:
         """
@@ -203,10 +172,8 @@ class Engine:
 
         :param inputs: everything that has come, as the first tick would be given it.
         """
-        state = self.initial_state()
-        latched = self._inputs.latched(inputs, state.latched)
-        frames = self._frames.seen(inputs, self._frames.updated(inputs, state.frames))
-        return self._pipeline.unresolved(_newest(latched), frames)
+        latched = self._inputs.latched(inputs, (None,) * len(self.wiring.sources))
+        return self._observation.unresolved(inputs, latched)
 
     def stamp_ns(self, source: int, data: bytes) -> int | None:
         """Return the ``header.stamp`` of a source's message; None where it has none to read."""
@@ -293,7 +260,7 @@ class Engine:
         """Return the act that changes nothing: what the policy remembers stays as it is."""
         last_action, history = state.last_action, state.history
         if request.started:
-            last_action, history = self._actions.none_yet(), self._pipeline.initial_history()
+            last_action, history = self._actions.none_yet(), self._observation.initial_history()
         return Act(Mode.STANDBY, '', None, (), request.recurrent, history, last_action)
 
     def commanded(self, safe_action: Arrays, before: SafeAction | None) -> SafeAction | None:
@@ -316,7 +283,3 @@ def _latest(safe: SafeAction | None, before: SafeAction | None) -> SafeAction | 
     if safe is None or before is None:
         return safe or before
     return tuple(old if new is None else new for new, old in zip(safe, before))
-
-
-def _newest(latched: Sequence[Latched | None]) -> list[Any]:
-    return [None if one is None else one.message for one in latched]

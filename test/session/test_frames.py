@@ -108,7 +108,7 @@ def test_observing_changes_nothing_that_it_was_given(run):
     state, before = run.state, dict(run.state.frames.links)
     tick(run, [], [odom(5.0)], [MAP])
     assert state.frames.links == before
-    assert run.state.frames.links['base'].transform.translation.x == 5.0
+    assert run.state.frames.links['base'].transform().translation.x == 5.0
 
 
 def test_two_robots_from_one_contract_by_prefix():

@@ -1,0 +1,127 @@
+"""What the policy of a session sees of a tick: its terms, and where their frames are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ..errors import MessageError
+from ..pipeline.messages import Messages
+from ..pipeline.observation import History, LastAction, Observation, ObservationPipeline
+from ..pipeline.transforms import TF_TYPE, Frames, FrameTree, NoFrames, TickFrames
+from ..policy.bundle import Bundle
+from .tick import Episode, Latched, Received, Request, TickInputs, frozen
+from .wiring_types import SessionWiring
+
+Newest = Sequence[Latched | None]
+"""The newest message of each source."""
+
+
+class SessionObservation:
+    """
+    Makes the observations of a session, whose state has the history and the tree of frames.
+
+    :param bundle: the policy bundle.
+    :param wiring: the session's wiring.
+    :param messages: the message types.
+    :param frame_prefix: put before the frame names of contract and wiring.
+    :raises WiringError: a term cannot be read as it is wired.
+    """
+
+    def __init__(
+        self, bundle: Bundle, wiring: SessionWiring, messages: Messages, frame_prefix: str
+    ) -> None:
+        self._wiring = wiring.frames
+        self._messages = messages
+        self._pipeline = ObservationPipeline(
+            bundle.contract,
+            wiring.sources,
+            wiring.ports,
+            messages,
+            bundle.statistics,
+            frame_prefix,
+            wiring.frame_ports,
+        )
+
+    def initial_history(self) -> Mapping[str, NDArray[Any]]:
+        """Return the history at the start of an episode."""
+        return self._pipeline.initial_history()
+
+    def tree(self, inputs: TickInputs, newest: Newest, before: FrameTree) -> FrameTree:
+        """Return where frames are, with everything that a tick was given of tf."""
+        if self._wiring is None:
+            return before
+        found = before
+        for source, fixed in ((self._wiring.tf_static, True), (self._wiring.tf, False)):
+            received = inputs.messages[source]
+            transforms = self._transforms(received, newest[source])
+            if transforms:
+                # A record says when the newest message arrived, so that holds for them all.
+                found = found.updated(transforms, received[-1].arrival_ns, fixed)
+        return found
+
+    def _transforms(self, received: Sequence[Received], newest: Latched | None) -> list[Any]:
+        """Return all transforms of some messages; the newest one is decoded already."""
+        if not received or newest is None:
+            return []
+        found: list[Any] = []
+        for one in received[:-1]:
+            try:
+                found.extend(self._messages.decode(one.data, TF_TYPE).transforms)
+            except MessageError:
+                continue  # what it would have told is not known; the links before it grow old
+        if newest.message is not None:
+            found.extend(newest.message.transforms)
+        return found
+
+    def _frames(self, inputs: TickInputs, tree: FrameTree) -> Frames:
+        """Return the frames as a tick sees them."""
+        if self._wiring is None:
+            return NoFrames()
+        return TickFrames(tree, inputs.steady_ns, inputs.ros_ns, self._wiring.budget_ns)
+
+    def made(
+        self,
+        inputs: TickInputs,
+        newest: Newest,
+        tree: FrameTree,
+        last_action: LastAction,
+        history: History,
+        episode: Episode,
+    ) -> Observation:
+        """
+        Return the observation of a tick; nobody can change its arrays.
+
+        :raises NonFinite: a value is not finite.
+        :raises StaleTransform: a transform is over its budget.
+        :raises MessageError: a message lacks what its term needs.
+        """
+        frames = self._frames(inputs, tree)
+        made = self._pipeline.build(
+            _messages(newest), last_action, history, episode.tick, frames, episode.seed
+        )
+        for array in (*made.inputs.values(), *made.history.values()):
+            frozen(array)
+        return made
+
+    def as_read(self, request: Request, last_action: LastAction) -> dict[str, NDArray[Any]]:
+        """
+        Return what the messages of a tick say, by observation term, before any arithmetic.
+
+        :raises MessageError: a message lacks what its term needs.
+        """
+        frames = self._frames(request.inputs, request.frames)
+        tick, seed = request.episode.tick, request.episode.seed
+        newest = _messages(request.latched)
+        return self._pipeline.as_read(newest, last_action, tick, frames, seed)
+
+    def unresolved(self, inputs: TickInputs, newest: Newest) -> tuple[str, ...]:
+        """Return which frames a first tick would lack, of the terms whose messages have come."""
+        frames = self._frames(inputs, self.tree(inputs, newest, FrameTree()))
+        return self._pipeline.unresolved(_messages(newest), frames)
+
+
+def _messages(newest: Newest) -> list[Any]:
+    return [None if one is None else one.message for one in newest]
