@@ -67,25 +67,29 @@ class Draft:
         :param key: its place in the contract.
         :param value: plain data.
         :param where: file and field.
-        :param expected: reads an answer that overrides it; taken as it is without.
+        :param expected: reads an answer that overrides it; None where nothing can.
         :param source: ``artifact`` (in the network's own file) or ``file`` (beside it).
         :raises AnswerError: an answer contradicts it, and does not say that it overrides.
         """
         self._keys.append(key)
         answer = self._answers.get(key)
-        if answer is not None:
-            given = answer.value if expected is None else self._read(key, expected)
-            if _plain(given) != _plain(value):
-                if not answer.overrides:
-                    raise AnswerError(
-                        f'{answer.origin}: {where} says {_shown(value)}, the answer is '
-                        f'{_shown(given)}. Leave it out, or write --override {key}=… to use it '
-                        'all the same'
-                    )
-                self.facts[key] = Fact('user', f'instead of {_shown(value)} of {where}')
-                return given
         self.facts[key] = Fact(source, where)
-        return value
+        if answer is None:
+            return value
+        given = answer.value if expected is None else self._read(key, expected)
+        if _plain(given) == _plain(value):
+            return value
+        if answer.overrides and expected is not None:
+            self.facts[key] = Fact('user', f'instead of {_shown(value)} of {where}')
+            return given
+        way_on = f', or write --override {key}=… to use it all the same'
+        if expected is None:
+            way_on = '; what the contract makes of it is in several places, so change these in '
+            way_on += 'the policy.yaml of the bundle'
+        raise AnswerError(
+            f'{answer.origin}: {where} says {_shown(value)}, the answer is {_shown(given)}. Leave '
+            f'it out{way_on}'
+        )
 
     def ask(self, question: Question) -> Any:
         """

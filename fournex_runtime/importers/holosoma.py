@@ -9,6 +9,7 @@ scaled, and added to the default pose (``managers/action/terms/joint_control.py`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,9 +21,10 @@ from .draft import Draft
 from .foreign import Foreign
 from .foreign_data import read_json
 from .identity import ask_identity, ask_period
-from .isaac_terms import ask_term, isaac_term, with_names
+from .isaac_terms import ask_term, isaac_term
 from .network_arrays import network_arrays
-from .questions import duration
+from .observation_entries import Entry, contract_terms
+from .questions import by_joint, duration, numbers
 from .recognise import Importer, Match
 from .source_file import SourceFile
 
@@ -96,8 +98,10 @@ def _gains(
     gains = {}
     for key, name in (('stiffness', 'kp'), ('damping', 'kd')):
         found = _metadata(file, metadata, name)
-        by_joint = dict(zip(joints, found.numbers(len(joints))))
-        gains[key] = draft.known(f'gains.{key}', by_joint, found.where, None, 'artifact')
+        values = dict(zip(joints, found.numbers(len(joints))))
+        gains[key] = draft.known(
+            f'gains.{key}', values, found.where, by_joint(joints, 'Nm/rad, Nms/rad'), 'artifact'
+        )
     draft.tree['gains'] = gains
 
 
@@ -123,7 +127,9 @@ def _take_config(
     )
     angles = config['robot']['init_state']['default_joint_angles']
     pose = {joint: angles[joint].number() for joint in joints}
-    draft.tree['default_pose'] = draft.known('default_pose', pose, angles.where, None, 'artifact')
+    draft.tree['default_pose'] = draft.known(
+        'default_pose', pose, angles.where, by_joint(joints, 'rad'), 'artifact'
+    )
     action = _action(draft, config['robot'], joints, f'outputs.{gives.name}')
     draft.tree['outputs'] = {gives.name: {**array_of(gives), 'terms': [action]}}
     terms = _terms(draft, config['observation'], joints, takes, len(joints))
@@ -144,7 +150,8 @@ def _action(draft: Draft, robot: Foreign, joints: Sequence[str], place: str) -> 
         ]
     where = control['action_scale'].where
     term: dict[str, Any] = {'term': kind, 'joints': list(joints)}
-    term['scale'] = draft.known(f'{place}.scale', scale, where, None, 'artifact')
+    expected = numbers(len(joints))
+    term['scale'] = draft.known(f'{place}.scale', scale, where, expected, 'artifact')
     if kind == 'joint_position_target':
         term['offset'] = draft.known(
             f'{place}.offset', 'default_pose', control['control_type'].where, None, 'artifact'
@@ -166,81 +173,50 @@ def _terms(
     """Return the terms of the group that the actor sees, by name from a to z."""
     group = observation['groups']['actor_obs']
     limit = observation.get('clip_observations')
-    history = group['history_length'].whole(1)
+    most = math.inf if limit is None else limit.number()
+    history = group['history_length']
     place = f'inputs.{takes.name}'
-    terms: list[dict[str, Any]] = []
-    upstream: list[str] = []
+    entries = []
     for name in sorted(group['terms'].keys()):
         given = group['terms'][name]
-        function = given['func'].text().rpartition(':')[2]
-        made = _term(draft, name, function, given, joints, place, action_width)
-        scale = draft.known(
-            f'{place}.{name}.scale', given['scale'].value, given['scale'].where, None, 'artifact'
-        )
-        sizes = observation_sizes(made, action_width)
-        factors = given['scale'].numbers(sum(sizes)) if isinstance(scale, list) else None
-        clip = given.get('clip')
-        bounds = None if clip is None else clip.numbers(2)
-        if limit is not None:
-            most = limit.number()
-            bounds = (-most, most) if bounds is None else (
-                max(-most, bounds[0]), min(most, bounds[1])
-            )  # fmt: skip
-        at = 0
-        for one, size in zip(made, sizes):
-            part = list(factors[at : at + size]) if factors else [given['scale'].number()] * size
-            at += size
-            _add(one, part, bounds, given)
-            if history > 1:
-                one.update(history=history, order='oldest_first')
-        terms.extend(made)
-        upstream.extend([name] * len(made))
-    if history > 1:
-        draft.known(f'{place}.history', history, group['history_length'].where, None, 'artifact')
+        entry = _entry(draft, name, given, joints, place, action_width)
+        size = sum(observation_sizes(entry.terms, action_width))
+        scale, clip = given['scale'], given.get('clip')
+        listed = isinstance(scale.value, list)
+        entry.scale = scale.numbers(size) if listed else [scale.number()] * size
+        entry.scale_where = scale.where
+        low, high = (-math.inf, math.inf) if clip is None else clip.numbers(2)
+        if entry.terms[0]['term'] != 'last_action' or clip is not None:
+            entry.clip = [(max(low, -most), min(high, most))] * size
+        entry.clip_where = observation.where if clip is None else clip.where
+        entry.clip_after_scale = True
+        entry.history, entry.history_where = history.whole(1), history.where
+        entries.append(entry)
+    if history.whole(1) > 1:
         draft.notes.append(
             'holosoma begins an episode with a history of zeros; here it is filled with the first '
             'observation'
         )
-    return with_names(terms, upstream)
+    return contract_terms(draft, place, entries, action_width, 'artifact')
 
 
-def _term(
+def _entry(
     draft: Draft,
     name: str,
-    function: str,
     given: Foreign,
     joints: Sequence[str],
     place: str,
     action_width: int,
-) -> list[dict[str, Any]]:
+) -> Entry:
+    """Return what a term stands for, by its function; a placeholder while it is asked."""
+    function = given['func'].text().rpartition(':')[2]
     term = isaac_term(_NAMES.get(function, function), None, joints, action_width)
     if function in _COMMANDS:
         term = {'term': 'velocity_command', 'name': name, 'axes': _COMMANDS[function]}
-    if term is None:
-        asked = ask_term(draft, place, name, None, action_width)
-        return asked or [{'term': 'value', 'name': name, 'size': 1}]
-    draft.known(f'{place}.{name}', term['term'], given['func'].where, None, 'artifact')
-    return [term]
-
-
-def _add(
-    term: dict[str, Any],
-    factors: Sequence[float],
-    bounds: Sequence[float] | None,
-    where: Foreign,
-) -> None:
-    """Add a scale and, after it, a clip to a term, which clips before it scales."""
-    if term['term'] == 'last_action':
-        if set(factors) != {1.0}:
-            raise where.problem('a scale of 1 for the last action')
-        return
-    if 0.0 in factors:
-        raise where.problem('scales that are not 0')
-    if set(factors) != {1.0}:
-        term['scale'] = list(factors)
-    if bounds is not None:
-        ends = [sorted(bound / factor for bound in bounds) for factor in factors]
-        term['clip'] = {'low': [low for low, _ in ends], 'high': [high for _, high in ends]}
+    if term is not None:
+        return Entry(name, [term], given['func'].where)
+    asked = ask_term(draft, place, name, None, action_width)
+    return Entry(name, asked or [{'term': 'value', 'name': name, 'size': 1}])
 
 
 IMPORTER = Importer(

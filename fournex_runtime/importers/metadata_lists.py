@@ -30,10 +30,6 @@ class MetadataLists:
         """Return file and key, for messages."""
         return f'{self._file}: metadata {key}'
 
-    def where(self, key: str) -> tuple[str, None, str]:
-        """Return where a fact stands, as the last arguments of ``Draft.known``."""
-        return self.place(key), None, 'artifact'
-
     def problem(self, key: str, expected: str, found: str) -> ArtifactError:
         """Return the error for a value that is not what was expected."""
         return ArtifactError(f'{self.place(key)}: expected {expected}, found {found}')

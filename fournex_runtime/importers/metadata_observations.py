@@ -7,15 +7,15 @@ the size of the input.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from .array_terms import observation_sizes
 from .draft import Draft
-from .isaac_terms import ask_term, isaac_term, with_names
+from .isaac_terms import ask_term, isaac_term
 from .metadata_lists import MetadataLists
 from .network_arrays import NetworkArrays
+from .observation_entries import Entry, contract_terms
 from .questions import Question, choice
 
 TIME_STEP = 'time_step'
@@ -50,26 +50,28 @@ def metadata_terms(
     )
     place = f'inputs.{input_name}'
     tracking = any(one.name == TIME_STEP for one in network.inputs)
-    terms: list[dict[str, Any]] = []
-    upstream: list[str] = []
+    entries = []
     for index, (name, width, history) in enumerate(zip(listed, widths, histories)):
-        made = _terms(draft, lists, name, width, joints, place, action_width, tracking)
-        _arithmetic(draft, lists, made, index, len(listed), f'{place}.{name}', action_width)
-        for one in made:
-            if history > 1:
-                one.update(history=history, order='oldest_first')
-        terms.extend(made)
-        upstream.extend([name] * len(made))
-    return with_names(terms, upstream)
+        entry = _entry(draft, lists, name, width, joints, place, action_width, tracking)
+        entry.history, entry.history_where = history, lists.place(_history_key(lists))
+        _add_arithmetic(lists, entry, index, len(listed), action_width)
+        entries.append(entry)
+    return contract_terms(draft, place, entries, action_width, 'artifact')
+
+
+def _history_key(lists: MetadataLists) -> str:
+    """Return under which key histories stand, in one version or the other."""
+    keys = ('observation_terms_history_length', 'observation_history_lengths')
+    return next((key for key in keys if key in lists), keys[0])
 
 
 def _histories(lists: MetadataLists, count: int) -> list[int]:
     """Return how many frames each term has; 0 and 1 mean the present one."""
     flat = 'observation_terms_flatten_history_dim'
     found = [1] * count
-    for key in ('observation_history_lengths', 'observation_terms_history_length'):
-        if key in lists:
-            found = [max(1, one) for one in lists.wholes(key, count)]
+    key = _history_key(lists)
+    if key in lists:
+        found = [max(1, one) for one in lists.wholes(key, count)]
     if flat in lists:
         for flattened, history in zip(lists.flags(flat, count), found):
             if history > 1 and not flattened:
@@ -106,7 +108,7 @@ def _widths(
     return widths
 
 
-def _terms(
+def _entry(
     draft: Draft,
     lists: MetadataLists,
     name: str,
@@ -115,12 +117,12 @@ def _terms(
     place: str,
     action_width: int,
     tracking: bool,
-) -> list[dict[str, Any]]:
-    """Return the terms that a name stands for; a placeholder while it is asked."""
-    where = lists.where('observation_names')
+) -> Entry:
+    """Return what a name stands for, without arithmetic; a placeholder while it is asked."""
+    where = lists.place('observation_names')
     term = isaac_term(name, width, joints, action_width)
     if name == 'command' and width == 3 and _is_velocity(lists):
-        where = lists.where('command_names')
+        where = lists.place('command_names')
         term = isaac_term('velocity_commands', width, joints, action_width)
     if tracking and (name in _MOTION or name == 'command') and width is not None:
         term = {'term': 'value', 'name': name, 'size': width}
@@ -128,7 +130,7 @@ def _terms(
     if name == 'joint_pos' and width == len(joints):
         relative = draft.ask(
             Question(
-                f'{place}.{name}.relative_to',
+                f'{place}.joint_position.relative_to',
                 'what is subtracted from joint positions',
                 choice('default_pose', 'zero'),
                 'default_pose for mdp.joint_pos_rel, as in the tasks upstream; zero for '
@@ -139,10 +141,9 @@ def _terms(
         if relative == 'default_pose':
             term['relative_to'] = 'default_pose'
     if term is not None:
-        draft.known(f'{place}.{name}', term['term'], *where)
-        return [term]
+        return Entry(name, [term], where)
     asked = ask_term(draft, place, name, width, action_width)
-    return asked or [{'term': 'value', 'name': name, 'size': width or 1}]
+    return Entry(name, asked or [{'term': 'value', 'name': name, 'size': width or 1}])
 
 
 def _is_velocity(lists: MetadataLists) -> bool:
@@ -150,50 +151,19 @@ def _is_velocity(lists: MetadataLists) -> bool:
     return 'command_names' in lists and {*lists.texts('command_names')} <= _VELOCITIES
 
 
-def _arithmetic(
-    draft: Draft,
-    lists: MetadataLists,
-    terms: list[dict[str, Any]],
-    index: int,
-    count: int,
-    place: str,
-    action_width: int,
+def _add_arithmetic(
+    lists: MetadataLists, entry: Entry, index: int, count: int, action_width: int
 ) -> None:
-    """Add the clip and the scale of an entry to its terms."""
-    sizes = observation_sizes(terms, action_width)
+    """Add the clip and the scale that later versions say for each entry."""
+    size = sum(observation_sizes(entry.terms, action_width))
     scale, clip = 'observation_terms_scale', 'observation_terms_clip'
-    factors: Sequence[float] = (1.0,) * sum(sizes)
-    bounds: Sequence[float] = (-math.inf, math.inf)
     if scale in lists:
         found = lists.rows(scale, count)[index]
-        if len(found) not in (1, sum(sizes)):
-            raise lists.problem(scale, f'1 or {sum(sizes)} numbers for {place}', f'{len(found)}')
-        factors = found * (sum(sizes) // len(found))
-        draft.known(f'{place}.scale', factors, *lists.where(scale))
+        if len(found) not in (1, size):
+            raise lists.problem(scale, f'1 or {size} numbers for {entry.name}', f'{len(found)}')
+        entry.scale, entry.scale_where = found * (size // len(found)), lists.place(scale)
     if clip in lists:
         bounds = lists.rows(clip, count, infinite=True)[index]
         if len(bounds) != 2:
-            raise lists.problem(clip, f'two numbers for {place}', f'{len(bounds)}')
-        draft.known(f'{place}.clip', bounds, *lists.where(clip))
-    at = 0
-    for term, size in zip(terms, sizes):
-        part = list(factors[at : at + size])
-        at += size
-        _add(lists, term, part, bounds)
-
-
-def _add(
-    lists: MetadataLists, term: dict[str, Any], factors: list[float], bounds: Sequence[float]
-) -> None:
-    ends: Mapping[str, float] = {
-        key: end for key, end in zip(('low', 'high'), bounds) if math.isfinite(end)
-    }
-    scaled = set(factors) != {1.0}
-    if term['term'] == 'last_action' and (scaled or ends):
-        raise lists.problem(
-            'observation_names', 'a last action without clip and scale', f'{factors}, {ends}'
-        )
-    if scaled:
-        term['scale'] = factors
-    if ends:
-        term['clip'] = dict(ends)
+            raise lists.problem(clip, f'two numbers for {entry.name}', f'{len(bounds)}')
+        entry.clip, entry.clip_where = [(bounds[0], bounds[1])] * size, lists.place(clip)

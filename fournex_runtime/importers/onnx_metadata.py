@@ -19,7 +19,7 @@ from .identity import ask_identity, ask_period
 from .metadata_lists import MetadataLists
 from .metadata_observations import TIME_STEP, metadata_terms
 from .network_arrays import NetworkArrays, network_arrays
-from .questions import Question, choice, names
+from .questions import Question, by_joint, choice, names, numbers
 from .recognise import Importer, Match
 from .source_file import SourceFile
 
@@ -50,9 +50,10 @@ def _draft(match: Match, draft: Draft) -> None:
     ask_period(draft, 'the time between two actions (env.step_dt)')
     joints = lists.texts('joint_names')
     pose = lists.numbers('default_joint_pos', len(joints))
-    draft.tree['default_pose'] = dict(
-        zip(joints, draft.known('default_pose', pose, *lists.where('default_joint_pos')))
-    )
+    draft.tree['default_pose'] = draft.known(
+        'default_pose', dict(zip(joints, pose)), lists.place('default_joint_pos'),
+        by_joint(joints, 'rad'), 'artifact',
+    )  # fmt: skip
     _gains(draft, lists, joints)
     output = network.actions('actions', 'action')
     width = output.shape[-1]
@@ -73,7 +74,9 @@ def _draft(match: Match, draft: Draft) -> None:
     draft.tree['inputs'] = {inputs[0].name: {**array_of(inputs[0]), 'terms': terms}}
     for one in network.inputs:
         if one.name == TIME_STEP:
-            clock = draft.known('inputs.time_step', 'clock', *lists.where('observation_names'))
+            clock = draft.known(
+                'inputs.time_step', 'clock', lists.place('observation_names'), None, 'artifact'
+            )
             terms = [{'term': clock, 'of': 'tick'}]
             draft.tree['inputs'][one.name] = {**array_of(one), 'terms': terms}
     if network.state:
@@ -124,7 +127,13 @@ def _gains(draft: Draft, lists: MetadataLists, joints: Sequence[str]) -> None:
         if answer != 'joint_order':
             return
     draft.tree['gains'] = {
-        key: draft.known(f'gains.{key}', dict(zip(joints, values)), *lists.where(f'joint_{key}'))
+        key: draft.known(
+            f'gains.{key}',
+            dict(zip(joints, values)),
+            lists.place(f'joint_{key}'),
+            by_joint(joints, 'Nm/rad, Nms/rad'),
+            'artifact',
+        )  # fmt: skip
         for key, values in found.items()
     }
 
@@ -135,7 +144,7 @@ def _action(
     place = f'outputs.{output}'
     own: Sequence[str] | None = joints
     if width == len(joints):
-        draft.known(f'{place}.joints', joints, *lists.where('joint_names'))
+        draft.known(f'{place}.joints', joints, lists.place('joint_names'), None, 'artifact')
     else:
         own = draft.ask(
             Question(
@@ -149,8 +158,9 @@ def _action(
     if len(scale) not in (1, width):
         raise lists.problem('action_scale', f'1 or {width} numbers', f'{len(scale)}')
     scale = draft.known(
-        f'{place}.scale', scale * (width // len(scale)), *lists.where('action_scale')
-    )
+        f'{place}.scale', scale * (width // len(scale)), lists.place('action_scale'),
+        numbers(width), 'artifact',
+    )  # fmt: skip
     offset = draft.ask(
         Question(
             f'{place}.offset',

@@ -8,6 +8,7 @@ round), and then remembered; its frames stand together, the oldest first, unless
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,8 +16,9 @@ from ..errors import ArtifactError
 from .array_terms import array_of, observation_sizes
 from .draft import Draft
 from .foreign import Foreign
-from .isaac_terms import ask_term, isaac_term, selected_joints, with_names
+from .isaac_terms import ask_term, isaac_term, selected_joints
 from .network_arrays import NetworkArrays
+from .observation_entries import Entry, contract_terms
 
 _SWITCHES = ('use_gym_history', 'scale_first')
 
@@ -74,35 +76,35 @@ def _input(
 ) -> dict[str, Any]:
     """Return an input as the contract has it."""
     scale_first, by_time = (_flag(group, key) for key in ('scale_first', 'use_gym_history'))
-    terms: list[dict[str, Any]] = []
-    upstream: list[str] = []
-    histories = []
+    place = f'inputs.{name}'
+    entries = []
     for key, given in group.entries():
         if key in _SWITCHES:
             continue
-        made = _term(draft, key, given, f'inputs.{name}', joints, action_width)
-        _add_arithmetic(draft, made, given, f'inputs.{name}.{key}', action_width, scale_first)
-        if key == 'velocity_commands' and given.get('clip') is None:
-            _add_ranges(draft, made[0], deploy, f'inputs.{name}.{key}')
-        history = given.get('history_length')
-        histories.append(1 if history is None else max(1, history.whole()))
-        if histories[-1] > 1:
-            draft.known(
-                f'inputs.{name}.{key}.history', histories[-1], given['history_length'].where
-            )
-            if not by_time:
-                for one in made:
-                    one.update(history=histories[-1], order='oldest_first')
-        terms.extend(made)
-        upstream.extend([key] * len(made))
-    array: dict[str, Any] = {'terms': with_names(terms, upstream)}
+        entry = _entry(draft, key, given, place, joints, action_width)
+        size = sum(observation_sizes(entry.terms, action_width))
+        scale, clip, history = (given.get(one) for one in ('scale', 'clip', 'history_length'))
+        if scale is not None:
+            entry.scale, entry.scale_where = scale.numbers(size), scale.where
+        if clip is not None:
+            low, high = clip.numbers(2)
+            entry.clip, entry.clip_where = [(low, high)] * size, clip.where
+            entry.clip_after_scale = scale_first
+        elif key == 'velocity_commands':
+            _add_ranges(entry, deploy)
+        if history is not None:
+            entry.history, entry.history_where = max(1, history.whole()), history.where
+        entries.append(entry)
+    array: dict[str, Any] = {}
+    histories = [entry.history for entry in entries]
     if by_time and max(histories) > 1:
         switch = group['use_gym_history']
         if len(set(histories)) > 1:
             raise switch.problem('one history_length for all terms', f'{histories}')
-        draft.known(f'inputs.{name}.history_layout', 'time', switch.where)
-        array.update(history=histories[0], history_layout='time', order='oldest_first')
-    return array
+        draft.known(f'{place}.history_layout', 'time', switch.where)
+        array = {'history': histories[0], 'history_layout': 'time', 'order': 'oldest_first'}
+        entries = [dataclasses.replace(entry, history=1) for entry in entries]
+    return {**array, 'terms': contract_terms(draft, place, entries, action_width)}
 
 
 def _flag(group: Foreign, key: str) -> bool:
@@ -110,87 +112,40 @@ def _flag(group: Foreign, key: str) -> bool:
     return found is not None and found.flag()
 
 
-def _term(
+def _entry(
     draft: Draft,
     key: str,
     given: Foreign,
     place: str,
     joints: Sequence[str],
     action_width: int,
-) -> list[dict[str, Any]]:
-    """Return the terms of one entry, without arithmetic; a placeholder while it is asked."""
+) -> Entry:
+    """Return what an entry stands for, without arithmetic; a placeholder while it is asked."""
     scale, params = given.get('scale'), given.get('params')
     width = None if scale is None else len(scale.items())
     if key == 'gait_phase' and width in (None, 2):
         period = given['params']['period']
-        nanoseconds = draft.known(f'{place}.{key}.period', period.number() * 1e9, period.where)
-        return [
-            {
-                'term': 'gait_phase',
-                'period': f'{round(nanoseconds)} ns',
-                'offsets': [0.0],
-                'layout': 'interleaved',
-            }
-        ]
+        nanoseconds = draft.known(
+            f'{place}.gait_phase.period', f'{round(period.number() * 1e9)} ns', period.where
+        )
+        phase = {'term': 'gait_phase', 'offsets': [0.0], 'layout': 'interleaved'}
+        return Entry(key, [{**phase, 'period': nanoseconds}], given.where)
     asset = None if params is None else params.get('asset_cfg')
     own = selected_joints(None if asset is None else asset.get('joint_ids'), joints)
     term = isaac_term(key, width, own, action_width)
     if term is not None:
-        draft.known(f'{place}.{key}', term['term'], given.where)
-        return [term]
+        return Entry(key, [term], given.where)
     if width is None:
         raise given.problem('scale with a number a value, for a term that is not known by name')
     asked = ask_term(draft, place, key, width, action_width)
-    return asked or [{'term': 'value', 'name': key, 'size': width}]
+    return Entry(key, asked or [{'term': 'value', 'name': key, 'size': width}])
 
 
-def _add_arithmetic(
-    draft: Draft,
-    terms: list[dict[str, Any]],
-    given: Foreign,
-    place: str,
-    action_width: int,
-    scale_first: bool,
-) -> None:
-    """Add the clip and the scale of an entry to its terms; a clip comes first in contracts."""
-    sizes = observation_sizes(terms, action_width)
-    scale, clip = given.get('scale'), given.get('clip')
-    factors = (1.0,) * sum(sizes) if scale is None else scale.numbers(sum(sizes))
-    if scale is not None:
-        factors = draft.known(f'{place}.scale', factors, scale.where)
-    bounds = None if clip is None else clip.numbers(2)
-    if clip is not None:
-        order = 'after scale' if scale_first else 'before scale'
-        draft.known(f'{place}.clip', bounds, f'{clip.where}, {order}')
-    at = 0
-    for term, size in zip(terms, sizes):
-        part = factors[at : at + size]
-        at += size
-        if term['term'] == 'last_action':
-            if bounds is not None or set(part) != {1.0}:
-                raise given.problem('a last action without clip and with a scale of 1')
-            continue
-        if set(part) != {1.0}:
-            term['scale'] = list(part)
-        if bounds is not None:
-            term['clip'] = _clip_of(bounds, part if scale_first else (1.0,) * size, given)
-
-
-def _clip_of(
-    bounds: Sequence[float], factors: Sequence[float], where: Foreign
-) -> dict[str, list[float]]:
-    if 0.0 in factors:
-        raise where.problem('scales that are not 0')
-    ends = [sorted(bound / factor for bound in bounds) for factor in factors]
-    return {'low': [low for low, _ in ends], 'high': [high for _, high in ends]}
-
-
-def _add_ranges(draft: Draft, term: dict[str, Any], deploy: Foreign, place: str) -> None:
+def _add_ranges(entry: Entry, deploy: Foreign) -> None:
     """Clip a velocity command to the ranges of training, as the controller upstream does."""
     commands = deploy.get('commands')
-    if term['term'] != 'velocity_command' or commands is None or 'base_velocity' not in commands:
+    if not entry.where or commands is None or 'base_velocity' not in commands:
         return
     ranges = commands['base_velocity']['ranges']
     pairs = [ranges[key].numbers(2) for key in ('lin_vel_x', 'lin_vel_y', 'ang_vel_z')]
-    draft.known(f'{place}.clip', pairs, ranges.where)
-    term['clip'] = {'low': [low for low, _ in pairs], 'high': [high for _, high in pairs]}
+    entry.clip, entry.clip_where = [(low, high) for low, high in pairs], ranges.where

@@ -18,7 +18,7 @@ from .foreign import Foreign
 from .identity import ask_identity
 from .isaac_terms import selected_joints, with_names
 from .network_arrays import is_network, network_arrays
-from .questions import Expected, Question, duration
+from .questions import Expected, Question, by_joint, duration, numbers
 from .recognise import Importer, Match
 from .source_file import SourceFile
 from .unitree_observations import unitree_inputs
@@ -47,9 +47,10 @@ def _draft(match: Match, draft: Draft) -> None:
     draft.tree['description'] = 'unitree_rl_lab'
     _period(draft, deploy['step_dt'])
     joints = _joints(draft, deploy)
-    pose = deploy['default_joint_pos'].numbers(len(joints))
-    draft.tree['default_pose'] = dict(
-        zip(joints, draft.known('default_pose', pose, deploy['default_joint_pos'].where))
+    given = deploy['default_joint_pos']
+    pose = dict(zip(joints, given.numbers(len(joints))))
+    draft.tree['default_pose'] = draft.known(
+        'default_pose', pose, given.where, by_joint(joints, 'rad')
     )
     _gains(draft, deploy, joints)
     output = network.actions('actions')
@@ -126,8 +127,8 @@ def _gains(draft: Draft, deploy: Foreign, joints: Sequence[str]) -> None:
     for key in ('stiffness', 'damping'):
         by_motor = deploy[key].numbers(motors)
         where = f'{deploy[key].where}, in the order of the SDK'
-        by_joint = {joint: by_motor[motor] for joint, motor in zip(joints, order)}
-        found[key] = draft.known(f'gains.{key}', by_joint, where)
+        gains = {joint: by_motor[motor] for joint, motor in zip(joints, order)}
+        found[key] = draft.known(f'gains.{key}', gains, where, by_joint(joints, 'Nm/rad, Nms/rad'))
     draft.tree['gains'] = found
 
 
@@ -143,10 +144,14 @@ def _action_terms(
         offset = given.get('offset')
         term: dict[str, Any] = {'term': _ACTIONS[name], 'joints': own}
         place = f'outputs.{output}.{term["term"]}'
-        term['scale'] = draft.known(f'{place}.scale', scale, given['scale'].where)
+        term['scale'] = draft.known(
+            f'{place}.scale', scale, given['scale'].where, numbers(len(own))
+        )
         if offset is not None:
-            numbers = offset.numbers(len(own))
-            term['offset'] = draft.known(f'{place}.offset', numbers, offset.where)
+            constants = offset.numbers(len(own))
+            term['offset'] = draft.known(
+                f'{place}.offset', constants, offset.where, numbers(len(own))
+            )
         clip = given.get('clip')
         if clip is not None:
             zeros = (0.0,) * len(own)

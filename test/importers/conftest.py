@@ -26,10 +26,18 @@ def saved() -> pathlib.Path:
 def import_to(tmp_path):
     """Return a function that imports an artifact with answers, and returns the bundle."""
 
-    def run(path: pathlib.Path, answers: dict[str, Any], *also: pathlib.Path, kind: str = ''):
+    def run(
+        path: pathlib.Path,
+        answers: dict[str, Any],
+        *also: pathlib.Path,
+        kind: str = '',
+        overrides: dict[str, Any] | None = None,
+    ):
         given = Answers()
         for key, value in answers.items():
             given.add(key, Answer(value, f'--set {key}'))
+        for key, value in (overrides or {}).items():
+            given.add(key, Answer(value, f'--override {key}', overrides=True))
         match = recognise(path, IMPORTERS, kind, also)
         draft = draft_of(match, given)
         check_complete(draft, match)

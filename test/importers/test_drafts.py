@@ -43,10 +43,15 @@ def test_a_contradiction_is_refused_unless_it_overrides():
     with pytest.raises(
         AnswerError, match='deploy.yaml: scale says 1.0, the answer is 2.*--override'
     ):
-        draft('scale=2').known('scale', 1.0, 'deploy.yaml: scale')
+        draft('scale=2').known('scale', 1.0, 'deploy.yaml: scale', number())
     one = draft(override='scale=2')
     assert one.known('scale', 1.0, 'deploy.yaml: scale', number()) == 2.0
     assert str(one.facts['scale']) == 'user: instead of 1.0 of deploy.yaml: scale'
+
+
+def test_what_stands_in_several_places_cannot_be_overridden():
+    with pytest.raises(AnswerError, match='change these in the policy.yaml of the bundle'):
+        draft(override='clip=2').known('clip', 1.0, 'deploy.yaml: clip')
 
 
 def test_a_question_is_open_until_it_is_answered():

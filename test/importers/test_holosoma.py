@@ -157,7 +157,7 @@ def test_older_files_say_joints_and_gains(import_to, model):
         (
             'observation.groups.actor_obs.terms.actions.scale',
             2,
-            'a scale of 1 for the last action',
+            'expected no scale and no clip for the last action',
         ),
     ],
 )

@@ -45,7 +45,7 @@ SIZE = 3 + 3 + 2 + 2 + 2 + 3
 ANSWERS = {
     'period': '20 ms',
     'gains': 'joint_order',
-    'inputs.obs.joint_pos.relative_to': 'default_pose',
+    'inputs.obs.joint_position.relative_to': 'default_pose',
     'outputs.actions.offset': 'default_pose',
 }
 STATES = {'topic': 'joint_states', 'type': 'sensor_msgs/msg/JointState'}

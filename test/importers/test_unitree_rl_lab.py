@@ -156,10 +156,23 @@ def test_every_fact_names_its_field(import_to, run):
     facts = import_to(run(), ANSWERS).contract.facts
     assert facts['period'].detail == 'deploy.yaml: step_dt'
     assert facts['gains.stiffness'].detail == 'deploy.yaml: stiffness, in the order of the SDK'
-    assert facts['inputs.obs.joint_vel_rel.scale'].detail == (
+    assert facts['inputs.obs.joint_velocity.scale'].detail == (
         'deploy.yaml: observations.joint_vel_rel.scale'
     )
     assert facts['joints'].source == 'user'
+
+
+def test_the_user_may_know_better(import_to, run):
+    more = {
+        'inputs.obs.joint_velocity.scale': 0.1,
+        'default_pose': {'fr_hip': 0.0, 'fr_knee': 1.0, 'fl_hip': 0.0, 'fl_knee': 1.0},
+    }
+    contract = import_to(run(), ANSWERS, overrides=more).contract
+    assert contract.observation_terms[3].scale == (0.1,) * 4
+    assert contract.default_pose['fr_knee'] == 1.0
+    assert contract.facts['default_pose'].detail.startswith('instead of {')
+    with pytest.raises(AnswerError, match='write --override default_pose='):
+        import_to(run(), ANSWERS | more)
 
 
 def test_the_slice_is_data_and_a_list_picks_joints(import_to, run):
