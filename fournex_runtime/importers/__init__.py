@@ -13,9 +13,9 @@ From what a training left behind to a policy bundle; what it does not say is ask
     identity        name, version, period       ─┘
     importing       draft_of(), what is open    ─── bundle_writer    write_bundle()
 
-Beside these, ``network_arrays`` (ONNX), ``torch_program`` and ``statistics_file`` read what networks
-and their statistics say, and ``observation_entries`` turns a list of observations with scales, clips
-and histories into terms.
+Beside these, ``network_arrays`` (ONNX), ``torch_program`` and ``statistics_file`` read what
+networks and their statistics say, and ``observation_entries`` turns a list of observations with
+scales, clips and histories into terms.
 
 An importer is an :class:`~.recognise.Importer`: it claims files by content, and fills a
 :class:`~.draft.Draft`, in which every value passes ``known()`` (the artifact says it, and where)
