@@ -19,6 +19,7 @@ from .array_terms import observation_sizes
 from .draft import Draft
 from .isaac_terms import with_names
 from .questions import numbers
+from .terms import clipped_after
 
 Pair = tuple[float, float]
 
@@ -109,18 +110,8 @@ def _add_arithmetic(
         if set(factors) != {1.0}:
             term['scale'] = factors
     if limited:
-        after = factors if entry.clip_after_scale and factors else [1.0] * len(bounds)
-        if 0.0 in after:
-            raise ArtifactError(
-                f'{entry.scale_where}: expected scales that are not 0, since a clip follows them'
-            )
         order = 'after scale' if entry.clip_after_scale else 'before scale'
         draft.known(f'{key}.clip', bounds, f'{entry.clip_where}, {order}', None, source)
-        term['clip'] = _clip(bounds, after)
-
-
-def _clip(bounds: Sequence[Pair], factors: Sequence[float]) -> dict[str, list[float]]:
-    """Return the bounds of values whose multiples have some bounds."""
-    ends = [sorted(end / factor for end in pair) for pair, factor in zip(bounds, factors)]
-    sides = {'low': [low for low, _ in ends], 'high': [high for _, high in ends]}
-    return {side: found for side, found in sides.items() if any(map(math.isfinite, found))}
+        low, high = ([pair[side] for pair in bounds] for side in (0, 1))
+        after = factors if entry.clip_after_scale and factors else [1.0] * len(bounds)
+        term.update(clipped_after(low, high, after))

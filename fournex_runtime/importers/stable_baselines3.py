@@ -27,6 +27,7 @@ from .questions import Question, choice
 from .recognise import Importer, Match
 from .source_file import SourceFile
 from .statistics_file import take_statistics
+from .terms import clipped
 
 _CHOICES = (
     'one {term: discrete, as: …, actions: [[…], …]} for each value, with a command for each of '
@@ -40,8 +41,6 @@ _NORMALISER = Question(
     'no VecNormalize was found beside the zip. If there was one, give its .pkl with --also: '
     'without it the policy sees numbers that it has never seen',
 )
-_GREATEST = float(np.finfo(np.float32).max)
-"""In the place of no bound: the clip of a float32 value at it changes nothing."""
 _ACTIONS = (
     'the zip says how the action space clips and spreads, so leave out clip; scale and offset are '
     'what the environment makes of an action after that (force = 10 * action: scale: 10)'
@@ -164,12 +163,7 @@ def _mapped(name: str, array: dict[str, Any], pose: Any, mapping: ActionMapping)
         factor = mapping.scale[part] * scale
         constant = mapping.offset[part] * scale + offset
         one = {key: value for key, value in given.items() if key not in ('scale', 'offset')}
-        low, high = mapping.low[part], mapping.high[part]
-        if np.isfinite(low).any() or np.isfinite(high).any():
-            one['clip'] = {
-                'low': np.maximum(low, -_GREATEST).tolist(),
-                'high': np.minimum(high, _GREATEST).tolist(),
-            }
+        one.update(clipped(mapping.low[part].tolist(), mapping.high[part].tolist()))
         if (factor != 1.0).any():
             one['scale'] = factor.tolist()
         if constant.any():

@@ -21,6 +21,7 @@ from .network_arrays import is_network, network_arrays
 from .questions import Expected, Question, by_joint, duration, numbers
 from .recognise import Importer, Match
 from .source_file import SourceFile
+from .terms import clipped_after
 from .unitree_observations import unitree_inputs
 
 _KEYS = frozenset(('joint_ids_map', 'step_dt', 'default_joint_pos', 'actions', 'observations'))
@@ -154,27 +155,12 @@ def _action_terms(
             )
         clip = given.get('clip')
         if clip is not None:
-            zeros = (0.0,) * len(own)
-            term['clip'] = _clip_before(
-                clip, term['scale'], term.get('offset', zeros), given['scale']
-            )
-            draft.known(f'{place}.clip', term['clip'], f'{clip.where}, which is after scale')
+            bounds = [pair.numbers(2) for pair in clip.items(len(own))]
+            low, high = ([pair[side] for pair in bounds] for side in (0, 1))
+            term.update(clipped_after(low, high, term['scale'], term.get('offset')))
+            draft.known(f'{place}.clip', bounds, f'{clip.where}, which is after scale')
         terms.append(term)
     return with_names(terms, actions.keys())
-
-
-def _clip_before(
-    clip: Foreign, scale: Sequence[float], offset: Sequence[float], where: Foreign
-) -> dict[str, list[float]]:
-    """Return bounds of a value, given those of ``value * scale + offset``."""
-    low, high = [], []
-    for pair, factor, constant in zip(clip.items(len(scale)), scale, offset):
-        if factor == 0.0:
-            raise where.problem('factors that are not 0')
-        ends = sorted((end - constant) / factor for end in pair.numbers(2))
-        low.append(ends[0])
-        high.append(ends[1])
-    return {'low': low, 'high': high}
 
 
 IMPORTER = Importer(
