@@ -54,7 +54,7 @@ class SessionComparison:
         self.backend = backend
         self._types = types
         self._selection = selection
-        self._inputs = RecordedInputs(manifest.input_topics)
+        self._inputs = RecordedInputs(manifest.input_topics, recorded.wiring.remembered_ns)
         self._sources = _sources(recorded, other, manifest)
         self._same_outputs = (
             signature(recorded.contract).outputs == signature(other.contract).outputs

@@ -1,5 +1,7 @@
 """A session with frames is re-run to the bit from the transforms in the bag."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from ros_messages import POSE, cdr, header, pose
@@ -7,7 +9,10 @@ from tf_messages import tf, yaw
 from tiny_session import PERIOD_NS, make_engine
 
 from fournex_runtime.pipeline.messages import messages
+from fournex_runtime.pipeline.transforms import TF_TYPE
 from fournex_runtime.record.manifest import SessionManifest
+from fournex_runtime.record.selection import ALL_TICKS
+from fournex_runtime.record.session_comparison import SessionComparison
 from fournex_runtime.record.session_replay import SessionReplay
 from fournex_runtime.record.tick_record import TickCodec
 from fournex_runtime.session.tick import (
@@ -142,3 +147,22 @@ def test_ticks_that_are_not_there_make_those_after_them_unverifiable_and_none_un
     result = replayed(lost_ticks=(18, 19))
     assert [count.unequal for count in result.stages.values()] == [0] * 4, result.first_difference
     assert 2 <= result.observations.unverifiable <= 9
+
+
+@pytest.mark.parametrize(('missing', 'unknown'), [((), 0), ((('/tf', 11),), 6)])
+def test_another_wiring_is_compared_with_the_frames_of_the_bag(missing, unknown):
+    types = ('geometry_msgs/msg/PoseStamped', TF_TYPE, TF_TYPE)
+    halved = make_engine(CONTRACT, WIRING.replace('max: 1.5', 'max: 0.05'))
+    comparison = SessionComparison(
+        dataclasses.replace(MANIFEST, input_types=types),
+        make_engine(CONTRACT, WIRING),
+        halved,
+        Policy(),
+        messages(),
+        ALL_TICKS,
+    )
+    for topic, number, data in recorded(missing=missing):
+        comparison.take(topic, number, data)
+    result = comparison.result
+    assert (result.ticks, result.unknown, result.refused) == (TICKS, unknown, 0)
+    assert max(result.values[0].other) == 0.05 < max(result.values[0].recorded)

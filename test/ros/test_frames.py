@@ -68,12 +68,14 @@ def reach(tmp_path, runtime):
 class Frames:
     """A robot whose target is at (5, 0, 0) of the map, and that is at x = 2 of the odometry."""
 
-    def __init__(self, side, prefix=''):
+    def __init__(self, side, prefix='', tf_topic='/tf'):
         self.side, self.prefix = side, prefix
         self.moves = False
         self._target = side.node.create_publisher(message_class(POSE), 'target', 10)
-        self._moving = side.node.create_publisher(message_class(TF_TYPE), '/tf', 10)
-        self._static = side.node.create_publisher(message_class(TF_TYPE), '/tf_static', STATIC)
+        self._moving = side.node.create_publisher(message_class(TF_TYPE), tf_topic, 10)
+        self._static = side.node.create_publisher(
+            message_class(TF_TYPE), f'{tf_topic}_static', STATIC
+        )
         side.node.create_timer(0.02, self._publish)
 
     def say_static(self, x=1.0):
@@ -151,6 +153,16 @@ def test_two_robots_share_tf_by_their_prefixes(robot, reach):
     for x, frames in enumerate(sides.values()):
         frames.side.wait_for_commands(10)
         assert frames.side.commands[-1].values == (3.0 - x,), started[x].text()
+
+
+@needs_tf2_msgs
+def test_tf_of_a_namespace_by_remapping(robot, reach):
+    frames = Frames(robot(namespace='r1', rate_hz=0), tf_topic='tf')
+    frames.say_static()
+    frames.moves = True
+    reach(remap=['__ns:=/r1', '/tf:=tf', '/tf_static:=tf_static'])
+    frames.side.wait_for_commands(10)
+    assert frames.side.commands[-1].values == (2.0,)
 
 
 def test_without_tf2_msgs_a_wiring_with_frames_is_refused_before_anything(monkeypatch):
