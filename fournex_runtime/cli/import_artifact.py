@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from ..errors import AnswerError, BundleError, OpenQuestions
+from ..errors import AnswerError, BundleError, FournexError, OpenQuestions
 from ..importers.answers import Answer, Answers, typed
-from ..importers.bundle_writer import register_bundle, write_bundle
+from ..importers.bundle_writer import check_free, register_bundle, write_bundle
 from ..importers.draft import Draft
-from ..importers.importing import check_complete, draft_of, write_answers
+from ..importers.importing import answers_text, check_complete, draft_of, write_answers
 from ..importers.kinds import IMPORTERS
 from ..importers.questions import Question
 from ..importers.recognise import Match, recognise
+from ..policy.bundle import Bundle
 from ..policy.registry import Registry
 from ..session.wiring_skeleton import wiring_skeleton
 from .inspect import inspect_bundle
@@ -80,6 +82,7 @@ def main(arguments: Sequence[str]) -> int:
     :param arguments: what follows it on the command line.
     """
     options = parser().parse(arguments)
+    _check_places(options)
     answers = _answers(options)
     match = recognise(options.path, IMPORTERS, options.kind, options.also)
     print(f'{match.file.path}: {match.importer.what} ({match.evidence})')
@@ -90,22 +93,17 @@ def main(arguments: Sequence[str]) -> int:
         write_answers(draft, answers, options.write_answers)
         print(f'{options.write_answers}: {len(draft.open)} to fill in; then use --answers')
         return 0
-    if sys.stdin.isatty():
+    if sys.stdin.isatty() and draft.open:
         draft = _interview(match, draft, answers)
-    check_complete(draft, match)
-    origin = str(match.file.path)
-    if options.wiring is not None and options.wiring.exists():
-        raise BundleError(f'{options.wiring}: is there already; nothing is overwritten')
-    if options.to is not None:
-        bundle = write_bundle(draft, origin, options.to)
-        reference = str(options.to)
+        with _kept(draft, answers):
+            bundle = _written(draft, match, options)
     else:
-        bundle = register_bundle(draft, origin, Registry())
-        reference = bundle.contract.reference
+        bundle = _written(draft, match, options)
+    reference = bundle.contract.reference if options.to is None else str(options.to)
     print(f'\n{inspect_bundle(bundle.folder)}')
     print(f'\nWritten: {reference}. Check the table by eye.')
     if options.wiring is not None:
-        policy = str(options.to.resolve()) if options.to is not None else reference
+        policy = reference if options.to is None else str(options.to.resolve())
         _write_new(options.wiring, wiring_skeleton(bundle.contract, policy))
         print(f'Fill in {options.wiring}; then: fournex doctor {options.wiring}')
     else:
@@ -113,6 +111,39 @@ def main(arguments: Sequence[str]) -> int:
             f'Wire it to your robot with "policy: {reference}" (docs/wiring.md, or --wiring FILE)'
         )
     return 0
+
+
+def _check_places(options: argparse.Namespace) -> None:
+    """
+    Refuse places that cannot be written to, before anything is asked.
+
+    :raises BundleError: one is there already, or in a folder that is not.
+    """
+    check_free(options.to)
+    if options.wiring is not None:
+        if options.wiring.exists():
+            raise BundleError(f'{options.wiring}: is there already; nothing is overwritten')
+        if not options.wiring.absolute().parent.is_dir():
+            raise BundleError(f'{options.wiring}: its folder does not exist')
+
+
+def _written(draft: Draft, match: Match, options: argparse.Namespace) -> Bundle:
+    check_complete(draft, match)
+    origin = str(match.file.path)
+    if options.to is not None:
+        return write_bundle(draft, origin, options.to)
+    return register_bundle(draft, origin, Registry())
+
+
+@contextlib.contextmanager
+def _kept(draft: Draft, answers: Answers) -> Iterator[None]:
+    """Show what was typed in when all fails in the end, so that nobody types it twice."""
+    try:
+        yield
+    except (FournexError, KeyboardInterrupt):
+        print('\nWhat was answered so far, for a file for --answers:\n', file=sys.stderr)
+        print(answers_text(draft, answers), file=sys.stderr)
+        raise
 
 
 def _write_new(file: pathlib.Path, text: str) -> None:
@@ -145,8 +176,9 @@ def _interview(match: Match, draft: Draft, answers: Answers) -> Draft:
         )
     while draft.open:
         question = draft.open[0]
-        answers.add(question.key, _asked(question, match, draft))
-        draft = draft_of(match, answers)
+        with _kept(draft, answers):
+            answers.add(question.key, _asked(question, match, draft))
+            draft = draft_of(match, answers)
     return draft
 
 

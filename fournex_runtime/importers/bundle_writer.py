@@ -44,6 +44,19 @@ def contract_of(draft: Draft, origin: str) -> Contract:
         raise ContractError(f'{origin}: {str(problem).split(": ", 1)[1]}') from problem
 
 
+def check_free(folder: pathlib.Path | None) -> None:
+    """
+    Refuse a folder that holds something.
+
+    :param folder: where a bundle is to go; None for nowhere yet.
+    :raises BundleError: it is a file, or not empty.
+    """
+    if folder is None or not folder.exists():
+        return
+    if not folder.is_dir() or any(folder.iterdir()):
+        raise BundleError(f'{folder}: is there already; nothing is overwritten. Name a new folder')
+
+
 def write_bundle(draft: Draft, origin: str, folder: pathlib.Path) -> Bundle:
     """
     Write a draft as a bundle; a folder that holds something is never touched.
@@ -59,8 +72,7 @@ def write_bundle(draft: Draft, origin: str, folder: pathlib.Path) -> Bundle:
     :raises ArtifactError: the artifact does not fit it.
     :raises BundleError: the folder is not empty, or cannot be written.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise BundleError(f'{folder}: is there already; nothing is overwritten. Name a new folder')
+    check_free(folder)
     with bundle_folder(draft, origin, folder.parent) as made:
         try:
             if folder.exists():

@@ -87,6 +87,8 @@ def test_a_file_of_answers_is_written_filled_in_and_read(fournex, walker, tmp_pa
     [
         (['--to', 'B', '--as', 'onyx'], '--as onyx: no such kind'),
         (['--to', 'B', '--set', 'period'], 'expected KEY=VALUE'),
+        (['--to', '/'], '/: is there already; nothing is overwritten'),
+        (['--wiring', '/nowhere/w.yaml'], '/nowhere/w.yaml: its folder does not exist'),
         (['--to', 'B', '--also', 'nothing'], 'nothing: no such file'),
         (['--to', 'B', '--version', 'two'], "--version: expected a number, found 'two'"),
     ],
@@ -166,5 +168,16 @@ def test_the_end_of_the_terminal_ends_the_questions(walker, tmp_path):
     terminal.read('\n> ')
     terminal.type('\x04')
     terminal.read('Nothing was written.')
+    assert terminal.end() == 2
+
+
+def test_what_was_typed_in_is_not_lost(walker, tmp_path):
+    terminal = Terminal('import', walker, '--to', tmp_path / 'bundle')
+    terminal.read('\n> ')
+    terminal.type('20 ms\n')
+    terminal.read('\n> ')
+    terminal.type('\x04')
+    kept = terminal.read('Nothing was written.')
+    assert 'period: 20 ms' in kept and 'inputs.obs:' in kept
     assert terminal.end() == 2
     assert not (tmp_path / 'bundle').exists()
