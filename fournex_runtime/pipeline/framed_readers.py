@@ -96,8 +96,9 @@ class BodyFrame:
     """
     The frame of the body that a message is about, against the one that the contract wants.
 
-    A velocity or an orientation is that of the body which the message names. Seen from another
-    place on the same rigid body it is a known other one; so the two must be fixed to each other.
+    A velocity or an orientation is that of the body which the message names. The orientation of
+    another one follows from where the two are now; its velocity only if it is a part of the same
+    rigid body, since tf tells no velocities.
 
     :param label: of the port; for messages.
     :param field: where the message names the body's frame; empty where it does not.
@@ -111,17 +112,18 @@ class BodyFrame:
             self._found = field_getter(field)
         self._wanted = wanted
 
-    def to_wanted(self, message: Any, frames: Frames) -> Transform | None:
+    def to_wanted(self, message: Any, frames: Frames, *, rigid: bool) -> Transform | None:
         """
         Return what takes the message's body to the contract's; None where they are one.
 
+        :param rigid: the two must be fixed to each other.
         :raises UnresolvedFrame: it is not known, or the two can move.
         """
         found = self._wanted if self._found is None else self._found(message)
         if found == self._wanted:
             return None
         words = f'{self._label}: is of frame {found!r}, the contract wants {self._wanted!r}'
-        return between(frames, self._wanted, found, words, rigid=True)
+        return between(frames, self._wanted, found, words, rigid=rigid)
 
 
 class VelocityReader:
@@ -143,7 +145,7 @@ class VelocityReader:
     def __call__(self, messages: Sequence[Any], out: Vector, frames: Frames) -> None:
         """Write the values; the linear velocity of another place is v + ω × r."""
         message = messages[0]
-        moved = self._body.to_wanted(message, frames)
+        moved = self._body.to_wanted(message, frames, rigid=True)
         if self._linear is None:
             found = self._angular(message)
             if moved is not None:

@@ -73,7 +73,7 @@ class GravityReader:
             -2.0 * (q.y * q.z + q.w * q.x) / norm,
             -1.0 + 2.0 * (q.x * q.x + q.y * q.y) / norm,
         )
-        moved = self._body.to_wanted(messages[0], frames)
+        moved = self._body.to_wanted(messages[0], frames, rigid=False)
         out[:] = found if moved is None else rotated(moved.rotation, found)
 
 
@@ -178,7 +178,7 @@ class OrientationReader:
     def __call__(self, messages: Sequence[Any], out: Vector, frames: Frames) -> None:
         """Write the orientation; a quaternion is made one of norm 1."""
         found = unit(self._label, self._get(messages[0]))
-        moved = self._body.to_wanted(messages[0], frames)
+        moved = self._body.to_wanted(messages[0], frames, rigid=False)
         if moved is not None:
             found = product(found, conjugate(moved.rotation))
         self._write(with_sign(found, self._positive), out)
