@@ -52,8 +52,7 @@ class OnnxSession:
     """
 
     def __init__(self, model: bytes, file: str, inference: Inference) -> None:
-        self._model = model
-        self._inference = inference
+        self._threads = inference.threads
         refused = [
             Refusal(one, _not_built())
             for one in inference.providers
@@ -64,7 +63,7 @@ class OnnxSession:
         if {*left} - {'cpu'}:
             _find_libraries()
         while left:
-            more = self._open(left, file)
+            more = self._open(model, left, file)
             if not more:
                 break
             refused += more
@@ -80,12 +79,12 @@ class OnnxSession:
             refused,
         )
 
-    def _open(self, providers: Sequence[str], file: str) -> list[Refusal]:
+    def _open(self, model: bytes, providers: Sequence[str], file: str) -> list[Refusal]:
         """Open the session; return which providers it cannot have."""
         asked = [(_NAMES[one], _OPTIONS.get(one, {})) for one in providers]
         try:
             self._session = onnxruntime.InferenceSession(
-                self._model, self._options(providers), providers=asked, enable_fallback=0
+                model, self._options(providers), providers=asked, enable_fallback=0
             )
         except Exception as problem:  # onnxruntime's errors share no base but Exception
             first = providers[0]
@@ -101,7 +100,7 @@ class OnnxSession:
 
     def _options(self, providers: Sequence[str]) -> Any:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self._inference.threads
+        options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
