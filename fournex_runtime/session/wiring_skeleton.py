@@ -13,7 +13,7 @@ import re
 import yaml
 
 from ..policy.contract import Contract, Term
-from ..policy.term_kinds import OBSERVATION_KINDS
+from ..policy.installed_terms import installed_term, is_custom, observation_kind
 
 _JOINTS = ('joint_states', 'sensor_msgs/msg/JointState')
 _ODOMETRY = ('odom', 'nav_msgs/msg/Odometry')
@@ -92,7 +92,7 @@ def wiring_skeleton(contract: Contract, policy: str) -> str:
 
 
 def _input(term: Term, period_ns: int) -> list[str]:
-    ports = OBSERVATION_KINDS[term.kind].ports
+    ports = observation_kind(term.kind).ports
     if not ports:
         return []
     name = _quoted(term.name)
@@ -106,6 +106,9 @@ def _input(term: Term, period_ns: int) -> list[str]:
 
 def _source(term: Term, key: str, period_ns: int) -> str:
     topic, kind = _SOURCES.get(key, (re.sub(r'\W', '_', term.name), _ARRAY))
+    if is_custom(term.kind):
+        types = installed_term(term.kind).term.message_types
+        kind = types.get('' if key == term.kind else key, (kind,))[0]
     budget = '1 s' if key in _ASKED or key == 'goal' else f'{_PERIODS * period_ns / 1e6:g} ms'
     return f'topic: {topic}, type: {kind}, budget: {budget}'
 

@@ -17,6 +17,7 @@ from fournex_runtime.policy.contract_schema import contract_schema
 from fournex_runtime.policy.installed_terms import distributions
 from fournex_runtime.record.manifest import environment
 from fournex_runtime.session.tick import Mode
+from fournex_runtime.session.wiring_skeleton import wiring_skeleton
 
 OURS = """\
     - term: joint_position
@@ -241,3 +242,9 @@ def test_the_page_shows_a_package_that_works(installed, checkout):
     assert record.observation['obs'][0, :2].tolist() == [0.0, 1.0]
     lacking = run.tick([joint_state(['left'], [], run.now_ns, effort=[5.0])], episode='two')
     assert lacking.cause == "invalid: contact: the message has no foot 'right'; it has ['left']"
+
+
+def test_a_wiring_to_be_filled_in_has_a_place_for_it(installed):
+    installed()
+    line = '      joint_position: {topic: joint_position, type: sensor_msgs/msg/JointState, '
+    assert line in wiring_skeleton(contract_of(), 'bundle')
