@@ -69,6 +69,10 @@ def parser() -> Parser:
         '--answers', metavar='FILE', type=pathlib.Path, help='answers as a YAML mapping'
     )
     found.add_argument(
+        '--run-program', action='store_true',
+        help='run TorchScript and torch.export once, in a worker, before the bundle is written',
+    )  # fmt: skip
+    found.add_argument(
         '--write-answers', metavar='FILE', type=pathlib.Path,
         help='write what was answered and what is open to a file for --answers, and end',
     )  # fmt: skip
@@ -129,6 +133,7 @@ def _check_places(options: argparse.Namespace) -> None:
 
 def _written(draft: Draft, match: Match, options: argparse.Namespace) -> Bundle:
     check_complete(draft, match)
+    draft.runs_programs = options.run_program
     origin = str(match.file.path)
     if options.to is not None:
         return write_bundle(draft, origin, options.to)

@@ -22,6 +22,8 @@ from ..policy.registry import Registry
 from .draft import Draft
 from .identity import FIRST
 
+_WORKER_TIMEOUT_S = 20.0
+
 
 def contract_of(draft: Draft, origin: str) -> Contract:
     """
@@ -133,20 +135,25 @@ def bundle_folder(draft: Draft, origin: str, parent: pathlib.Path) -> Iterator[p
                 _write(made / name, data)
         except OSError as problem:
             raise BundleError(f'{made}: cannot be written: {problem.strerror}') from problem
-        _try_out(load_bundle(made), draft.artifact_path)
+        _try_out(load_bundle(made), draft)
         yield made
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _try_out(bundle: Bundle, path: pathlib.Path) -> None:
-    """Load the artifact of a bundle and run it once on zeros; not what is a program."""
-    if bundle.contract.artifact.backend in DATA_BACKENDS:
+def _try_out(bundle: Bundle, draft: Draft) -> None:
+    """Load the artifact of a bundle and run it once on zeros; a program only where it may be."""
+    path = draft.artifact_path
+    if bundle.contract.artifact.backend in DATA_BACKENDS or draft.runs_programs:
         # called as the user's file, which errors are to name
         artifact = dataclasses.replace(bundle.contract.artifact, file=path.name)
         contract = dataclasses.replace(bundle.contract, artifact=artifact)
         named = dataclasses.replace(bundle, folder=path.parent, contract=contract)
-        warm_up(load_backend(named), contract, runs=2)
+        backend = load_backend(named, timeout_s=_WORKER_TIMEOUT_S)
+        try:
+            warm_up(backend, contract, runs=2)
+        finally:
+            backend.close()
 
 
 def _write(file: pathlib.Path, data: bytes) -> None:

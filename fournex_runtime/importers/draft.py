@@ -38,6 +38,8 @@ class Draft:
         """Further questions depend on the answers to the open ones."""
         self.notes: list[str] = []
         """What the user should be told: which files were taken, what was left out."""
+        self.runs_programs = False
+        """Whether an artifact that is a program is run once, in a worker, before it is written."""
         self.artifact_path = pathlib.Path()
         """The file that the artifact comes from."""
         self._answers = answers

@@ -74,7 +74,7 @@ def _draft(match: Match, draft: Draft) -> None:
         draft.tree['state'] = state
     inputs = [ArraySpec(one.name, one.shape or (), one.dtype) for one in takes]
     take_statistics(match, draft, inputs, _NORMALISER, ())
-    draft.notes.append('it is a program, so nothing of it was run here')
+    draft.notes.append('it is a program: it is run only with --run-program, and by sessions')
     suffix = 'pt' if backend == 'torchscript' else 'pt2'
     draft.set_artifact(f'policy.{suffix}', match.file.data, backend, match.file)
 

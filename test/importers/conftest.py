@@ -32,6 +32,7 @@ def import_to(tmp_path):
         *also: pathlib.Path,
         kind: str = '',
         overrides: dict[str, Any] | None = None,
+        runs_programs: bool = False,
     ):
         given = Answers()
         for key, value in answers.items():
@@ -41,6 +42,7 @@ def import_to(tmp_path):
         match = recognise(path, IMPORTERS, kind, also)
         draft = draft_of(match, given)
         check_complete(draft, match)
+        draft.runs_programs = runs_programs
         return write_bundle(draft, str(path), tmp_path / 'bundle')
 
     return run

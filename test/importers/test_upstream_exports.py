@@ -142,6 +142,20 @@ def test_a_program_of_torch_is_read_and_runs_in_a_worker(
     session.close()
 
 
+@pytest.mark.timeout(120)
+def test_a_program_is_compared_with_its_contract_when_the_user_lets_it_run(
+    torch_artifacts, import_to
+):
+    answers = {
+        'period': '20 ms',
+        'inputs.obs': FOUR,  # it takes six values
+        'outputs.actions': TWO,
+        'normaliser': 'nowhere',
+    }
+    with pytest.raises(ArtifactError, match=r'stateless.pt: .*gives it obs float32 \[1, 4\]'):
+        import_to(torch_artifacts / 'stateless.pt', answers, runs_programs=True)
+
+
 def test_what_an_archive_of_torch_leaves_open_is_asked(torch_artifacts, import_to):
     with pytest.raises(OpenQuestions) as caught:
         import_to(torch_artifacts / 'lstm.pt', {})
