@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import io
 import pathlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -208,4 +209,7 @@ def _not_loadable(provider: str) -> str:
 
 
 def _line(problem: Exception) -> str:
-    return ' '.join(str(problem).split())[:_REASON_LENGTH]
+    """Return an error in one line; CUDA's comes after the names of C++ functions."""
+    text = ' '.join(str(problem).split())
+    cuda = re.search(r'CUDA failure [^;]*[^; ]', text)
+    return cuda[0] if cuda else text[:_REASON_LENGTH]
