@@ -53,9 +53,13 @@ def check_free(folder: pathlib.Path | None) -> None:
     :param folder: where a bundle is to go; None for nowhere yet.
     :raises BundleError: it is a file, or not empty.
     """
-    if folder is None or not folder.exists():
+    if folder is None:
         return
-    if not folder.is_dir() or any(folder.iterdir()):
+    try:
+        taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    except OSError as problem:
+        raise BundleError(f'{str(folder):.200}: cannot be read: {problem.strerror}') from problem
+    if taken:
         raise BundleError(f'{folder}: is there already; nothing is overwritten. Name a new folder')
 
 

@@ -115,10 +115,8 @@ class Match:
 
     def _beside(self, folder: str) -> list[SourceFile]:
         place = self._folder(folder)
-        places = sorted(place.parent.iterdir()) if folder == '*' else [place]
-        paths = [
-            path for one in places if one.is_dir() for path in sorted(one.iterdir())[:_MOST_FILES]
-        ]
+        places = _listed_folder(place.parent) if folder == '*' else [place]
+        paths = [path for one in places for path in _listed_folder(one)]
         return [SourceFile(path) for path in paths if path.is_file()]
 
 
@@ -158,9 +156,20 @@ def recognise(
 
 
 def _existing(path: pathlib.Path) -> pathlib.Path:
-    if not path.exists():
-        raise ArtifactError(f'{path}: no such file or folder')
+    try:
+        path.stat()
+    except (OSError, ValueError) as problem:
+        why = problem.strerror if isinstance(problem, OSError) else str(problem)
+        raise ArtifactError(f'{str(path):.200}: {why or "cannot be read"}') from problem
     return path
+
+
+def _listed_folder(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Return what is in a folder; nothing where it is none, or closed to this user."""
+    try:
+        return sorted(folder.iterdir())[:_MOST_FILES]
+    except OSError:
+        return []
 
 
 def _files(path: pathlib.Path) -> list[SourceFile]:

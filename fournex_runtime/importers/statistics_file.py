@@ -61,7 +61,8 @@ def take_statistics(
 
 
 def _is_vec_normalize(file: SourceFile) -> bool:
-    return file.is_pickle and b'VecNormalize' in file.data
+    # the class comes first; a replay buffer beside it can have gigabytes
+    return file.is_pickle and b'VecNormalize' in file.head
 
 
 def _statistics(file: SourceFile) -> VecNormalizeStatistics:

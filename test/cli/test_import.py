@@ -89,7 +89,7 @@ def test_a_file_of_answers_is_written_filled_in_and_read(fournex, walker, tmp_pa
         (['--to', 'B', '--set', 'period'], 'expected KEY=VALUE'),
         (['--to', '/'], '/: is there already; nothing is overwritten'),
         (['--wiring', '/nowhere/w.yaml'], '/nowhere/w.yaml: its folder does not exist'),
-        (['--to', 'B', '--also', 'nothing'], 'nothing: no such file'),
+        (['--to', 'B', '--also', 'nothing'], 'nothing: No such file or directory'),
         (['--to', 'B', '--version', 'two'], "--version: expected a number, found 'two'"),
     ],
 )

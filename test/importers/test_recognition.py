@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import pytest
@@ -63,10 +64,10 @@ def test_what_is_not_of_the_kind_that_it_is_said_to_be_is_refused(tmp_path):
 
 
 def test_a_missing_file_and_a_pipe_are_refused(tmp_path):
-    import os
-
-    with pytest.raises(ArtifactError, match='no such file or folder'):
+    with pytest.raises(ArtifactError, match='none: No such file or directory'):
         recognise(tmp_path / 'none', IMPORTERS)
+    with pytest.raises(ArtifactError, match='File name too long'):
+        recognise(tmp_path / ('a' * 300), IMPORTERS)
     os.mkfifo(tmp_path / 'pipe')
     with pytest.raises(ArtifactError, match='neither a file nor a folder'):
         recognise(tmp_path / 'pipe', IMPORTERS)
