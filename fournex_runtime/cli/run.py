@@ -6,6 +6,7 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
+from ..doctor.finding import check_overrides
 from ..errors import FournexError, MissingDependencyError
 from ..policy.registry import locate_bundle
 from .parser import REFUSED, Parser
@@ -38,6 +39,14 @@ def parser() -> Parser:
         metavar='DIR',
         help='record into this folder, a new bag for each run',
     )
+    found.add_argument(
+        '--override',
+        action='append',
+        default=[],
+        metavar='CHECK',
+        help="begin in spite of this check's failure (fournex doctor), such as start_pose; "
+        'recorded',
+    )
     return found
 
 
@@ -46,7 +55,7 @@ def ros_arguments(arguments: Sequence[str]) -> list[str]:
     Return the command line of the runtime node.
 
     :param arguments: what follows the verb on the command line.
-    :raises ConfigurationError: the namespace is not one.
+    :raises ConfigurationError: the namespace is not one, or an override cannot be.
     """
     words, ros = split_ros(arguments)
     options = parser().parse(words)
@@ -56,6 +65,9 @@ def ros_arguments(arguments: Sequence[str]) -> list[str]:
         found += ['-p', f'bundle:={parameter_path(locate_bundle(options.bundle))}']
     if options.record is not None:
         found += ['-p', f'record:={parameter_path(options.record)}']
+    if options.override:
+        names = ', '.join(f"'{name}'" for name in sorted(check_overrides(options.override)))
+        found += ['-p', f'override_checks:=[{names}]']
     return [*found, *namespace_words(options), *ros]
 
 

@@ -30,14 +30,26 @@ def examine(case: Case, survey: Survey) -> list[Finding]:
     Make every check of a session.
 
     :param case: the session.
-    :param survey: what was seen; ``duration_ns`` 0 for the graph and first messages only, which
-        leaves out what takes several messages.
+    :param survey: what was seen.
     :returns: what was found, in the order of ``CHECKS``.
     """
-    lasting = survey.duration_ns > 0
-    found = [*check_topics(case, survey), *check_commands(case, survey)]
-    found += check_rates(case, survey)
-    found += check_stamps(case, survey)
+    found = [*examine_graph(case, survey), *examine_messages(case, survey)]
+    return sorted(found, key=lambda one: _ORDER[one.check])
+
+
+def examine_graph(case: Case, survey: Survey) -> list[Finding]:
+    """Make the checks that take the graph alone, before anything is subscribed to."""
+    return [*check_topics(case, survey), *check_commands(case, survey)]
+
+
+def examine_messages(case: Case, survey: Survey) -> list[Finding]:
+    """
+    Make the checks that take messages.
+
+    :param survey: what was seen; ``duration_ns`` 0 for the first message of each topic only,
+        which leaves out what takes several.
+    """
+    found = [*check_rates(case, survey), *check_stamps(case, survey)]
     found += check_joint_names(case, survey)
     readings = read_terms(case, survey)
     found += check_readable(case, survey, readings, found)
@@ -49,15 +61,15 @@ def examine(case: Case, survey: Survey) -> list[Finding]:
     found += check_ranges(readings, training, misread)
     found += check_start_pose(case, readings, urdf, misread)
     found += check_limits(case, urdf, problem)
-    if lasting:
+    found += check_controllers(case, survey)
+    if survey.duration_ns:
         found += check_lockstep(case, survey)
         found += check_joint_order(case, survey, readings)
         found += check_velocity(readings)
         found += check_clips(readings, misread)
         found += check_unchanged(case, survey)
-        found += check_controllers(case, survey)
         found += check_inference(case, survey)
-    return sorted(found, key=lambda one: _ORDER[one.check])
+    return found
 
 
 def _joints(case: Case, survey: Survey) -> tuple[dict[str, Joint], str]:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from collections.abc import Iterable
+
+from ..configuration import nearest
+from ..errors import ConfigurationError
 
 
 class Level(enum.Enum):
@@ -36,7 +40,8 @@ class Finding:
     @property
     def text(self) -> str:
         """Return the finding in one line, as a log or an error has it."""
-        mend = f'. {self.mend}' if self.mend else ''
+        end = '' if self.found.endswith('?') else '.'
+        mend = f'{end} {self.mend}' if self.mend else ''
         return f'{self.subject}: {self.found}{mend} [{self.check}]'
 
 
@@ -60,52 +65,72 @@ def not_checked(check: str, subject: str, why: str) -> Finding:
     return Finding(check, Level.NOT_CHECKED, subject, why)
 
 
+class When(enum.Enum):
+    """When a check is made."""
+
+    DOCTOR = 'doctor'
+    """By ``fournex doctor`` only: it takes many messages."""
+    ACTIVATION = 'activation'
+    """When a session is activated, too, which its failure refuses."""
+    OVERRIDE = 'override'
+    """When a session is activated, too, and a person may let it begin in spite of a failure."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """
-    One thing that is looked at.
-
-    :param what: what must be so.
-    :param activation: it is looked at when a session is activated, too.
-    :param override: a person may let a session begin in spite of its failure; without what the
-        others ask for no tick can be made, or the robot has two masters.
-    """
+    """One thing that is looked at: what must be so, and when it is looked at."""
 
     what: str
-    activation: bool = False
-    override: bool = True
+    when: When = When.DOCTOR
 
 
 CHECKS = {
-    'topic': Check('somebody publishes what is read', activation=True, override=False),
-    'type': Check('message types are those of the wiring', activation=True, override=False),
-    'qos': Check('publisher and subscriber can connect', activation=True, override=False),
-    'publishers': Check('an input has one publisher', activation=True),
-    'message': Check('messages come', activation=True, override=False),
-    'rate': Check('messages come often enough for the period and the budget'),
-    'clock': Check('messages are stamped by the clock that the runtime follows', activation=True),
-    'stamp': Check('stamps are about as old as the messages', activation=True),
+    'topic': Check('somebody publishes what is read', When.ACTIVATION),
+    'type': Check('message types are those of the wiring', When.ACTIVATION),
+    'qos': Check('publisher and subscriber can connect', When.ACTIVATION),
+    'publishers': Check('an input has one publisher', When.ACTIVATION),
+    'message': Check('messages come', When.ACTIVATION),
+    'rate': Check('messages come often enough'),
+    'clock': Check('messages are stamped by the clock that the runtime follows', When.ACTIVATION),
+    'stamp': Check('stamps are about as old as the messages', When.ACTIVATION),
     'stamp_order': Check('stamps go forward as time does'),
     'lockstep': Check('synchronised inputs carry one stamp'),
-    'joint_names': Check('the joints are there by name', activation=True, override=False),
-    'joint_order': Check('an array without names has the order that the wiring says'),
-    'shape': Check('a message has what its term needs', activation=True, override=False),
-    'frame': Check('values are in the frame of the contract', activation=True, override=False),
-    'quaternion': Check('an orientation is a rotation', activation=True, override=False),
-    'gravity': Check('orientation and accelerometer agree where down is', activation=True),
-    'finite': Check('values are finite', activation=True, override=False),
-    'units': Check('joint values are in the unit of the contract', activation=True),
+    'joint_names': Check('the joints are there by name', When.ACTIVATION),
+    'joint_order': Check("an array without names has the wiring's order"),
+    'shape': Check('a message has what its term needs', When.ACTIVATION),
+    'frame': Check('values are in the frame of the contract', When.ACTIVATION),
+    'quaternion': Check('an orientation is a rotation', When.ACTIVATION),
+    'gravity': Check('orientation and accelerometer of an IMU agree where up is', When.OVERRIDE),
+    'finite': Check('values are finite', When.ACTIVATION),
+    'units': Check("joint values are in the contract's unit", When.OVERRIDE),
     'velocity': Check('velocities are the rate at which positions change'),
-    'range': Check('values are such as the policy saw in training', activation=True),
+    'range': Check('values are such as the policy saw', When.OVERRIDE),
     'clip': Check('values are within the clip of their term'),
     'unchanged': Check('a sensor is alive'),
-    'start_pose': Check('the robot is where the policy begins', activation=True),
-    'commander': Check('nobody else commands', activation=True, override=False),
-    'listener': Check('somebody listens to the commands', activation=True),
-    'loop_back': Check('no input is a command topic of the session', activation=True),
-    'controller': Check('the controller is active and takes what the policy gives'),
-    'controller_joints': Check("the array has the order of the controller's joints"),
-    'limits': Check("the wiring's limits are within those of the robot", activation=True),
-    'inference': Check('the policy answers within its period on this machine'),
+    'start_pose': Check('the robot is where the policy begins', When.OVERRIDE),
+    'commander': Check('nobody else commands', When.ACTIVATION),
+    'listener': Check('somebody listens to the commands', When.ACTIVATION),
+    'loop_back': Check('no input is a command topic of the session', When.OVERRIDE),
+    'controller': Check('the controller is active, of the right kind', When.OVERRIDE),
+    'controller_joints': Check("an array has the order of the controller's joints", When.OVERRIDE),
+    'limits': Check("the wiring's limits are within the robot's", When.OVERRIDE),
+    'inference': Check('the policy answers in time', When.OVERRIDE),
 }
 """Every check by name, in the order in which they are made."""
+
+
+def check_overrides(names: Iterable[str]) -> frozenset[str]:
+    """
+    Return the names of checks whose failure is not to refuse an activation.
+
+    :raises ConfigurationError: one is no check, or is one without which no tick can be made.
+    """
+    allowed = [name for name, check in CHECKS.items() if check.when is When.OVERRIDE]
+    for name in names:
+        if name not in CHECKS:
+            raise ConfigurationError(f'override: {name!r} is no check.{nearest(name, allowed)}')
+        if name not in allowed:
+            raise ConfigurationError(
+                f'override: {name} cannot be overridden; these can: {", ".join(allowed)}'
+            )
+    return frozenset(names)

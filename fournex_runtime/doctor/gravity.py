@@ -78,12 +78,14 @@ def _explanation(q: Vector, up: Vector) -> str:
     """Return which mistake with the quaternion would make the two agree."""
     x, y, z, w = q
     mistakes = {
-        'the quaternion looks like w, x, y, z': np.array([y, z, w, x]),
-        'the quaternion looks turned round (world to body)': np.array([-x, -y, -z, w]),
+        'in the order w, x, y, z': np.array([y, z, w, x]),
+        'turned round (world to body)': np.array([-x, -y, -z, w]),
     }
-    for words, mended in mistakes.items():
-        if _angle_deg(_up(mended), up) < _AGREE_DEG:
-            return f'; {words}'
+    fitting = [
+        words for words, mended in mistakes.items() if _angle_deg(_up(mended), up) < _AGREE_DEG
+    ]
+    if fitting:
+        return f'; the quaternion looks {" or ".join(fitting)}'
     if _angle_deg(-_up(q), up) < _AGREE_DEG:
         return '; the accelerations have the sign of gravity, not of its reaction'
     return ''

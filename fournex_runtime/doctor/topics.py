@@ -11,15 +11,14 @@ from .finding import Finding, failure, passed, warning
 from .survey import Case, Endpoint, Survey, Topic
 
 _LISTED = 8
-_OF_EVERY_NODE = ('/rosout', '/parameter_events')
 
 
 def subject(case: Case, source: int) -> str:
-    """Return what a source is for: ``inputs.A, B`` as in the wiring, ``frames`` or ``reward``."""
-    if source in case.wiring.tf_sources:
-        return 'frames'
+    """Return what a source is for, as the wiring has it: ``inputs.A, B``, for instance."""
     labels = [port.label for port in case.wiring.ports if port.source == source]
-    return f'inputs.{", ".join(labels)}' if labels else 'reward'
+    if labels:
+        return f'inputs.{", ".join(labels)}'
+    return 'frames' if source in case.wiring.tf_sources else 'reward'
 
 
 def budget_ns(case: Case, source: int) -> int:
@@ -44,8 +43,8 @@ def check_topics(case: Case, survey: Survey) -> list[Finding]:
         found += others
         if not any(one.check == 'type' for one in others):
             found.append(passed('type', about, source.type))
-        if about != 'frames':  # many say where their part of the robot is
-            found += _check_single(about, topic)
+        if about != 'frames':
+            found.append(_single(about, topic))
     return found
 
 
@@ -61,11 +60,7 @@ _START = 'Start the robot, mend the topic in the wiring, or remap it'
 
 def nearest_topic(name: str, kind: str, survey: Survey) -> str:
     """Return which topic may have been meant: of that type if there is one, else what there is."""
-    there = {
-        topic: types
-        for topic, types in survey.published.items()
-        if topic not in _OF_EVERY_NODE and not topic.endswith('/transition_event')
-    }
+    there = survey.published
     alike = [topic for topic, types in there.items() if kind in types]
     for choice in (alike, list(there)):
         close = difflib.get_close_matches(name, choice, n=1, cutoff=0.6)
@@ -132,16 +127,14 @@ def qos_mismatch(offered: Endpoint | Qos, requested: Endpoint | Qos) -> str:
     return ''
 
 
-def _check_single(about: str, topic: Topic) -> list[Finding]:
+def _single(about: str, topic: Topic) -> Finding:
     if len(topic.publishers) < 2:
-        return [passed('publishers', about, f'{topic.publishers[0].node} alone')]
+        return passed('publishers', about, f'{topic.publishers[0].node} alone')
     names = ', '.join(sorted(one.node for one in topic.publishers))
-    return [
-        warning(
-            'publishers',
-            about,
-            f'{topic.name} has {len(topic.publishers)} publishers ({names}); the policy sees the '
-            'messages of each in turn',
-            'End the one that does not belong to the robot (a simulator, a GUI, a played bag)',
-        )
-    ]
+    return warning(
+        'publishers',
+        about,
+        f'{topic.name} has {len(topic.publishers)} publishers ({names}); the policy sees the '
+        'messages of each in turn',
+        'End the one that does not belong to the robot (a simulator, a GUI, a played bag)',
+    )

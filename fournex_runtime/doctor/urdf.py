@@ -43,6 +43,11 @@ class Joint:
         slack = 0.05 * (self.upper - self.lower) + 0.01
         return bool(self.lower - slack <= position <= self.upper + slack)
 
+    def far_from(self, position: float) -> bool:
+        """Return whether a position is farther outside the limits than they are apart."""
+        reach = self.upper - self.lower
+        return not self.lower - reach <= position <= self.upper + reach
+
 
 def read_urdf(text: str) -> dict[str, Joint]:
     """

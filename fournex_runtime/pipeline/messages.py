@@ -119,6 +119,16 @@ class Messages:
             return np.zeros(length, _ARRAYS.get(element[0], element[0]))
         return [self._zero(inner, element) for _ in range(length)]
 
+    def stamp_ns(self, data: bytes, name: str) -> int | None:
+        """Return the ``header.stamp`` of a message; None where it has none to read."""
+        if not self.has_header(name):
+            return None
+        try:
+            stamp = self.decode(data, name).header.stamp
+        except MessageError:
+            return None
+        return int(stamp.sec * 1_000_000_000 + stamp.nanosec)
+
     def encode(self, message: Any, name: str) -> bytes:
         """Return the CDR bytes (little endian, with the 4-byte encapsulation header)."""
         return bytes(self.typestore.serialize_cdr(message, name))

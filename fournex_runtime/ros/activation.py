@@ -19,6 +19,8 @@ from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from ..configuration import FOREVER_NS
+from ..doctor import commands
+from ..doctor.topics import requested_qos
 from ..errors import GraphError
 from ..pipeline.messages import Messages
 from ..record.channel import Channel, QosProfile
@@ -26,22 +28,17 @@ from ..record.manifest import Manifest, SessionManifest, environment
 from ..record.tick_record import TICK_TYPE
 from ..session.tick import Mode, Received, TickRecord
 from ..session.wiring import Wiring
+from .checkup import Checkup
+from .endpoints import qos_profile
 from .events import EVENT_TYPE, encode_event
 from .feed import Feed
-from .graph import (
-    check_target,
-    input_qos,
-    message_class,
-    wait_for_publishers,
-    wait_until_settled,
-)
+from .graph import message_class, wait_for_publishers, wait_until_settled
 from .hosted import HostedSession, Outlets
 from .polling import PolledTopic
+from .robot_description import RobotDescription
 from .run_recording import RunRecording, Write, next_folder
 
-COMMAND_QOS = QoSProfile(
-    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE
-)
+COMMAND_QOS = qos_profile(commands.COMMAND_QOS)
 EVENT_QOS = QoSProfile(
     depth=20, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )
@@ -57,11 +54,13 @@ class Settings:
     :param graph_timeout_s: how long to wait for publishers and for first messages.
     :param record: folder in which each activation makes a bag of its own; None: no recording.
     :param frame_prefix: put before the contract's and the wiring's frame names.
+    :param overrides: names of checks whose failure is no reason to refuse.
     """
 
     graph_timeout_s: float
     record: pathlib.Path | None
     frame_prefix: str
+    overrides: frozenset[str] = frozenset()
 
 
 class Activation:
@@ -91,6 +90,9 @@ class Activation:
         self._messages = messages
         self._settings = settings
         self._interrupted = interrupted
+        self._checkup = Checkup(
+            node, sessions, messages, settings.frame_prefix, settings.overrides
+        )
         self._feeds: dict[str, Feed] = {}
         self._commands: dict[str, list[Publisher]] = {}
         self._events: dict[str, Publisher] = {}
@@ -120,50 +122,32 @@ class Activation:
             for session in self._sessions
             for source in session.engine.wiring.sources
         }
-        needed = {
-            session.engine.wiring.sources[port.source].topic
-            for session in self._sessions
-            for port in session.engine.wiring.ports
+        self._await_graph()
+        self._checkup.graph()
+        offers = {name: self._checkup.topics[name].publishers for name in sources}
+        qos = {
+            name: qos_profile(requested_qos(source.qos, offers[name]))
+            for name, source in sources.items()
         }
-        classes = {topic: message_class(source.type) for topic, source in sources.items()}
-        of_tf = {
-            session.engine.wiring.sources[source].topic
-            for session in self._sessions
-            for source in session.engine.wiring.tf_sources
-        }
-        wait_until_settled(self._node, self._settings.graph_timeout_s, self._interrupted)
-        wait_for_publishers(
-            self._node,
-            [source for topic, source in sources.items() if topic in needed],
-            self._settings.graph_timeout_s,
-            self._interrupted,
-        )
         for topic, source in sources.items():
-            if topic not in of_tf and not self._node.get_publishers_info_by_topic(topic):
-                self._node.get_logger().warning(
-                    f'nobody publishes {self._node.resolve_topic_name(topic)} ({source.type}) '
-                    'yet; the policy does not need it'
-                )
-        qos = {topic: input_qos(self._node, source) for topic, source in sources.items()}
-        for session in self._sessions:
-            for target in session.engine.wiring.targets:
-                warning = check_target(self._node, target, COMMAND_QOS)
-                if warning:
-                    self._node.get_logger().warning(warning)
-        for topic in sources:
-            self._feeds[topic] = Feed(PolledTopic(self._node, topic, classes[topic], qos[topic]))
-        first = self._first_messages(of_tf)
+            self._feeds[topic] = Feed(
+                PolledTopic(self._node, topic, message_class(source.type), qos[topic])
+            )
+        first = self._first_messages()
         for session in self._sessions:
             wired = session.engine.wiring.sources
             session.bind([self._feeds[source.topic] for source in wired])
         self._create_publishers()
-        for session in self._sessions:
-            session.rehearse(
+        fastest_ns = {
+            session.name: session.rehearse(
                 [first[source.topic] for source in session.engine.wiring.sources],
                 self._node.get_clock().now().nanoseconds,
                 self._messages,
                 self._command_topics(session),
             )
+            for session in self._sessions
+        }
+        self._checkup.inference(fastest_ns)
         self._await_listeners()
         if self._settings.record is not None:
             self._start_recording(self._settings.record, qos)
@@ -173,11 +157,31 @@ class Activation:
             for received in messages:
                 self._feeds[topic].push(received)
 
-    def _first_messages(self, of_tf: set[str]) -> dict[str, list[Received]]:
-        """
-        Wait for one message on every topic that has to keep coming, and for frames to be known.
+    def _await_graph(self) -> None:
+        """Wait until the graph is still, and for the publishers that the policies need."""
+        needed = {
+            session.engine.wiring.sources[port.source].topic
+            for session in self._sessions
+            for port in session.engine.wiring.ports
+        }
+        if self._follows_clock:
+            needed.add('/clock')
+        timeout_s = self._settings.graph_timeout_s
+        wait_until_settled(self._node, timeout_s, self._interrupted)
+        wait_for_publishers(self._node, sorted(needed), timeout_s, self._interrupted)
 
-        :param of_tf: the topics of which every message counts, not only the newest.
+    @property
+    def _follows_clock(self) -> bool:
+        """Return whether ROS time is that of ``/clock``, and matters."""
+        lockstep = all(session.engine.wiring.lockstep for session in self._sessions)
+        return bool(self._node.get_parameter('use_sim_time').value) and not lockstep
+
+    def _first_messages(self) -> dict[str, list[Received]]:
+        """
+        Wait for one message on every topic that has to keep coming, and for frames; examine them.
+
+        :returns: the newest message of each topic, and everything that has come of tf.
+        :raises GraphError: a session could not begin with what has come.
         """
         awaited = {
             session.engine.wiring.sources[port.source].topic
@@ -186,29 +190,36 @@ class Activation:
             if port.budget_ns < FOREVER_NS
         }
         deadline = time.monotonic() + self._settings.graph_timeout_s
+        of_tf = {
+            session.engine.wiring.sources[source].topic
+            for session in self._sessions
+            for source in session.engine.wiring.tf_sources
+        }
         first: dict[str, list[Received]] = {topic: [] for topic in self._feeds}
-        while True:
-            for topic, feed in self._feeds.items():
-                if topic in of_tf:
-                    first[topic].extend(feed.all_so_far())
-                elif (newest := feed.first()) is not None:
-                    first[topic] = [newest]
-            silent = sorted(topic for topic in awaited if not first[topic])
-            unresolved = [] if silent else self._unresolved(first)
-            if not silent and not unresolved:
-                return first
-            if self._interrupted():
-                raise GraphError('interrupted while waiting for first messages')
-            if time.monotonic() >= deadline:
-                waited = f'{self._settings.graph_timeout_s:g} s'
-                if unresolved:
-                    raise GraphError(f'{"; ".join(unresolved)}; waited {waited}')
-                names = ', '.join(self._feeds[topic].topic.name for topic in silent)
-                raise GraphError(
-                    f'no message on {names} in {waited}, though '
-                    'somebody publishes there; is the sensor running?'
-                )
-            time.sleep(0.01)
+        description = RobotDescription(self._node)
+        try:
+            while True:
+                for topic, feed in self._feeds.items():
+                    if topic in of_tf:
+                        first[topic].extend(feed.all_so_far())
+                    elif (newest := feed.first()) is not None:
+                        first[topic] = [newest]
+                waiting = not all(first[topic] for topic in awaited) or description.awaited
+                timeless = self._follows_clock and not self._node.get_clock().now().nanoseconds
+                if time.monotonic() >= deadline or not (
+                    waiting or timeless or self._unresolved(first)
+                ):
+                    break
+                if self._interrupted():
+                    raise GraphError('interrupted while waiting for first messages')
+                time.sleep(0.01)
+            self._checkup.first_messages(first, description.text())
+            lacking = self._unresolved(first)
+            if lacking:  # what is known of them is too old
+                raise GraphError('\n'.join(lacking))
+        finally:
+            description.close()
+        return first
 
     def _unresolved(self, first: dict[str, list[Received]]) -> list[str]:
         """Return which frames the sessions lack, in words."""
@@ -292,16 +303,20 @@ class Activation:
         return channels
 
     def _manifest(self) -> Manifest:
+        overridden = self._checkup.overridden
         return Manifest(
             ros_ns=self._node.get_clock().now().nanoseconds,
             runtime=self._node.get_fully_qualified_name(),
             wiring_file=str(self._wiring.file.resolve()),
             wiring=self._wiring.text,
             sessions=tuple(self._session_manifest(session) for session in self._sessions),
-            environment=environment(
-                [session.backend.description for session in self._sessions],
-                [session.engine.contract for session in self._sessions],
-            ),
+            environment={
+                **environment(
+                    [session.backend.description for session in self._sessions],
+                    [session.engine.contract for session in self._sessions],
+                ),
+                **{f'overridden.{check}': words for check, words in overridden.items()},
+            },
         )
 
     def _session_manifest(self, session: HostedSession) -> SessionManifest:

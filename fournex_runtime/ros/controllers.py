@@ -2,39 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rclpy.node import Node
 
-from ..doctor.survey import Controller, Topic
+from ..doctor.survey import Controller
+from .endpoints import graph_topic
 from .parameters import ask_parameters, call
 
 _LIST = 'controller_manager_msgs/srv/ListControllers'
-_NAMES = ('joints', 'interface_name', 'command_interfaces')
+NAMES_S = 2.0
+"""How long a node that is there may be without a name."""
+_INTERFACES = ('interface_name', 'command_interfaces')
 
 
 def ask_controllers(
-    node: Node, targets: Mapping[str, Topic]
+    node: Node, targets: Iterable[str]
 ) -> tuple[dict[str, tuple[Controller, ...]], str]:
     """
     Return who listens to each command topic, and what could not be asked.
 
-    :param targets: the command topics by their names in the wiring.
+    :param targets: the command topics as the wiring has them.
     """
+    listeners = {name: _listeners(node, name) for name in targets}
     managed, problem = _managed(node)
     offered = {name for name, _ in node.get_service_names_and_types()}
     found = {}
-    for name, topic in targets.items():
-        there = sorted({one.node for one in topic.subscribers})
+    for name, there in listeners.items():
         found[name] = tuple(
             _controller(node, one, managed) for one in there if f'{one}/get_parameters' in offered
         )
     return found, problem
 
 
+def _listeners(node: Node, topic: str) -> list[str]:
+    """Return the nodes that subscribe to a topic, once their names are known: these come last."""
+    deadline = time.monotonic() + NAMES_S
+    while True:
+        names = sorted({one.node for one in graph_topic(node, topic).subscribers})
+        if not any('UNKNOWN' in name for name in names) or time.monotonic() >= deadline:
+            return names
+        time.sleep(0.02)
+
+
 def _controller(node: Node, name: str, managed: Mapping[str, Any]) -> Controller:
-    answer = ask_parameters(node, name, _NAMES) or {}
+    answer = ask_parameters(node, name, ['joints']) or {}
+    if answer.get('joints'):  # only of a controller anything more is asked
+        answer.update(ask_parameters(node, name, _INTERFACES) or {})
     known = managed.get(name)
     interfaces = [*_texts(answer.get('interface_name')), *_texts(answer.get('command_interfaces'))]
     if not interfaces and known is not None:

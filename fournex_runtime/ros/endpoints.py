@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from rclpy.node import Node
+from rclpy.node import Node, NodeNameNonExistentError
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from ..doctor.survey import Endpoint, Topic
 from ..pipeline.ports import Qos
 
+_OF_EVERY_NODE = ('/rosout', '/parameter_events')
 DEPTH = 50
 """
 History depth of an input unless the wiring fixes it.
@@ -35,13 +36,26 @@ def graph_topic(node: Node, name: str) -> Topic:
 
 
 def published_topics(node: Node) -> dict[str, tuple[str, ...]]:
-    """Return every topic that somebody else publishes, with its types."""
-    own = {name for name, _ in node.get_publisher_names_and_types_by_node(
-        node.get_name(), node.get_namespace())}  # fmt: skip
+    """
+    Return the topics that other nodes publish, with their types; without ROS's own.
+
+    Asked node by node: rclpy would remap a topic that it is asked about, though the graph has the
+    names as they are.
+    """
+    own = (node.get_name(), node.get_namespace())
+    found: dict[str, tuple[str, ...]] = {}
+    for name, namespace in node.get_node_names_and_namespaces():
+        if (name, namespace) == own:
+            continue
+        try:
+            topics = node.get_publisher_names_and_types_by_node(name, namespace)
+        except NodeNameNonExistentError:  # it has gone in the meantime
+            continue
+        found.update((topic, tuple(types)) for topic, types in topics)
     return {
-        topic: tuple(types)
-        for topic, types in node.get_topic_names_and_types()
-        if len(node.get_publishers_info_by_topic(topic)) > (topic in own)
+        topic: found[topic]
+        for topic in sorted(found)
+        if topic not in _OF_EVERY_NODE and not topic.endswith('/transition_event')
     }
 
 

@@ -28,6 +28,7 @@ from rclpy.qos import QoSProfile
 
 from fournex_msgs.srv import ResetEpisode, StopSession
 
+from ..doctor.finding import check_overrides
 from ..errors import FournexError, GraphError
 from ..pipeline.messages import messages
 from ..policy.backend import Backend, load_backend, warm_up
@@ -60,6 +61,11 @@ _PARAMETERS: tuple[tuple[str, Any, str], ...] = (
     ('record', '', 'folder in which each activation records a bag of its own; empty: none'),
     ('frame_prefix', '', "put before the contract's and the wiring's frame names, such as r1/"),
     ('worker_python', '', 'Python of workers, where the wiring names none; empty: this one'),
+    (
+        'override_checks',
+        [''],
+        'checks of the doctor whose failure is not to refuse an activation, such as start_pose',
+    ),
     ('autostart', True, 'configure and activate at the start, without a lifecycle manager'),
     ('exit_with_parent', False, 'end, with the stop commands, when the parent process is gone'),
 )
@@ -161,6 +167,7 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
             pathlib.Path(path).expanduser(), pathlib.Path(bundle).expanduser() if bundle else None
         )
         prefix = str(self.get_parameter('frame_prefix').value)
+        self._overrides()  # refused before anything is loaded
         sessions: list[HostedSession] = []
         try:
             for one in wiring.sessions:
@@ -181,6 +188,10 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
                 f'session {session.name}: {session.engine.contract.reference}, '
                 f'{1e9 / session.period_ns:g} Hz, {session.backend.description}'
             )
+
+    def _overrides(self) -> frozenset[str]:
+        given = self.get_parameter('override_checks').value
+        return check_overrides([name for name in given if name])
 
     def _load(self, engine: Engine) -> Backend:
         """Load a session's policy and warm it up; its worker, if it has one, gets a deadline."""
@@ -213,6 +224,7 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
                     graph_timeout_s=float(self.get_parameter('graph_timeout').value),
                     record=pathlib.Path(record).expanduser() if record else None,
                     frame_prefix=str(self.get_parameter('frame_prefix').value),
+                    overrides=self._overrides(),
                 ),
                 lambda: self.loop.quitting,
             )
@@ -345,7 +357,7 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
             return
         for session in list(self._sessions):
             for target in session.engine.wiring.targets:
-                fight = other_commanders(self, target, own=1)
+                fight = other_commanders(self, target)
                 if fight:
                     self.problem, self.gave_way = fight, True
                     self._watch_until = 0.0

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rcl_interfaces.srv import GetParameters
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from rclpy.parameter import parameter_value_to_python
 
@@ -20,7 +21,7 @@ def call(node: Node, kind: Any, service: str, request: Any) -> Any:
 
     :returns: the response; None when there is none in ``ANSWER_S``.
     """
-    client = node.create_client(kind, service)
+    client = node.create_client(kind, service, callback_group=ReentrantCallbackGroup())
     try:
         if not client.wait_for_service(ANSWER_S):
             return None

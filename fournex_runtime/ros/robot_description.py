@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 
+from .endpoints import graph_topic
 from .parameters import ask_parameters
 from .polling import PolledTopic
 
@@ -20,15 +19,14 @@ class RobotDescription:
     A subscription of the description, from when the survey begins.
 
     :param node: subscribes.
-    :param published: every topic of the graph with its types.
     """
 
-    def __init__(self, node: Node, published: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(self, node: Node) -> None:
         self._node = node
         self._topic: PolledTopic | None = None
         self._text = ''
-        for name in (node.resolve_topic_name('robot_description'), '/robot_description'):
-            if _TYPE in published.get(name, ()):
+        for name in ('robot_description', '/robot_description'):
+            if any(one.type == _TYPE for one in graph_topic(node, name).publishers):
                 qos = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
                 self._topic = PolledTopic(node, name, String, qos)
                 break

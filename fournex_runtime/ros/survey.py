@@ -13,14 +13,14 @@ from rclpy.node import Node
 from ..configuration import FOREVER_NS
 from ..doctor.survey import Clock, JointReading, Sample, Survey, Topic
 from ..doctor.topics import requested_qos
-from ..errors import GraphError, MessageError
+from ..errors import GraphError
+from ..pipeline.field_terms import JOINT_STATE
 from ..pipeline.messages import Messages
-from ..pipeline.observation_terms import JOINT_STATE
-from ..pipeline.ports import Qos, Source
+from ..pipeline.ports import Qos
 from ..session.wiring import SessionWiring
 from .controllers import ask_controllers
 from .endpoints import graph_topic, published_topics, qos_profile
-from .graph import message_class, wait_until_settled
+from .graph import message_class, wait_for_publishers, wait_until_settled
 from .polling import PolledTopic
 from .robot_description import RobotDescription
 
@@ -41,7 +41,6 @@ class _Collected:
         self.samples: list[Sample] = []
         self._kind = kind
         self._messages = messages
-        self._stamped = messages.has_header(kind)
         self._bytes = 0
 
     def take(self, ros_now_ns: Callable[[], int], simulated: bool) -> None:
@@ -52,18 +51,8 @@ class _Collected:
                 ros_ns -= time.monotonic_ns() - received.arrival_ns
             self._bytes += len(received.data)
             kept = received.data if self._bytes <= KEPT_BYTES else None
-            self.samples.append(
-                Sample(received.arrival_ns, ros_ns, self._stamp_ns(received.data), kept)
-            )
-
-    def _stamp_ns(self, data: bytes) -> int | None:
-        if not self._stamped:
-            return None
-        try:
-            stamp = self._messages.decode(data, self._kind).header.stamp
-        except MessageError:
-            return None
-        return int(stamp.sec * 1_000_000_000 + stamp.nanosec)
+            stamp_ns = self._messages.stamp_ns(received.data, self._kind)
+            self.samples.append(Sample(received.arrival_ns, ros_ns, stamp_ns, kept))
 
     def newest(self) -> Any:
         """Return the newest message; None before the first."""
@@ -106,7 +95,7 @@ class Surveyor:
         """
         sources = {one.topic: one for session in self._sessions for one in session.sources}
         targets = {one.topic: one for session in self._sessions for one in session.targets}
-        self._discover(sources)
+        self._discover()
         published = published_topics(self._node)
         topics = {name: graph_topic(self._node, name) for name in (*sources, *targets)}
         collected = {
@@ -115,7 +104,7 @@ class Surveyor:
             if any(one.type == source.type for one in topics[name].publishers)
         }
         extra = self._extra(published, topics)
-        description = RobotDescription(self._node, published)
+        description = RobotDescription(self._node)
         try:
             self._collect(
                 [*collected.values(), *extra.values()], self._awaited(collected), seconds
@@ -130,9 +119,7 @@ class Surveyor:
                 if name in collected and source.type == JOINT_STATE
             }
             newest.update((name, one.newest()) for name, one in extra.items())
-            controllers, problem = ask_controllers(
-                self._node, {name: topics[name] for name in targets}
-            )
+            controllers, problem = ask_controllers(self._node, targets)
             return Survey(
                 duration_ns=round(seconds * 1e9),
                 end_ns=end_ns,
@@ -144,7 +131,7 @@ class Surveyor:
                     for name, topic in topics.items()
                 },
                 published=published,
-                clock=self._clock(published, newest.pop('/clock', None)),
+                clock=self._clock(newest.pop('/clock', None)),
                 robot_description=description.text(),
                 controllers=controllers,
                 controllers_problem=problem,
@@ -159,19 +146,15 @@ class Surveyor:
             for one in (*collected.values(), *extra.values()):
                 one.topic.destroy()
 
-    def _discover(self, sources: dict[str, Source]) -> None:
+    def _discover(self) -> None:
         """Wait until the graph is still, and a little for publishers that are not there yet."""
         wait_until_settled(self._node, self._patience_s, self._interrupted)
-        deadline = time.monotonic() + self._patience_s
         needed = {
             session.sources[port.source].topic
             for session in self._sessions
             for port in session.ports
         }
-        while time.monotonic() < deadline and not self._interrupted():
-            if all(self._node.count_publishers(name) for name in sources if name in needed):
-                return
-            time.sleep(0.05)
+        wait_for_publishers(self._node, sorted(needed), self._patience_s, self._interrupted)
 
     def _subscribe(self, name: str, kind: str, topic: Topic) -> _Collected:
         """Subscribe with what is offered, whatever the wiring fixes: to see what there is."""
@@ -190,8 +173,8 @@ class Surveyor:
             for name, types in published.items()
             if types == (JOINT_STATE,) and name not in wired
         }
-        if '/clock' in published:
-            topic = graph_topic(self._node, '/clock')
+        topic = graph_topic(self._node, '/clock')
+        if topic.publishers:
             found['/clock'] = self._subscribe('/clock', _CLOCK_TYPE, topic)
         return found
 
@@ -224,11 +207,11 @@ class Surveyor:
     def _ros_now_ns(self) -> int:
         return int(self._node.get_clock().now().nanoseconds)
 
-    def _clock(self, published: dict[str, tuple[str, ...]], newest: Any) -> Clock:
+    def _clock(self, newest: Any) -> Clock:
         stamp = None if newest is None else newest.clock
         return Clock(
             followed=self._simulated,
-            published='/clock' in published,
+            published=bool(graph_topic(self._node, '/clock').publishers),
             published_ns=None if stamp is None else stamp.sec * 1_000_000_000 + stamp.nanosec,
             system_ns=time.time_ns(),
         )

@@ -74,13 +74,7 @@ class SessionInputs:
 
     def stamp_ns(self, source: int, data: bytes) -> int | None:
         """Return the ``header.stamp`` of a source's message; None where it has none to read."""
-        if not self._has_header[source]:
-            return None
-        try:
-            message = self._messages.decode(data, self._wiring.sources[source].type)
-        except MessageError:
-            return None
-        return int(message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec)
+        return self._messages.stamp_ns(data, self._wiring.sources[source].type)
 
     def waiting(self, latched: Sequence[Latched | None]) -> str:
         """Return the topics that the policy needs and that have been silent; empty for none."""

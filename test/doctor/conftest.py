@@ -1,4 +1,4 @@
-"""The three simulated robots, each once for all tests, and who looks at them through a relay."""
+"""The three simulated robots, each once for a module, and who looks at them through a relay."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fournex_runtime.ros.doctor import examine_from
 from fournex_runtime.session.wiring import load_wiring
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture(scope='module')
 def simulators(tmp_path_factory):
     """Start the three robots, each in a namespace of its name."""
     starter = processes.Starter(tmp_path_factory.mktemp('simulators'))
@@ -32,7 +32,7 @@ def simulators(tmp_path_factory):
     starter.end()
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture(scope='module')
 def context(simulators):
     """Return the context of rclpy that all tests here share, so that it is discovered once."""
     made = new_context()
@@ -82,7 +82,7 @@ class Relays:
             relay.close()
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture(scope='module')
 def relays(context):
     """Return what makes relays."""
     made = Relays(context)

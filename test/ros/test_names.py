@@ -8,12 +8,15 @@ from fournex_runtime.record.bag_reader import BagReader
 from fournex_runtime.record.replay import verify
 
 
-def test_two_runtimes_from_one_wiring_drive_each_its_own_robot(robot, runtime, tmp_path):
+def test_two_runtimes_from_one_wiring_drive_each_its_own_robot(
+    robot, runtime, wiring_file, tmp_path
+):
+    file = wiring_file(('budget: 50 ms', 'budget: 2 s'))  # four processes on any machine
     left, right = robot(namespace='r1'), robot(namespace='r2')
     left.state = lambda: joint_state((0.0, 0.05))
     right.state = lambda: joint_state((0.0, -0.05))
     processes = [
-        runtime(name=name, remap=[f'__ns:=/{name}'], record=tmp_path / name)
+        runtime(file, name=name, remap=[f'__ns:=/{name}'], record=tmp_path / name)
         for name in ('r1', 'r2')
     ]
     left.wait_for_commands(20)

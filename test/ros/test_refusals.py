@@ -28,17 +28,17 @@ def test_a_topic_that_nobody_publishes_is_named_with_its_type(robot, runtime):
     process = runtime(graph_timeout=4.0)
     text = refused(
         process,
-        'nobody publishes /joint_states (sensor_msgs/msg/JointState); waited 4 s. Did you mean '
-        '/elsewhere/joint_states? Published here: /elsewhere/joint_states (sensor_msgs/msg/Joint',
+        'nobody publishes /joint_states (sensor_msgs/msg/JointState). Did you mean '
+        '/elsewhere/joint_states (sensor_msgs/msg/JointState)?',
     )
-    assert '/fournex/' not in text.split('Published here:')[1], 'its own topics are no help'
+    assert '/fournex/' not in text, 'its own topics are no help'
     assert side.commands == []
 
 
 def test_a_topic_of_another_name_is_suggested_by_its_type(robot, runtime):
     robot()
     process = runtime(remap=['joint_states:=encoders'], graph_timeout=4.0)
-    refused(process, 'Of the type sensor_msgs/msg/JointState there is /joint_states. Published he')
+    refused(process, 'Of that type there is /joint_states')
 
 
 def test_a_silent_topic_is_named(robot, runtime):

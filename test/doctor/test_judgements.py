@@ -1,0 +1,279 @@
+"""What a check makes of readings that no simulated robot gives: surveys made up, no ROS."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import pathlib
+
+import numpy as np
+import pytest
+from ros_messages import IMU, cdr, joint_state
+from tiny_session import CONTRACT, WIRING, edited, make_bundle
+
+from fournex_runtime.doctor.examination import examine
+from fournex_runtime.doctor.finding import Finding, Level
+from fournex_runtime.doctor.survey import (
+    Case,
+    Clock,
+    Controller,
+    Endpoint,
+    JointReading,
+    Sample,
+    Survey,
+    Topic,
+)
+from fournex_runtime.doctor.urdf import read_urdf
+from fournex_runtime.errors import MessageError
+from fournex_runtime.pipeline.messages import messages
+from fournex_runtime.session.wiring import parse_wiring
+
+MS = 1_000_000
+BEGIN_NS = 5_000_000_000
+URDF = """<robot name="tiny">
+  <joint name="a" type="revolute"><limit lower="-2" upper="2" velocity="3" effort="0"/></joint>
+  <joint name="b" type="continuous"><limit velocity="3" effort="5"/></joint>
+</robot>"""
+START = edited(CONTRACT, ('inputs:\n', 'start_pose: {a: 1.0, b: -1.0}\ninputs:\n'))
+
+
+def case(contract: str = CONTRACT, wiring: str = WIRING, statistics=()) -> Case:
+    bundle = make_bundle(contract, statistics)
+    read = parse_wiring(wiring, pathlib.Path('wiring.yaml'), {'tiny': bundle})
+    return Case(bundle, read.sessions[0], messages())
+
+
+def topic(name: str, kind: str, data: list[bytes], stamped: bool = True) -> Topic:
+    """Return a topic whose messages come each 10 ms, each stamped when it comes."""
+    times = [BEGIN_NS + index * 10 * MS for index in range(len(data))]
+    return Topic(
+        name,
+        (Endpoint('/driver', kind),),
+        (),
+        tuple(Sample(now, now, now if stamped else None, one) for now, one in zip(times, data)),
+    )
+
+
+def survey(positions: list[list[float]], **more) -> Survey:
+    """Return what is seen of a robot of the joints a and b that goes through some positions."""
+    states = [joint_state(['a', 'b'], one, BEGIN_NS) for one in positions]
+    kind = 'sensor_msgs/msg/JointState'
+    topics = {
+        'joint_states': topic('/joint_states', kind, states),
+        'reward': Topic('/reward'),
+        'commands': Topic(
+            '/commands', (), (Endpoint('/controller', 'std_msgs/msg/Float64MultiArray'),)
+        ),
+    }
+    end_ns = BEGIN_NS + 10 * MS * len(positions)
+    seen = Survey(end_ns - BEGIN_NS, end_ns, topics, {}, Clock(system_ns=end_ns))
+    return dataclasses.replace(seen, **more)
+
+
+def standing(a: float, b: float, **more) -> Survey:
+    return survey([[a, b + 1e-6 * index] for index in range(50)], **more)
+
+
+def only(findings: list[Finding], check: str) -> Finding:
+    (found,) = [one for one in findings if one.check == check]
+    return found
+
+
+@pytest.mark.parametrize(
+    ('a', 'b', 'level', 'words'),
+    [
+        (1.0, -1.0, Level.PASS, 'within a turn'),
+        (57.3, -57.3, Level.FAILURE, 'in degrees that is the start_pose'),
+        (0.0, 0.0, Level.PASS, 'within a turn'),
+        (2.9, -2.9, Level.PASS, 'within a turn'),
+        (40.0, 0.0, Level.WARNING, 'more than a turn'),
+    ],
+)
+def test_degrees_take_evidence(a, b, level, words):
+    found = only(examine(case(START), standing(a, b)), 'units')
+    assert (found.level, words in found.found) == (level, True), found
+
+
+@pytest.mark.parametrize(
+    ('a', 'level'),
+    [(1.9, Level.PASS), (2.5, Level.WARNING), (100.0, Level.FAILURE), (300.0, Level.WARNING)],
+)
+def test_limits_of_the_robot_are_evidence(a, level):
+    joints = URDF.replace('type="continuous"', 'type="revolute"').replace(
+        '<limit velocity="3" effort="5"/>', '<limit lower="-3" upper="3" velocity="3"/>'
+    )
+    found = only(examine(case(), standing(a, 0.1, robot_description=joints)), 'units')
+    assert found.level is level, found
+
+
+def test_a_wheel_may_turn_and_turn():
+    contract = edited(CONTRACT, ('joints: [a, b]', 'joints: [b]'))
+    wiring = edited(WIRING, ('[b, a]', '[b]'))
+    found = examine(case(contract, wiring), standing(0.0, 200.0, robot_description=URDF))
+    assert only(found, 'units').level is Level.PASS
+
+
+def test_what_training_saw_is_compared_with_the_newest_frame_of_a_history():
+    mean, var = np.array([0.0, 0.0, 1.0, -1.0, 0.0, 0.0]), np.full(6, 0.01)
+    contract = edited(
+        CONTRACT,
+        ('state:\n', 'normalisation: {kind: mean_std, file: s.safetensors, sha256: '
+         f"'{'0' * 64}', clip: 10.0, epsilon: 1.0e-8}}\nstate:\n"),
+    )  # fmt: skip
+    bundle = {'obs': (mean, var)}
+    near, off = (
+        only(examine(case(contract, statistics=bundle), standing(a, -1.0)), 'range')
+        for a in (1.1, 2.5)
+    )
+    assert near.level is Level.PASS and '1.0 standard deviations' in near.found
+    assert off.level is Level.FAILURE and 'a is 2.5; trained on 1 ± 0.1 (15' in off.found
+
+
+def test_without_a_tolerance_the_default_warns_and_is_named():
+    found = only(examine(case(START), standing(1.0, -0.5)), 'start_pose')
+    assert found.level is Level.WARNING and 'tolerance 0.2 (the default)' in found.found
+    near = only(examine(case(START), standing(1.0, -0.95)), 'start_pose')
+    assert near.level is Level.PASS and 'the default' in near.found
+    ruled = edited(
+        WIRING, ('    reactions:', '    start: {tolerance: {all: 0.1, b: 0.4}}\n    reactions:')
+    )
+    found = only(examine(case(START, ruled), standing(1.0, -0.5)), 'start_pose')
+    assert found.level is Level.FAILURE and '0.5 apart, tolerance 0.4' in found.found
+
+
+def test_a_joint_that_turns_without_end_is_near_after_a_whole_turn():
+    seen = standing(1.0, -1.0 + 2 * math.pi, robot_description=URDF)
+    assert only(examine(case(START), seen), 'start_pose').level is Level.PASS
+
+
+@pytest.mark.parametrize(
+    ('controller', 'check', 'level', 'words'),
+    [
+        (Controller('/controller', 'active', ('b', 'a'), ('velocity',)),
+         'controller', Level.PASS, 'is active'),
+        (Controller('/controller', 'inactive', ('b', 'a'), ('velocity',)),
+         'controller', Level.FAILURE, 'ros2 control set_controller_state controller active'),
+        (Controller('/controller', 'active', ('b', 'a'), ('position',)),
+         'controller', Level.FAILURE, 'commands position'),
+        (Controller('/controller', 'active', ('a', 'b')),
+         'controller_joints', Level.FAILURE, 'Write joints: [a, b]'),
+        (Controller('/controller', 'active', ('a', 'c')),
+         'controller_joints', Level.FAILURE, 'it lacks b'),
+        (Controller('/controller'), 'controller_joints', Level.NOT_CHECKED, 'parameter joints'),
+    ],
+)  # fmt: skip
+def test_the_controller(controller, check, level, words):
+    found = only(examine(case(), standing(0, 0, controllers={'commands': (controller,)})), check)
+    assert found.level is level and words in f'{found.found} {found.mend}', found
+
+
+@pytest.mark.parametrize(
+    ('times_ms', 'level'),
+    [([1.0] * 50, Level.PASS), ([12.0] * 50, Level.WARNING), ([25.0] * 50, Level.FAILURE),
+     ([], Level.NOT_CHECKED)],
+)  # fmt: skip
+def test_inference_against_the_period_of_20_ms(times_ms, level):
+    times = {'tiny': tuple(round(one * MS) for one in times_ms)}
+    found = only(examine(case(), standing(0, 0, inference_ns=times)), 'inference')
+    assert found.level is level
+
+
+def test_an_array_in_the_order_of_the_robot_and_in_another():
+    contract = CONTRACT
+    wiring = edited(
+        WIRING,
+        (
+            'type: sensor_msgs/msg/JointState',
+            'type: std_msgs/msg/Float64MultiArray, joints: [b, a]',
+        ),
+    )
+    arrays = [cdr('std_msgs/msg/Float64MultiArray', data=[-1.0, 1.0])] * 20
+    seen = standing(0, 0)
+    wired = topic('/joint_states', 'std_msgs/msg/Float64MultiArray', arrays, stamped=False)
+    for by_name, level in (
+        ({'a': 1.0, 'b': -1.0}, Level.PASS),
+        ({'a': -1.0, 'b': 1.0}, Level.FAILURE),
+        ({'a': 0.3, 'b': 0.2}, Level.NOT_CHECKED),
+    ):
+        now = dataclasses.replace(
+            seen,
+            topics={**seen.topics, 'joint_states': wired},
+            joint_states={'/names': JointReading(by_name, {})},
+        )
+        found = only(examine(case(contract, wiring), now), 'joint_order')
+        assert found.level is level, found
+        assert ('joints: [a, b]' in found.mend) is (level is Level.FAILURE)
+
+
+IMU_CONTRACT = edited(
+    CONTRACT,
+    ('    - term: joint_position\n      joints: [a, b]\n', '    - term: projected_gravity\n'),
+    ('joints: same', 'joints: [a, b]'),
+)
+IMU_WIRING = edited(
+    WIRING,
+    ('joint_position: {topic: joint_states, type: sensor_msgs/msg/JointState',
+     f'projected_gravity: {{topic: imu, type: {IMU}'),
+)  # fmt: skip
+LEANING = (0.0, math.sin(0.35), 0.0, math.cos(0.35))
+"""Pitched forward by 0.7 rad; up is then (-sin, 0, cos) of that in the body."""
+UP = (-math.sin(0.7) * 9.81, 0.0, math.cos(0.7) * 9.81)
+
+
+def imu(quaternion, acceleration, **more) -> Survey:
+    fields = {
+        'orientation': dict(zip('xyzw', quaternion)),
+        'linear_acceleration': dict(zip('xyz', acceleration)),
+        **more,
+    }
+    seen = standing(0, 0)
+    return dataclasses.replace(
+        seen, topics={**seen.topics, 'imu': topic('/imu', IMU, [cdr(IMU, **fields)] * 20)}
+    )
+
+
+def wxyz(quaternion):
+    return (quaternion[3], *quaternion[:3])
+
+
+@pytest.mark.parametrize(
+    ('seen', 'level', 'words'),
+    [
+        (imu(LEANING, UP), Level.PASS, 'agree within 0°'),
+        (imu(wxyz(LEANING), UP), Level.FAILURE, 'looks in the order w, x, y, z'),
+        (imu((0, -LEANING[1], 0, LEANING[3]), UP), Level.FAILURE, 'turned round'),
+        (imu(LEANING, [-one for one in UP]), Level.FAILURE, 'the sign of gravity'),
+        (imu(LEANING, [one / 9.81 for one in UP]), Level.WARNING, 'in g'),
+        (imu((0, math.sin(0.15), 0, math.cos(0.15)), UP), Level.WARNING, '23° apart'),
+        (imu(LEANING, (0, 0, 0)), Level.NOT_CHECKED, 'no accelerations'),
+        (imu(LEANING, (0, 0, 20)), Level.NOT_CHECKED, 'not at rest'),
+    ],
+)
+def test_gravity_by_orientation_and_by_acceleration(seen, level, words):
+    found = only(examine(case(IMU_CONTRACT, IMU_WIRING), seen), 'gravity')
+    assert found.level is level and words in found.found, found
+
+
+def test_an_imu_that_has_no_orientation_says_so():
+    seen = imu((0, 0, 0, 1), UP, orientation_covariance=[-1.0] + [0.0] * 8)
+    found = only(examine(case(IMU_CONTRACT, IMU_WIRING), seen), 'quaternion')
+    assert found.level is Level.FAILURE and 'covariance -1' in found.found
+
+
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        ('<robot', 'not readable as XML'),
+        ('<!DOCTYPE r [<!ENTITY a "a">]><robot>&a;</robot>', 'declares entities'),
+        ('<sdf/>', 'expected <robot>'),
+        (
+            '<robot><joint name="a" type="revolute"><limit upper="x"/></joint></robot>',
+            'limit upper',
+        ),
+    ],
+)
+def test_a_description_that_is_none(text, words):
+    with pytest.raises(MessageError, match=words):
+        read_urdf(text)
+    found = examine(case(), standing(0, 0, robot_description=text))
+    assert [one.level for one in found if one.check == 'limits'] == [Level.NOT_CHECKED]
