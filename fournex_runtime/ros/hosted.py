@@ -111,10 +111,10 @@ class HostedSession:
         :returns: the least time that the policy took to answer, in nanoseconds.
         :raises GraphError: an input cannot be used.
         """
+        inputs = _first_tick(first, ros_ns)  # before time passes that the clock knows nothing of
         self._codec = TickCodec(
             messages, self.name, [feed.topic.name for feed in self._feeds], command_topics
         )
-        inputs = _first_tick(first, ros_ns)
         state = self.engine.initial_state()
         fastest_ns = FOREVER_NS
         for _ in range(REHEARSALS):
