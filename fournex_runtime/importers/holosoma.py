@@ -21,7 +21,7 @@ from .draft import Draft
 from .foreign import Foreign
 from .foreign_data import read_json
 from .identity import ask_identity, ask_period
-from .isaac_terms import ask_term, isaac_term
+from .isaac_terms import ask_term, isaac_term, take_default_pose
 from .network_arrays import network_arrays
 from .observation_entries import Entry, contract_terms
 from .questions import by_joint, duration, numbers
@@ -69,7 +69,8 @@ def _draft(match: Match, draft: Draft) -> None:
     if config.value is None:
         _ask_all(draft, joints, inputs[0], output)
     else:
-        _take_config(draft, config, joints, inputs[0], output)
+        tracks = len(network.inputs) > len(inputs)
+        _take_config(draft, config, joints, inputs[0], output, tracks)
     for one in network.inputs:
         if one.name == _TIME_STEP:
             clock = draft.known('inputs.time_step', 'clock', match.file.name, None, 'artifact')
@@ -115,7 +116,12 @@ def _ask_all(draft: Draft, joints: Sequence[str], takes: ArraySpec, gives: Array
 
 
 def _take_config(
-    draft: Draft, config: Foreign, joints: Sequence[str], takes: ArraySpec, gives: ArraySpec
+    draft: Draft,
+    config: Foreign,
+    joints: Sequence[str],
+    takes: ArraySpec,
+    gives: ArraySpec,
+    tracks: bool,
 ) -> None:
     """Read the configuration of the training."""
     simulator = config['simulator']
@@ -127,9 +133,7 @@ def _take_config(
     )
     angles = config['robot']['init_state']['default_joint_angles']
     pose = {joint: angles[joint].number() for joint in joints}
-    draft.tree['default_pose'] = draft.known(
-        'default_pose', pose, angles.where, by_joint(joints, 'rad'), 'artifact'
-    )
+    take_default_pose(draft, pose, angles.where, 'artifact', not tracks)
     action = _action(draft, config['robot'], joints, f'outputs.{gives.name}')
     draft.tree['outputs'] = {gives.name: {**array_of(gives), 'terms': [action]}}
     terms = _terms(draft, config['observation'], joints, takes, len(joints))

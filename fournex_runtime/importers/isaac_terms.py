@@ -8,7 +8,7 @@ asked for, and so is a known name with another number of values.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..policy.backend import ArraySpec
@@ -16,7 +16,7 @@ from .array_terms import free_terms, input_array
 from .draft import Draft
 from .foreign import Foreign
 from .foreign_data import Tagged
-from .questions import Expected, Question
+from .questions import Expected, Question, by_joint
 
 _PLANAR = ['linear_x', 'linear_y', 'angular_z']
 _Joints = Sequence[str]
@@ -88,6 +88,29 @@ def ask_term(
         )
     )
     return found
+
+
+def take_default_pose(
+    draft: Draft,
+    pose: Mapping[str, float],
+    where: str,
+    source: str = 'file',
+    starts: bool = True,
+) -> None:
+    """
+    Put the default pose of a robot into a draft; it is also where its episodes begin.
+
+    :param pose: by joint, in rad or m.
+    :param where: where the artifact says it.
+    :param source: ``artifact`` or ``file``.
+    :param starts: episodes begin there; those that track a motion begin with the motion.
+    """
+    expected = by_joint(list(pose), 'rad or m')
+    draft.tree['default_pose'] = draft.known('default_pose', dict(pose), where, expected, source)
+    if starts:
+        begins = f'{where}, from which training begins its episodes'
+        found = draft.known('start_pose', dict(pose), begins, expected, source)
+        draft.tree['start_pose'] = found
 
 
 def selected_joints(ids: Foreign | None, joints: Sequence[str]) -> list[str]:

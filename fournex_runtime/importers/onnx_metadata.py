@@ -16,6 +16,7 @@ from ..errors import ArtifactError
 from .array_terms import array_of
 from .draft import Draft
 from .identity import ask_identity, ask_period
+from .isaac_terms import take_default_pose
 from .metadata_lists import MetadataLists
 from .metadata_observations import TIME_STEP, metadata_terms
 from .network_arrays import NetworkArrays, network_arrays
@@ -50,10 +51,9 @@ def _draft(match: Match, draft: Draft) -> None:
     ask_period(draft, 'the time between two actions (env.step_dt)')
     joints = lists.texts('joint_names')
     pose = lists.numbers('default_joint_pos', len(joints))
-    draft.tree['default_pose'] = draft.known(
-        'default_pose', dict(zip(joints, pose)), lists.place('default_joint_pos'),
-        by_joint(joints, 'rad'), 'artifact',
-    )  # fmt: skip
+    tracks = any(one.name == TIME_STEP for one in network.inputs)
+    where = lists.place('default_joint_pos')
+    take_default_pose(draft, dict(zip(joints, pose)), where, 'artifact', not tracks)
     _gains(draft, lists, joints)
     output = network.actions('actions', 'action')
     width = output.shape[-1]

@@ -16,7 +16,7 @@ from .array_terms import array_of
 from .draft import Draft
 from .foreign import Foreign
 from .identity import ask_identity
-from .isaac_terms import selected_joints, with_names
+from .isaac_terms import selected_joints, take_default_pose, with_names
 from .network_arrays import is_network, network_arrays
 from .questions import Expected, Question, by_joint, duration, numbers
 from .recognise import Importer, Match
@@ -50,9 +50,7 @@ def _draft(match: Match, draft: Draft) -> None:
     joints = _joints(draft, deploy)
     given = deploy['default_joint_pos']
     pose = dict(zip(joints, given.numbers(len(joints))))
-    draft.tree['default_pose'] = draft.known(
-        'default_pose', pose, given.where, by_joint(joints, 'rad')
-    )
+    take_default_pose(draft, pose, given.where)
     _gains(draft, deploy, joints)
     output = network.actions('actions')
     terms = _action_terms(draft, deploy['actions'], joints, output.name)

@@ -183,6 +183,7 @@ def test_a_tracking_policy_counts_its_time_step(import_to, tmp_path):
     (tmp_path / 'run' / 'dance.onnx').write_bytes(tracking_model(metadata=TRACKING))
     bundle = import_to(tmp_path / 'run' / 'dance.onnx', ANSWERS)
     assert list(bundle.contract.inputs) == ['obs', 'time_step']
+    assert bundle.contract.start_pose == {}  # the motion begins elsewhere
     numbers = {'type': ARRAY, 'field': 'data'}
     wired = {key: WIRED[key] for key in ('base_angular_velocity', 'joint_position')}
     motion = {'command': 4, 'motion_anchor_pos_b': 3, 'motion_anchor_ori_b': 6}

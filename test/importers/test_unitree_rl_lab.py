@@ -119,6 +119,7 @@ def test_a_run_is_imported_and_commands_what_its_controller_would(import_to, run
     bundle = import_to(run(), ANSWERS)
     assert bundle.contract.period_ns == 20_000_000
     assert bundle.contract.name == 'go2'
+    assert bundle.contract.start_pose == bundle.contract.default_pose
     session = ImportedSession(bundle.folder, WIRED)
     matrix = weights(SIZE, 4).astype(np.float64)
     pose = np.array([0.1, -0.1, 0.8, 0.9])
