@@ -31,15 +31,22 @@ class ActionTerm:
         self.term = term
         self._low, self._high = np.array(term.clip[0]), np.array(term.clip[1])
         self._scale, self._offset = np.array(term.scale), np.array(term.offset)
+        with np.errstate(over='ignore', invalid='ignore'):
+            ends = [bound * self._scale + self._offset for bound in (self._low, self._high)]
+        self._may_overflow = not np.isfinite(ends).all()
 
     def clip(self, raw: Vector) -> Vector:
         """Return the raw values within the contract's clip."""
-        return np.clip(raw, self._low, self._high)
+        return raw.clip(self._low, self._high)
 
     def command(self, clipped: Vector) -> Vector:
         """Return the commanded values in the unit of the term, NaN where there is none."""
-        with np.errstate(over='ignore'):  # the gate refuses what is not finite
-            command: Vector = clipped * self._scale + self._offset
+        command: Vector
+        if self._may_overflow:
+            with np.errstate(over='ignore'):  # the gate refuses what is not finite
+                command = clipped * self._scale + self._offset
+        else:
+            command = clipped * self._scale + self._offset
         return command
 
     def problem(self, command: Vector) -> str:

@@ -8,7 +8,10 @@ of its own: positions, velocities and efforts of the same joints, or whatever th
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from ..errors import WiringError
 from .command_values import CommandPart, CommandValues, Vector
@@ -25,18 +28,20 @@ from .joint_commands import (
 from .messages import Messages
 from .ports import Target
 
+_STAMP, _STAMP_AT = struct.Struct('=iI'), 4
 _TWIST = ('linear_x', 'linear_y', 'linear_z', 'angular_x', 'angular_y', 'angular_z')
 
 
 def _array_encoder(parts: Sequence[CommandPart], messages: Messages) -> Encoder:
     target = parts[0].target
-    order = array_order(parts[0])
-    convert = CommandValues(parts[0], 'float64' if '64' in target.type else 'float32')
+    dtype = 'float64' if '64' in target.type else 'float32'
+    order, convert = np.array(array_order(parts[0]), np.intp), CommandValues(parts[0], dtype)
     make = messages.type(target.type)
     layout = messages.type('std_msgs/msg/MultiArrayLayout')(dim=[], data_offset=0)
-    return lambda values, ros_ns: messages.encode(
-        make(layout=layout, data=convert(values[0])[order]), target.type
-    )
+    data = np.zeros(parts[0].term.size, dtype)
+    # The array is the last thing in the message, and only its numbers change.
+    before = messages.encode(make(layout=layout, data=data), target.type)[: -data.nbytes]
+    return lambda values, ros_ns: before + convert(values[0])[order].tobytes()
 
 
 def _number_encoder(parts: Sequence[CommandPart], messages: Messages) -> Encoder:
@@ -54,23 +59,21 @@ def _number_encoder(parts: Sequence[CommandPart], messages: Messages) -> Encoder
 
 def _twist_encoder(parts: Sequence[CommandPart], messages: Messages) -> Encoder:
     term, target = parts[0].term, parts[0].target
-    vector, twist = (
-        messages.type('geometry_msgs/msg/Vector3'),
-        messages.type('geometry_msgs/msg/Twist'),
-    )
+    message, convert = messages.zero(target.type), CommandValues(parts[0])
     stamped = target.type == 'geometry_msgs/msg/TwistStamped'
-    make, convert = messages.type(target.type), CommandValues(parts[0])
+    if stamped:
+        message.header = header(messages, target.frame, 0)
+    places = np.array([_TWIST.index(label) for label in term.labels], np.intp)
+    # Six numbers are the last thing in the message, and the stamp the first: nothing else changes.
+    before = messages.encode(message, target.type)[: -8 * len(_TWIST)]
+    begin, end = before[:_STAMP_AT], before[_STAMP_AT + _STAMP.size :]
 
     def encode(values: Sequence[Vector], ros_ns: int) -> bytes:
-        axes = dict.fromkeys(_TWIST, 0.0)
-        axes.update(zip(term.labels, convert(values[0]).tolist()))
-        message = twist(
-            linear=vector(x=axes['linear_x'], y=axes['linear_y'], z=axes['linear_z']),
-            angular=vector(x=axes['angular_x'], y=axes['angular_y'], z=axes['angular_z']),
-        )
-        if stamped:
-            message = make(header=header(messages, target.frame, ros_ns), twist=message)
-        return messages.encode(message, target.type)
+        axes = np.zeros(len(_TWIST))
+        axes[places] = convert(values[0])
+        if not stamped:
+            return before + axes.tobytes()
+        return begin + _STAMP.pack(*divmod(ros_ns, 1_000_000_000)) + end + axes.tobytes()
 
     return encode
 

@@ -60,7 +60,7 @@ class CommandValues:
         except ValueError as problem:
             raise WiringError(f'unit: {problem}') from problem
         self._dtype = np.dtype(dtype)
-        self._only = list(range(term.size) if only is None else only)
+        self._only = np.array(range(term.size) if only is None else only, np.intp)
         self._quaternion = (
             slice(3, 7) if term.command == 'pose_target' and term.size == 7 else None
         )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MessageError
+from ..finite import all_finite
 from ..policy.contract import ArrayLayout, Normalisation
 from .fields import Vector
 from .term_plan import NonFinite, Seen, TermPlan, Values
@@ -66,14 +67,15 @@ class InputPlan:
         :raises MessageError: a message lacks what its term needs, or a value is not what the
             dtype of the input can hold.
         """
-        parts = [self._part(one, seen, history, following) for one in self._terms]
-        values = parts[0] if self._whole else np.concatenate(parts)
-        if self._layout.history > 1:
-            values = self._stacked(values, history, following)
-        if self._normalisation is not None:
-            settings, mean, var = self._normalisation
-            values = normalise(values.ravel(), mean, var, settings)
-        return self._cast(values)
+        with np.errstate(over='ignore'):  # what overflows is found before the policy is asked
+            parts = [self._part(one, seen, history, following) for one in self._terms]
+            values = parts[0] if self._whole else np.concatenate(parts)
+            if self._layout.history > 1:
+                values = self._stacked(values, history, following)
+            if self._normalisation is not None:
+                settings, mean, var = self._normalisation
+                values = normalise(values.ravel(), mean, var, settings)
+            return self._cast(values)
 
     def _part(
         self,
@@ -114,11 +116,10 @@ class InputPlan:
         if values.dtype == self._dtype:
             array = np.array(values, order='C').reshape(self._shape)
         elif self._dtype.kind == 'f':
-            with np.errstate(over='ignore'):
-                array = values.astype(self._dtype).reshape(self._shape)
+            array = values.astype(self._dtype).reshape(self._shape)
         else:
             return self._counted(values)
-        if self._dtype.kind == 'f' and not np.isfinite(array).all():
+        if self._dtype.kind == 'f' and not all_finite(array):
             raise NonFinite(f'{self._name}: a value is too large for {self._dtype}')
         return array
 

@@ -19,9 +19,11 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from ..errors import MessageError
+from .joint_state_decoder import JOINT_STATE, JointStateDecoder
 
 _ARRAYS = {'byte': 'uint8', 'char': 'uint8'}
 """Numpy's name of numbers in arrays, where it is not that of the definition."""
+_LARGE_BYTES = 65536
 
 
 def _definition_folders(package: str) -> list[pathlib.Path]:
@@ -145,15 +147,31 @@ class Messages:
         self.ensure(name)
         if len(data) < 4 or data[0] != 0 or data[1] not in (0, 1):
             raise MessageError(f'{len(data)} bytes are not a {name}: no CDR encapsulation header')
+        little_endian = bool(data[1])
+        # A short body is copied, so that its numbers lie aligned in memory.
+        body = data[4:] if len(data) < _LARGE_BYTES else memoryview(data)[4:]
+        if name == JOINT_STATE and little_endian:
+            return self._joint_state(body)
+        return self._decoded(body, name, little_endian)
+
+    @functools.cached_property
+    def _joint_state(self) -> JointStateDecoder:
+        classes = ('std_msgs/msg/Header', 'builtin_interfaces/msg/Time', JOINT_STATE)
+        return JointStateDecoder(
+            lambda body: self._decoded(body, JOINT_STATE, little_endian=True),
+            tuple(map(self.type, classes)),
+        )
+
+    def _decoded(self, body: bytes | memoryview, name: str, little_endian: bool) -> Any:
         definition = self.typestore.get_msgdef(name)
-        decode = definition.deserialize_cdr_le if data[1] else definition.deserialize_cdr_be
+        decode = definition.deserialize_cdr_le if little_endian else definition.deserialize_cdr_be
         try:
-            message, end = decode(data[4:], 0, definition.cls, self.typestore)
+            message, end = decode(body, 0, definition.cls, self.typestore)
         except Exception as problem:  # the generated decoder raises whatever numpy or struct do
-            message = f'{len(data)} bytes are not a {name}: {problem}'
+            message = f'{len(body) + 4} bytes are not a {name}: {problem}'
             raise MessageError(message) from problem
-        if end + 4 > len(data):
-            raise MessageError(f'{len(data)} bytes are not a {name}: it is cut off')
+        if end > len(body):
+            raise MessageError(f'{len(body) + 4} bytes are not a {name}: it is cut off')
         return message
 
 

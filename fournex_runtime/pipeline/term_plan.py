@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MessageError, UnresolvedFrame
+from ..finite import all_finite
 from ..policy.contract import Term
 from .fields import Reader, Vector
 from .framed_readers import FramePose
@@ -85,7 +86,11 @@ class TermPlan(Protocol):
 
 
 class _Arithmetic:
-    """Offset, clip and scale of a term; ``shape`` makes them fit an image's channels."""
+    """
+    Offset, clip and scale of a term; ``shape`` makes them fit an image's channels.
+
+    What changes no bit is left out: the offset 0 (``-0.0 - 0.0`` is ``-0.0``) and the scale 1.
+    """
 
     def __init__(self, term: Term, shape: tuple[int, ...] = (-1,)) -> None:
         low, high = np.array(term.clip[0]), np.array(term.clip[1])
@@ -93,13 +98,16 @@ class _Arithmetic:
         self._low, self._high = low.reshape(shape), high.reshape(shape)
         self._offset = np.array(term.offset).reshape(shape)
         self._scale = np.array(term.scale).reshape(shape)
+        self._shifts = bool((self._offset != 0.0).any() or np.signbit(self._offset).any())
+        self._scales = bool((self._scale != 1.0).any())
 
     def apply(self, values: Vector) -> Vector:
-        """Return the values after offset, clip and scale; works in place."""
-        with np.errstate(over='ignore'):  # what overflows is found before the policy is asked
+        """Return the values after offset, clip and scale; works in place, may overflow."""
+        if self._shifts:
             values -= self._offset
-            if self._clips:
-                np.clip(values, self._low, self._high, out=values)
+        if self._clips:
+            values.clip(self._low, self._high, out=values)
+        if self._scales:
             values *= self._scale
         return values
 
@@ -144,7 +152,7 @@ class ReadTerm:
             self._reader(messages, values, seen.frames)
         except _UNREADABLE as problem:
             raise MessageError(f'{term.name}: cannot be read: {problem}') from problem
-        if not np.isfinite(values).all():
+        if not all_finite(values):
             labels = [term.labels[i] for i in np.flatnonzero(~np.isfinite(values))[:3]]
             raise NonFinite(f'{term.name}: not finite at {", ".join(labels)}')
         return values

@@ -12,6 +12,8 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
+from ..finite import all_finite
+
 Vector = NDArray[np.float64]
 
 
@@ -50,6 +52,7 @@ class Gate:
         self._limits = limits
         self._low, self._high = np.array(limits.low), np.array(limits.high)
         self._step = np.array(limits.rate) * (period_ns * 1e-9)
+        self._has_rate = bool(np.isfinite(self._step).any())
 
     def check(self, values: Vector, last: Vector | None) -> tuple[Vector, tuple[str, ...]]:
         """
@@ -61,13 +64,13 @@ class Gate:
         :param last: the command before, for the rate; None lets the rate rest.
         :raises NonFiniteCommand: a value is not finite.
         """
-        if not np.isfinite(values).all():
+        if not all_finite(values):
             bad = np.flatnonzero(~np.isfinite(values))
             names = ', '.join(self._limits.labels[index] for index in bad[:3])
             raise NonFiniteCommand(f'{self._limits.term}: not finite at {names}')
         limited: list[str] = []
         safe = values
-        if last is not None:
+        if last is not None and self._has_rate:
             with np.errstate(over='ignore'):  # a sum that overflows is no bound
                 low, high = last - self._step, last + self._step
             safe = self._clip(safe, low, high, 'rate', limited)
@@ -77,7 +80,9 @@ class Gate:
     def _clip(
         self, values: Vector, low: Vector, high: Vector, what: str, limited: list[str]
     ) -> Vector:
-        clipped = np.clip(values, low, high)
+        clipped: Vector = values.clip(low, high)
+        if clipped.tobytes() == values.tobytes():
+            return clipped
         for index in np.flatnonzero(clipped != values):
             limited.append(f'{self._limits.term}/{self._limits.labels[index]}: {what}')
         return clipped

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..finite import all_finite
 from ..pipeline.action_terms import build_action
 from ..pipeline.observation import LastAction
 from ..policy.backend import ArraySpec, signature
@@ -35,9 +36,12 @@ class SessionActions:
 
     def __init__(self, contract: Contract, limits: Sequence[Limits]) -> None:
         self._contract = contract
-        self._signature = signature(contract)
+        self._outputs = signature(contract).outputs
+        self._state = tuple(ArraySpec(one.name, one.shape, 'float32') for one in contract.state)
         self._terms = [build_action(term) for term in contract.action_terms]
         self._gates = [Gate(one, contract.period_ns) for one in limits]
+        ends = np.cumsum([one.term.width for one in self._terms]).tolist()
+        self._slices = [slice(*bounds) for bounds in zip([0, *ends], ends)]
 
     def none_yet(self) -> LastAction:
         """Return what ``last_action`` terms see at the beginning of an episode."""
@@ -54,8 +58,7 @@ class SessionActions:
         if answer.kind is not AnswerKind.RESULT:
             return Answer(answer.kind, problem=answer.problem)
         own: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
-        state = [ArraySpec(one.name, one.shape, 'float32') for one in self._contract.state]
-        sides = ((self._signature.outputs, answer.outputs), (state, answer.state))
+        sides = ((self._outputs, answer.outputs), (self._state, answer.state))
         for mine, (specs, arrays) in zip(own, sides):
             for spec in specs:
                 array: Any = arrays.get(spec.name)
@@ -79,23 +82,23 @@ class SessionActions:
         if answer.kind is not AnswerKind.RESULT:
             raise UnusableAnswer(Fault.FAILED, answer.problem)
         for name, array in (*answer.outputs.items(), *answer.state.items()):
-            if not np.isfinite(array).all():
+            if not all_finite(array):
                 raise UnusableAnswer(Fault.NON_FINITE, f'the policy gave {name} not finite')
         return self.rows(answer.outputs)
 
     def rows(self, outputs: Arrays) -> NDArray[np.float64]:
         """Return the raw actions of the artifact's outputs, one a row."""
         rows = 1 if self._contract.chunk is None else self._contract.chunk.size
-        parts = [outputs[spec.name].reshape(rows, -1) for spec in self._signature.outputs]
-        return np.concatenate(parts, axis=1).astype(np.float64)
+        parts = [outputs[spec.name].reshape(rows, -1) for spec in self._outputs]
+        whole = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        return whole.astype(np.float64)
 
     def as_last(self, raw: Vector) -> LastAction:
         """Return what ``last_action`` terms see after a raw action."""
-        clipped = [term.clip(part) for term, part in zip(self._terms, self._split(raw))]
-        return LastAction(frozen(raw), frozen(np.concatenate(clipped)))
-
-    def _split(self, raw: Vector) -> list[Vector]:
-        return np.split(raw, np.cumsum([one.term.width for one in self._terms])[:-1])
+        clipped = np.empty_like(raw)
+        for term, where in zip(self._terms, self._slices):
+            clipped[where] = term.clip(raw[where])
+        return LastAction(frozen(raw), frozen(clipped))
 
     def safe(
         self, action: LastAction, last_safe: SafeAction | None
@@ -109,11 +112,11 @@ class SessionActions:
         """
         safe: list[Vector] = []
         limited: list[str] = []
-        parts = zip(self._terms, self._gates, self._split(action.clipped))
-        for index, (term, gate, values) in enumerate(parts):
+        parts = zip(self._terms, self._gates, self._slices)
+        for index, (term, gate, where) in enumerate(parts):
             last = None if last_safe is None else last_safe[index]
             try:
-                passed, touched = gate.check(term.command(values), last)
+                passed, touched = gate.check(term.command(action.clipped[where]), last)
             except NonFiniteCommand as problem:
                 raise UnusableAnswer(Fault.NON_FINITE, str(problem)) from problem
             if words := term.problem(passed):

@@ -72,37 +72,39 @@ class Decision:
         if fault is None:
             try:
                 if request.playing is not None:
-                    kept_on = dataclasses.replace(kept, history=request.history)
-                    return self._play(kept_on, request.playing, state)
-                return self._policy_action(kept, request, answer, state)
+                    return self._play(request.playing, state, kept.recurrent, request.history)
+                return self._policy_action(request, answer, state)
             except UnusableAnswer as problem:
                 fault = problem.fault
         return self._react(kept, request, fault, state)
 
-    def _policy_action(
-        self, kept: Act, request: Request, answer: Answer, state: SessionState
-    ) -> Act:
-        observation = request.observation
-        assert observation is not None
+    def _policy_action(self, request: Request, answer: Answer, state: SessionState) -> Act:
+        history = request.observation.history if request.observation is not None else {}
         actions = self._actions.usable(answer)
-        kept = dataclasses.replace(kept, recurrent=answer.state, history=observation.history)
         if self._player is None:
-            return self._command(kept, actions[0], state)
-        return self._play(kept, Playing(frozen(actions), 0), state)
+            return self._command(actions[0], state, answer.state, history)
+        return self._play(Playing(frozen(actions), 0), state, answer.state, history)
 
-    def _play(self, kept: Act, playing: Playing, state: SessionState) -> Act:
+    def _play(
+        self, playing: Playing, state: SessionState, recurrent: Arrays, history: History
+    ) -> Act:
         """Command the next action of a chunk."""
         assert self._player is not None
-        act = self._command(kept, self._player.action(playing), state)
-        return dataclasses.replace(act, chunk=self._player.following(playing))
+        raw, chunk = self._player.action(playing), self._player.following(playing)
+        return self._command(raw, state, recurrent, history, chunk)
 
-    def _command(self, kept: Act, raw: Vector, state: SessionState) -> Act:
+    def _command(
+        self,
+        raw: Vector,
+        state: SessionState,
+        recurrent: Arrays,
+        history: History,
+        chunk: Playing | None = None,
+    ) -> Act:
         """Command a raw action."""
         action = self._actions.as_last(raw)
         safe, limited = self._actions.safe(action, state.last_safe)
-        return dataclasses.replace(
-            kept, mode=Mode.POLICY, safe=safe, limited=limited, last_action=action
-        )
+        return Act(Mode.POLICY, '', safe, limited, recurrent, history, action, chunk)
 
     def _react(
         self, kept: Act, request: Request, fault: tuple[Fault, str], state: SessionState

@@ -8,7 +8,6 @@ replayer. The engine has no clock, no thread and no random source.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -144,7 +143,7 @@ class Engine:
             latched=latched,
             ages_ns=ages_ns,
             observation=observation,
-            episode=dataclasses.replace(episode, total=episode.total + reward),
+            episode=Episode(episode.id, episode.seed, episode.tick, episode.total + reward),
             started=inputs.episode is not None,
             recurrent=recurrent,
             reward=reward,
@@ -205,10 +204,11 @@ class Engine:
         elif fault_since is None or request.started:
             fault_since = inputs.steady_ns
         commands, counts = self._commands.encode(act.safe, inputs.ros_ns, state.commands)
+        episode = request.episode
         record = TickRecord(
             tick=state.tick,
             due_ns=inputs.due_ns,
-            episode=request.episode,
+            episode=episode,
             episode_start=request.started,
             steady_ns=inputs.steady_ns,
             ros_ns=inputs.ros_ns,
@@ -243,7 +243,7 @@ class Engine:
             tick=state.tick + 1,
             mode=act.mode,
             cause=act.cause,
-            episode=dataclasses.replace(request.episode, tick=request.episode.tick + 1),
+            episode=Episode(episode.id, episode.seed, episode.tick + 1, episode.total),
             latched=request.latched,
             history=act.history,
             last_action=act.last_action,
