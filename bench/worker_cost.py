@@ -19,6 +19,7 @@ import numpy as np
 
 from fournex_runtime.policy.backend import Backend, load_backend, signature
 from fournex_runtime.policy.bundle import load_bundle
+from fournex_runtime.policy.inference import Inference
 from fournex_runtime.worker.backend import WorkerBackend
 
 BUNDLE = pathlib.Path(__file__).resolve().parents[1] / 'examples' / 'pendulum' / 'bundle'
@@ -71,7 +72,11 @@ def main() -> None:
     }
     state = {one.name: np.zeros(one.shape, np.float32) for one in bundle.contract.state}
     inline: Backend = load_backend(bundle)
-    workers = {name: WorkerBackend(bundle, cores=cores) for name, cores in places.items() if cores}
+    workers = {
+        name: WorkerBackend(bundle, Inference(cores=tuple(cores)))
+        for name, cores in places.items()
+        if cores
+    }
     os.sched_setaffinity(0, allowed[:1])
     hops: dict[str, list[np.ndarray]] = {name: [] for name in workers}
     found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {name: [] for name in workers}

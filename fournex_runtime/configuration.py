@@ -253,6 +253,13 @@ class Section:
         except ValueError as problem:
             raise self.problem(key, str(problem)) from problem
 
+    def cores(self, key: str) -> tuple[int, ...]:
+        """Return the numbers of at least one processor core."""
+        found = self.numbers(key)
+        if not found or any(number < 0 or number != int(number) for number in found):
+            raise self.problem(key, 'expected numbers of processor cores, such as [1]')
+        return tuple(int(number) for number in found)
+
     def rows(self, key: str) -> tuple[tuple[float, ...], ...]:
         """Return a list of lists of numbers; a row of one number may stand without brackets."""
         expected = 'a list of lists of numbers'

@@ -48,7 +48,6 @@ BACKENDS = {
     'policy/lerobot_backend.py',  # by torch's module
     'policy/onnx_backend.py',  # by the one below
     'policy/onnx_session.py',
-    'policy/sb3/backend.py',  # likewise
     'policy/torch_export_backend.py',
     'policy/torch_module.py',
     'policy/torchscript_backend.py',

@@ -112,7 +112,7 @@ def main(arguments: Sequence[str]) -> int:
     robot = make_robot(wiring.robot, options.goals)
     begun = time.perf_counter()
     with contextlib.ExitStack() as resources:
-        backend = load_backend(bundle, session.inference, ANSWER_TIMEOUT_S)
+        backend = load_backend(bundle, session.inference.inline(), ANSWER_TIMEOUT_S)
         resources.callback(backend.close)
         warm_up(backend, bundle.contract)
         on_tick: TickObserver | None = None

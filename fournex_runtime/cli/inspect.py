@@ -10,7 +10,7 @@ from ..configuration import nearest
 from ..errors import FournexError, MissingDependencyError
 from ..policy.bundle import CONTRACT_FILE, Bundle
 from ..policy.contract_types import DATA_BACKENDS
-from ..policy.inference import DEFAULT_INFERENCE, Inference
+from ..policy.inference import INLINE, Inference
 from ..policy.registry import locate_bundle
 from .examples import ROBOTS, example_wiring
 from .parser import Parser
@@ -122,7 +122,7 @@ def _check(wiring: Wiring) -> dict[str, str]:
         bundle = wiring.bundles[session.name]
         Engine(bundle, session, messages())
         if bundle.contract.artifact.backend in DATA_BACKENDS:
-            found[session.name] = _run_once(bundle, session.inference)
+            found[session.name] = _run_once(bundle, session.inference.inline())
     return found
 
 
@@ -131,7 +131,7 @@ def _artifact(bundle: Bundle) -> str:
     if bundle.contract.artifact.backend not in DATA_BACKENDS:
         return 'not compared with the artifact here: loading it runs a program'
     try:
-        _run_once(bundle, DEFAULT_INFERENCE)
+        _run_once(bundle, INLINE)
     except MissingDependencyError as problem:
         return f'not compared with the artifact: {problem}'
     except FournexError as problem:

@@ -47,8 +47,12 @@ def _session(wiring: Wiring, session: SessionWiring, computed_by: str) -> str:
 
 def _inference(inference: Inference, computed_by: str) -> str:
     words = f'  computed by {", ".join(inference.providers)}; threads: {inference.threads}'
-    if inference.python is not None:
-        words += f'; its worker under {inference.python}'
+    if inference.isolation == 'inline':
+        words += '; inline, in the process of the runtime'
+    else:
+        words += '; in a worker' + (f' under {inference.python}' if inference.python else '')
+    if inference.cores:
+        words += f' on cores {", ".join(map(str, inference.cores))}'
     return words + (f'\n    here {computed_by}' if computed_by else '')
 
 

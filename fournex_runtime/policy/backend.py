@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from ..errors import ArtifactError
 from .bundle import Bundle
 from .contract import Contract
-from .inference import DEFAULT_INFERENCE, Inference
+from .contract_types import DATA_BACKENDS
+from .inference import INLINE, Inference
 
 Arrays = Mapping[str, NDArray[Any]]
 Request = tuple[Arrays, Arrays]
@@ -128,32 +129,26 @@ class Backend(Protocol):
         ...
 
 
-def load_backend(
-    bundle: Bundle, inference: Inference = DEFAULT_INFERENCE, timeout_s: float = 1.0
-) -> Backend:
+def load_backend(bundle: Bundle, inference: Inference = INLINE, timeout_s: float = 1.0) -> Backend:
     """
     Load the bundle's artifact and check it against the contract.
 
-    An ONNX model runs in this process, and so does a zip of Stable-Baselines3, which is read as
-    data and rebuilt as ONNX. What torch runs is a program: it is opened in a worker
-    only, and torch is not loaded here.
+    With isolation ``inline``, an ONNX model runs in this process, and so does a zip of
+    Stable-Baselines3, which is read as data and rebuilt as ONNX. What torch runs is a program: it
+    is opened in a worker only, and torch is not loaded here.
 
     :param bundle: the bundle.
-    :param inference: providers, threads, and the Python of a worker.
+    :param inference: providers, threads, isolation, and what is a worker's own.
     :param timeout_s: how long to wait for a worker's answer.
     :raises ArtifactError: it does not load, or does not have the contract's names and shapes, or
         none of the providers can be used.
     :raises ConfigurationError: the worker's Python cannot be run.
     :raises MissingDependencyError: the backend's library is not installed.
     """
-    if bundle.contract.artifact.backend == 'onnx':
+    if inference.isolation == 'inline' and bundle.contract.artifact.backend in DATA_BACKENDS:
         from .onnx_backend import OnnxBackend  # its library loads here
 
         return OnnxBackend(bundle, inference)
-    if bundle.contract.artifact.backend == 'stable_baselines3':
-        from .sb3.backend import Sb3Backend
-
-        return Sb3Backend(bundle, inference)
     from ..worker.backend import WorkerBackend
 
     return WorkerBackend(bundle, inference, timeout_s=timeout_s)

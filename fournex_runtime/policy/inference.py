@@ -12,9 +12,13 @@ from collections.abc import Sequence
 
 from ..configuration import Section
 from ..errors import ArtifactError
+from .contract_types import DATA_BACKENDS
 
 PROVIDERS = ('cpu', 'cuda', 'tensorrt')
 """What a policy can be computed by, as wirings name it."""
+
+ISOLATIONS = ('process', 'inline')
+"""Where a policy can run: in a worker, or in the process that asks it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,11 +31,31 @@ class Inference:
     :param threads: how many processor threads its library may use.
     :param python: the Python of its worker; None for the default. What runs in this process has
         no use for it.
+    :param isolation: ``process``: in a worker; ``inline``: in this process, what is a program in
+        a worker still.
+    :param cores: processor cores that its worker may run on; empty for all.
     """
 
     providers: tuple[str, ...] = ('cpu',)
     threads: int = 1
     python: pathlib.Path | None = None
+    isolation: str = 'process'
+    cores: tuple[int, ...] = ()
+
+    def inline(self) -> Inference:
+        """Return the same in the process that asks: for what drives no robot."""
+        return dataclasses.replace(self, isolation='inline', cores=())
+
+    def with_default_python(self, python: str, backend: str) -> Inference:
+        """
+        Return the same with the Python that programs run under where the wiring names none.
+
+        :param python: its path; empty for none.
+        :param backend: that of the policy.
+        """
+        if not python or self.python is not None or backend in DATA_BACKENDS:
+            return self
+        return dataclasses.replace(self, python=pathlib.Path(python).expanduser())
 
     def on_another_machine(self) -> Inference:
         """
@@ -43,12 +67,16 @@ class Inference:
         there = self.python is not None and self.python.is_file()
         cpu = () if 'cpu' in self.providers else ('cpu',)
         return dataclasses.replace(
-            self, providers=(*self.providers, *cpu), python=self.python if there else None
+            self.inline(),
+            providers=(*self.providers, *cpu),
+            python=self.python if there else None,
         )
 
 
 DEFAULT_INFERENCE = Inference()
 """That of a wiring which says nothing about it."""
+INLINE = DEFAULT_INFERENCE.inline()
+"""That of what loads a policy without a wiring."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,12 +91,13 @@ class Refusal:
         return f'{self.provider}: {self.reason}'
 
 
-def read_inference(section: Section | None, folder: pathlib.Path) -> Inference:
+def read_inference(section: Section | None, folder: pathlib.Path, backend: str) -> Inference:
     """
     Read the section ``inference`` of a wiring.
 
     :param section: the section; None where the wiring has none.
     :param folder: what a relative ``python`` is relative to.
+    :param backend: that of the policy.
     :raises WiringError: it is not valid.
     """
     if section is None:
@@ -87,7 +116,17 @@ def read_inference(section: Section | None, folder: pathlib.Path) -> Inference:
     if 'python' in section:
         python = folder / pathlib.Path(section.text('python')).expanduser()
     threads = section.integer('threads', DEFAULT_INFERENCE.threads, least=1)
-    found = Inference(providers, threads, python)
+    isolation = section.choice('isolation', ISOLATIONS, DEFAULT_INFERENCE.isolation)
+    cores = section.cores('cores') if 'cores' in section else ()
+    if isolation == 'inline':
+        if backend not in DATA_BACKENDS:
+            raise section.problem(
+                'isolation', f'a {backend} artifact is a program, which runs in a worker only'
+            )
+        for key in ('python', 'cores'):
+            if key in section:
+                raise section.problem(key, 'is for a worker, and isolation is inline')
+    found = Inference(providers, threads, python, isolation, cores)
     section.finish()
     return found
 

@@ -15,6 +15,7 @@ from .batch import BatchedRun, batch_axes, run_one_by_one
 from .bundle import Bundle
 from .contract import RecurrentState
 from .inference import DEFAULT_INFERENCE, Inference
+from .onnx_artifact import onnx_model
 from .onnx_file import refusal
 from .onnx_session import OnnxSession
 
@@ -193,17 +194,18 @@ class OnnxModel:
 
 class OnnxBackend(OnnxModel):
     """
-    The artifact of a bundle.
+    The artifact of a bundle: an ONNX model, or a zip of Stable-Baselines3 rebuilt as one.
 
     :param bundle: the bundle; its artifact is checked against its contract here.
     :param inference: providers and threads.
     :raises ArtifactError: the artifact does not load or does not fit the contract.
+    :raises MissingDependencyError: a package that it needs is not installed.
     """
 
     def __init__(self, bundle: Bundle, inference: Inference = DEFAULT_INFERENCE) -> None:
         contract = bundle.contract
         file = str(bundle.folder / contract.artifact.file)
-        super().__init__(bundle.artifact, file, signature(contract), contract.state, inference)
+        super().__init__(onnx_model(bundle), file, signature(contract), contract.state, inference)
 
 
 def _bytes(spec: ArraySpec) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import pathlib
 import threading
 from collections.abc import Sequence
 
@@ -104,9 +103,7 @@ def examine_from(
 
 
 def _inference_ns(case: Case, python: str) -> tuple[int, ...]:
-    inference = case.wiring.inference
-    if python and inference.python is None:
-        inference = dataclasses.replace(inference, python=pathlib.Path(python).expanduser())
+    inference = case.wiring.inference.with_default_python(python, case.contract.artifact.backend)
     backend = load_backend(case.bundle, inference, _ANSWER_S)
     try:
         warm_up(backend, case.contract)

@@ -13,7 +13,6 @@ Each transition is all or nothing over all sessions of the wiring.
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 import threading
 import time
@@ -195,10 +194,9 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
 
     def _load(self, engine: Engine) -> Backend:
         """Load a session's policy and warm it up; its worker, if it has one, gets a deadline."""
-        inference = engine.wiring.inference
-        python = str(self.get_parameter('worker_python').value)
-        if python and inference.python is None:
-            inference = dataclasses.replace(inference, python=pathlib.Path(python).expanduser())
+        inference = engine.wiring.inference.with_default_python(
+            str(self.get_parameter('worker_python').value), engine.contract.artifact.backend
+        )
         backend = load_backend(engine.bundle, inference, WARM_UP_TIMEOUT_S)
         try:
             warm_up(backend, engine.contract)

@@ -49,12 +49,7 @@ def read_realtime(section: Section | None) -> Realtime:
     """
     if section is None:
         return AS_IT_COMES
-    cores: tuple[int, ...] = ()
-    if 'cores' in section:
-        numbers = section.numbers('cores')
-        cores = tuple(int(number) for number in numbers)
-        if not cores or any(number < 0 or number != int(number) for number in numbers):
-            raise section.problem('cores', 'expected numbers of processor cores, such as [1]')
+    cores = section.cores('cores') if 'cores' in section else ()
     priority = section.integer('priority', 0)
     if 'priority' in section and not LEAST_PRIORITY <= priority <= GREATEST_PRIORITY:
         raise section.problem(

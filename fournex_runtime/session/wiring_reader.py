@@ -50,7 +50,9 @@ class SessionReader:
         limits = read_limits(section.section('limits'), self._contract)
         reactions, reward = self._reactions(), self._reward()
         lockstep, phase = self._pacing()
-        inference = read_inference(section.optional_section('inference'), self._folder)
+        inference = read_inference(
+            section.optional_section('inference'), self._folder, self._contract.artifact.backend
+        )
         start_tolerance = self._start_tolerance()
         frames = read_frames(section.optional_section('frames'), self._sources)
         if frame_ports and frames is None:

@@ -7,13 +7,15 @@ import fcntl
 import os
 import time
 import weakref
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from ..errors import ArtifactError, LateAnswer, WorkerDied
 from ..policy.backend import Arrays, Request, Signature, signature
 from ..policy.batch import run_one_by_one
 from ..policy.bundle import Bundle
+from ..policy.contract_types import DATA_BACKENDS
 from ..policy.inference import DEFAULT_INFERENCE, Inference
+from ..policy.onnx_artifact import onnx_model
 from .channel import ChannelHandles, ChannelLayout, SessionSide, sealed_memory
 from .interpreter import find_interpreter, packages
 from .process import WorkerProcess, WorkerReport
@@ -30,15 +32,14 @@ class WorkerBackend:
     outlives a request: the session's state goes in and comes out with each.
 
     :param bundle: the bundle; its artifact is checked against its contract here.
-    :param inference: the worker's interpreter, the providers, and how many threads its libraries
-        may use.
+    :param inference: the worker's interpreter, the providers, how many threads its libraries may
+        use, and on which processor cores: all that this process may, when left out. Waking a
+        sleeping core is most of what a worker costs; on the core of the loop, which waits
+        meanwhile, it costs least, and there a hung worker competes with the loop.
     :param timeout_s: how long :meth:`run` waits for an answer.
     :param ready_timeout_s: how long loading and warming up may take.
     :param warm_up: how often the artifact is run on zeros before the worker is ready; at least
         once.
-    :param cores: processor cores that the worker may run on; all that this process may, when
-        left out. Waking a sleeping core is most of what a worker costs; on the core of the loop,
-        which waits meanwhile, it costs least, and there a hung worker competes with the loop.
     :raises ArtifactError: the artifact does not load or does not fit the contract, or none of the
         providers can be used.
     :raises ConfigurationError: the interpreter cannot be run, or is too old.
@@ -54,10 +55,11 @@ class WorkerBackend:
         timeout_s: float = 1.0,
         ready_timeout_s: float = 60.0,
         warm_up: int = 10,
-        cores: Collection[int] = (),
     ) -> None:
         contract = bundle.contract
-        backend = contract.artifact.backend
+        backend, content = contract.artifact.backend, bundle.artifact
+        if backend in DATA_BACKENDS:
+            backend, content = 'onnx', onnx_model(bundle)
         self._file = str(bundle.folder / contract.artifact.file)
         self.timeout_ns = round(timeout_s * 1e9)
         """How long :meth:`run` waits; may be changed from one call to the next."""
@@ -72,7 +74,7 @@ class WorkerBackend:
         self._release = weakref.finalize(self, _close_all, self._handles.descriptors)
         try:
             self._channel = SessionSide(layout, self._handles)
-            artifact = sealed_memory('fournex-artifact', bundle.artifact, _ARTIFACT_SEALS)
+            artifact = sealed_memory('fournex-artifact', content, _ARTIFACT_SEALS)
             try:
                 self._process = WorkerProcess(
                     interpreter,
@@ -86,7 +88,7 @@ class WorkerBackend:
                         'state': [dataclasses.asdict(one) for one in contract.state],
                         'warm_up': warm_up,
                         'providers': inference.providers,
-                        'cores': sorted(cores),
+                        'cores': sorted(inference.cores),
                     },
                     (artifact, *self._handles.descriptors),
                     inference.threads,

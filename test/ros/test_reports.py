@@ -25,7 +25,7 @@ def test_diagnostics_tell_rate_lateness_ages_mode_cause_and_what_infers(
 ):
     side = robot()
     found = diagnostics(side)
-    providers = '    inference: {providers: [cuda, cpu]}\n'
+    providers = '    inference: {providers: [cuda, cpu], isolation: inline}\n'
     process = runtime(wiring_file(('    reward:', providers + '    reward:')))
     side.wait_for_commands(60)
     side.wait(lambda: bool(found) and found[-1].message == 'policy', what='diagnostics: policy')
@@ -45,11 +45,13 @@ def test_diagnostics_tell_rate_lateness_ages_mode_cause_and_what_infers(
     assert found[-1].message == 'stopped: enough'
 
 
-def test_status_tells_how_the_session_does(robot, runtime, tmp_path):
+def test_status_tells_how_the_session_does(robot, runtime, wiring_file, tmp_path):
     side = robot()
+    inline = '    inference: {isolation: inline}\n'  # nothing is ever late there
     found = []
     side.node.create_subscription(SessionStatus, '/fournex/pendulum/status', found.append, 5)
-    runtime(record=tmp_path / 'runs')
+    file = wiring_file(('    reward:', inline + '    reward:'))
+    runtime(file, record=tmp_path / 'runs')
     side.wait_for_commands(60)
     side.wait(lambda: bool(found) and found[-1].ticks > 50, what='status')
     status = found[-1]

@@ -75,8 +75,9 @@ def test_arm(example):
 
 def test_pendulum(example):
     wiring = example('pendulum').wiring
-    assert wiring.reactions[Fault.STALE] == Reaction(60_000_000)
-    others = {wiring.reactions[fault] for fault in Fault if fault is not Fault.STALE}
+    bridged = (Fault.STALE, Fault.LATE)
+    assert {wiring.reactions[fault] for fault in bridged} == {Reaction(60_000_000)}
+    others = {wiring.reactions[fault] for fault in Fault if fault not in bridged}
     assert others == {Reaction(0)}
     assert wiring.lockstep == ()
 
@@ -402,6 +403,19 @@ def test_with_what_a_policy_is_run():
     assert found == Inference(('cuda', 'cpu'), 2, pathlib.Path('venv/bin/python'))
     absolute = session((reward, '    inference: {python: /opt/python}\n' + reward)).inference
     assert absolute == Inference(python=pathlib.Path('/opt/python'))
+    inline = '    inference: {isolation: inline}\n'
+    assert session((reward, inline + reward)).inference == Inference(isolation='inline')
+    cores = '    inference: {cores: [2, 3]}\n'
+    assert session((reward, cores + reward)).inference == Inference(cores=(2, 3))
+
+
+def test_a_program_runs_in_a_worker_only():
+    inline = '    inference: {isolation: inline}\n    reward:'
+    contract = edited(CONTRACT, ('backend: onnx', 'backend: torchscript'))
+    with pytest.raises(
+        WiringError, match=r'inference\.isolation: a torchscript artifact is a pro'
+    ):
+        make_engine(contract, edited(WIRING, ('    reward:', inline)))
 
 
 @pytest.mark.parametrize(
@@ -411,6 +425,10 @@ def test_with_what_a_policy_is_run():
         ('{providers: []}', r'inference\.providers: expected at least one, each only once'),
         ('{providers: [cpu, cpu]}', r'inference\.providers: expected at least one, each only'),
         ('{providers: [cpu, cuda]}', r'inference\.providers: cpu computes everything, so what'),
+        ('{isolation: thread}', r'inference\.isolation: expected one of process, inline, found'),
+        ('{isolation: inline, cores: [1]}', r'inference\.cores: is for a worker, and isola'),
+        ('{isolation: inline, python: p}', r'inference\.python: is for a worker, and isola'),
+        ('{cores: [0.5]}', r'inference\.cores: expected numbers of processor cores'),
         ('{threads: 0}', r'inference\.threads: expected a whole number of at least 1'),
         ('{provider: cuda}', r'provider.*providers'),
     ],

@@ -236,7 +236,7 @@ def test_an_artifact_that_does_not_load_is_the_artifacts_error(plain, tmp_path):
 
 def test_it_can_be_kept_to_some_cores(begin, plain):
     core = max(os.sched_getaffinity(0))
-    backend = begin(plain, cores=[core])
+    backend = begin(plain, Inference(cores=(core,)))
     assert os.sched_getaffinity(backend.pid) == {core}
     assert os.sched_getaffinity(0) != {core} or os.cpu_count() == 1
 
