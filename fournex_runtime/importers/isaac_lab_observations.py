@@ -31,6 +31,8 @@ from .terms import (
 OURS = 'isaaclab.envs.mdp.'
 """The module whose functions and classes are known."""
 
+_MOST_VALUES = 1 << 20
+
 _OBSERVATIONS = {
     'base_lin_vel': 'base_linear_velocity',
     'base_ang_vel': 'base_angular_velocity',
@@ -251,6 +253,8 @@ def _with_missing(
 def width_of(one: Foreign) -> int:
     """Return how many values a term has, history not counted."""
     (width,) = one['shape'].wholes(1, least=1)
+    if width > _MOST_VALUES:
+        raise one['shape'].problem(f'at most {_MOST_VALUES} values')
     return width
 
 

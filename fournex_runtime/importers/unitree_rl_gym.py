@@ -79,6 +79,7 @@ def _period(draft: Draft, found: Foreign) -> float:
 
 def _joints(draft: Draft, found: Foreign, count: int) -> list[str]:
     """Ask for the names of the joints, of which the file has the numbers of the motors at best."""
+    found['kps'].numbers(count)  # before there is anything of that length
     stand_in = [f'joint_{index + 1}' for index in range(count)]
     motors = found.get('leg_joint2motor_idx')
     shown = f': motors {list(motors.wholes(count))}' if motors is not None else ''

@@ -11,6 +11,7 @@ import yaml
 from imported_session import ImportedSession
 from linear_policy import LinearPolicy
 from ros_messages import IMU, cdr, joint_state
+from wrong_values import errors_of_wrong_values
 
 from fournex_runtime.errors import ArtifactError, OpenQuestions
 
@@ -271,6 +272,10 @@ def test_an_action_that_its_descriptor_does_not_explain_is_asked_for(import_to, 
             'overloads: expected no clip and no scale',
         ),
         (
+            {'observations': [observation('base_ang_vel', 10**30)]},
+            'shape: expected at most 1048576 values',
+        ),
+        (
             {'observations': [observation('last_action', 1)]},
             'shape: expected all 2 values of the action',
         ),
@@ -318,3 +323,11 @@ def test_the_sizes_of_an_exported_program_are_known(
         assert len(sent['joint_position_target']) == 2
     finally:
         session.close()
+
+
+def test_no_value_makes_it_crash(tmp_path):
+    errors = errors_of_wrong_values(
+        written(tmp_path), 'IO_descriptors.yaml', ANSWERS, 'isaac_lab', every=3
+    )
+    assert len(errors) > 20
+    assert all('IO_descriptors.yaml' in error for error in errors)

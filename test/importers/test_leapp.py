@@ -13,6 +13,7 @@ from imported_session import ImportedSession
 from onnx import TensorProto, helper, numpy_helper
 from ros_messages import IMU, cdr, joint_state
 from safetensors.numpy import save
+from wrong_values import errors_of_wrong_values
 
 from fournex_runtime.errors import ArtifactError, BundleError, OpenQuestions
 
@@ -307,3 +308,9 @@ def test_a_truncated_file_is_refused(import_to, tmp_path, name):
     with pytest.raises(BundleError, match=name):
         import_to(folder, {})
     assert not (tmp_path / 'bundle').exists()
+
+
+def test_no_value_makes_it_crash(tmp_path):
+    errors = errors_of_wrong_values(written(tmp_path), 'walk.yaml', {}, 'leapp', every=3)
+    assert len(errors) > 20
+    assert all('walk.yaml' in error for error in errors)

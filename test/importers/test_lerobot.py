@@ -11,6 +11,7 @@ import pytest
 from imported_session import ImportedSession
 from ros_messages import cdr, joint_state
 from safetensors.numpy import save
+from wrong_values import errors_of_wrong_values
 
 from fournex_runtime.errors import (
     ArtifactError,
@@ -318,3 +319,9 @@ def test_a_real_policy_commands_what_lerobot_does(
             np.testing.assert_allclose(sent, action, atol=5e-6)
     finally:
         session.close()
+
+
+def test_no_value_makes_it_crash(tmp_path):
+    errors = errors_of_wrong_values(written(tmp_path), 'config.json', ANSWERS, 'lerobot')
+    assert len(errors) > 10
+    assert all('config.json' in one or 'processor_step' in one for one in errors)

@@ -10,6 +10,7 @@ import yaml
 from imported_session import ImportedSession
 from linear_policy import LinearPolicy
 from ros_messages import IMU, cdr, joint_state
+from wrong_values import errors_of_wrong_values
 
 from fournex_runtime.errors import ArtifactError, OpenQuestions
 
@@ -265,3 +266,9 @@ def test_a_truncated_network_is_refused(import_to, tmp_path):
     with pytest.raises(ArtifactError, match=r'policy\.onnx'):
         import_to(folder, {})
     assert not (tmp_path / 'bundle').exists()
+
+
+def test_no_value_makes_it_crash(tmp_path):
+    errors = errors_of_wrong_values(written(tmp_path), 'config.yaml', {}, 'rl_sar')
+    assert len(errors) > 20
+    assert all('config.yaml' in error for error in errors)

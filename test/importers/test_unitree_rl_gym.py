@@ -10,6 +10,7 @@ import yaml
 from imported_session import ImportedSession
 from linear_policy import LinearPolicy
 from ros_messages import IMU, cdr, joint_state
+from wrong_values import errors_of_wrong_values
 
 from fournex_runtime.errors import AnswerError, ArtifactError, OpenQuestions
 
@@ -180,6 +181,7 @@ def test_an_imu_above_the_waist_makes_the_frame_a_fact(import_to, tmp_path):
         ({'leg_joint2motor_idx': [1]}, 'leg_joint2motor_idx: expected a list of 2, found 1'),
         ({'num_obs': 47}, 'describes 47 values of observation, obs of .* has 17'),
         ({'num_actions': 12}, 'expected a list of 12, found 2'),
+        ({'num_actions': 10**12}, 'expected a list of 1000000000000, found 2'),
         ({'control_dt': -0.02}, 'control_dt: expected a time above 0 s'),
         ({'imu_type': 'head'}, 'imu_type: expected one of torso, pelvis'),
         ({'policy_path': '../../../../etc/passwd'}, r'its network \(passwd\) is missing'),
@@ -215,3 +217,9 @@ def test_the_state_of_a_recurrent_export_is_found(
             np.testing.assert_allclose(sent, [-0.1, 0.3] + answered * 0.25, atol=1e-6)
     finally:
         session.close()
+
+
+def test_no_value_makes_it_crash(tmp_path):
+    errors = errors_of_wrong_values(written(tmp_path, REAL), 'bot.yaml', ANSWERS, 'unitree_rl_gym')
+    assert len(errors) > 20
+    assert all('bot.yaml' in error for error in errors)
