@@ -47,6 +47,18 @@ class Arrays:
             found.update(dict.fromkeys(posed_joints(one)))
         return tuple(found)
 
+    @property
+    def measured_joints(self) -> tuple[str, ...]:
+        """Return every joint whose position is observed."""
+        found: dict[str, None] = {}
+        for array in self.inputs.values():
+            latest: list[str] = []
+            for term in (array or {}).get('terms', ()):
+                latest = term['joints'] if isinstance(term.get('joints'), list) else latest
+                if term.get('term') == 'joint_position':
+                    found.update(dict.fromkeys(map(str, latest)))
+        return tuple(found)
+
 
 def ask_arrays(
     draft: Draft,
@@ -94,8 +106,49 @@ def ask_arrays(
     return Arrays(asked, given)
 
 
-def ask_default_pose(draft: Draft, joints: Sequence[str]) -> Mapping[str, float] | None:
-    """Ask for the default pose of the joints that terms refer to it, and put it into the tree."""
+def ask_poses(draft: Draft, arrays: Arrays) -> Mapping[str, float] | None:
+    """
+    Ask for the default pose, if terms refer to one, and for the start pose, if there are joints.
+
+    :param draft: its tree takes both.
+    :param arrays: the terms, as far as the answers go.
+    :returns: the default pose; empty where none is needed, None while it is asked.
+    """
+    default = _ask_default_pose(draft, arrays.joints)
+    measured = arrays.measured_joints
+    if not measured:
+        return default
+    expected = by_joint(measured, 'rad or m')
+    start = draft.ask(
+        Question(
+            'start_pose',
+            'where each joint should be before the first action',
+            Expected(
+                f'{expected.words}, default_pose, or none',
+                functools.partial(_start_pose, expected=expected, default=default),
+                'default_pose' if arrays.joints else expected.example,
+            ),
+            'where training begins its episodes. It is compared with the robot before the first '
+            'action; none leaves that out',
+        )
+    )
+    if start == 'none':
+        draft.unknown('start_pose', 'the user leaves it out')
+    elif start is not None:
+        draft.tree['start_pose'] = start
+    return default
+
+
+def _start_pose(
+    value: Any, expected: Expected, default: Mapping[str, float] | None
+) -> str | dict[str, float]:
+    if value == 'none' or (value == 'default_pose' and default != {}):
+        return str(value)
+    found: dict[str, float] = expected.read(value)
+    return found
+
+
+def _ask_default_pose(draft: Draft, joints: Sequence[str]) -> Mapping[str, float] | None:
     if not joints:
         return {}
     pose: Mapping[str, float] | None = draft.ask(

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import ArtifactError
 from ..policy.backend import ArraySpec
-from .array_questions import ask_arrays, ask_default_pose
+from .array_questions import ask_arrays, ask_poses
 from .array_terms import array_of, observation_sizes
 from .draft import Draft
 from .foreign import Foreign
@@ -110,7 +110,7 @@ def _ask_all(draft: Draft, joints: Sequence[str], takes: ArraySpec, gives: Array
     """Ask for what older files do not say: everything but joints and gains."""
     ask_period(draft, '1 / rl_rate')
     arrays = ask_arrays(draft, [takes], [gives], why=_ACTIONS, joints=joints)
-    ask_default_pose(draft, arrays.joints)
+    ask_poses(draft, arrays)
     draft.tree['inputs'] = dict(arrays.inputs)
     draft.tree['outputs'] = dict(arrays.outputs)
 

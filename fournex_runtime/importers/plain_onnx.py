@@ -12,7 +12,7 @@ from typing import Any
 
 from ..configuration import nearest
 from ..policy.backend import ArraySpec
-from .array_questions import ask_arrays, ask_default_pose
+from .array_questions import ask_arrays, ask_poses
 from .draft import Draft
 from .identity import ask_identity, ask_period
 from .network_arrays import NetworkArrays, network_arrays
@@ -41,7 +41,7 @@ def _draft(match: Match, draft: Draft) -> None:
         draft.more_follow = True
         return
     arrays = ask_arrays(draft, network.inputs, outputs, why=_ACTIONS)
-    ask_default_pose(draft, arrays.joints)
+    ask_poses(draft, arrays)
     draft.tree['inputs'] = dict(arrays.inputs)
     draft.tree['outputs'] = dict(arrays.outputs)
     if network.state:

@@ -19,7 +19,7 @@ from ..policy.sb3.actions import ActionMapping, action_mapping
 from ..policy.sb3.network import OnnxPolicy, build_onnx
 from ..policy.sb3.saved_policy import Sb3Policy, parse_sb3
 from ..policy.sb3.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
-from .array_questions import ask_arrays, ask_default_pose
+from .array_questions import ask_arrays, ask_poses
 from .array_terms import output_terms
 from .draft import Draft
 from .identity import ask_identity, ask_period
@@ -80,7 +80,7 @@ def _draft(match: Match, draft: Draft) -> None:
         functools.partial(_check_actions, policy.action_space),
         _why(policy.action_space),
     )
-    pose = ask_default_pose(draft, arrays.joints)
+    pose = ask_poses(draft, arrays)
     take_statistics(match, draft, network.signature.inputs, _NORMALISER)
     draft.tree['inputs'] = dict(arrays.inputs)
     draft.tree['outputs'] = dict(arrays.outputs)

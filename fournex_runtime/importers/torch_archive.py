@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import ArtifactError
 from ..policy.backend import ArraySpec
-from .array_questions import Arrays, ask_arrays, ask_default_pose
+from .array_questions import Arrays, ask_arrays, ask_poses
 from .array_terms import free_array
 from .draft import Draft
 from .identity import ask_identity, ask_period
@@ -66,7 +66,7 @@ def _draft(match: Match, draft: Draft) -> None:
     gives = _named(program, len(memory), match.file)
     known = backend == 'torch_export'
     arrays = _known_arrays(draft, takes, gives) if known else _free_arrays(draft, takes, gives)
-    ask_default_pose(draft, arrays.joints)
+    ask_poses(draft, arrays)
     draft.tree['inputs'] = dict(arrays.inputs)
     draft.tree['outputs'] = dict(arrays.outputs)
     state = _state(draft, program, memory, match.file)

@@ -15,6 +15,7 @@ import pytest
 
 SAVED = pathlib.Path(__file__).parents[1] / 'policy' / 'sb3' / 'saved'
 OBS = 'inputs.obs=[{term: joint_position, joints: [a, b]}, {term: joint_velocity, joints: same}]'
+START = 'start_pose=[0, 0.5]'
 ACTIONS = 'outputs.actions=[{term: joint_effort_target, joints: [a, b], scale: 10}]'
 
 
@@ -30,7 +31,7 @@ def test_answers_on_the_command_line_make_a_bundle(fournex, walker, tmp_path):
     folder = tmp_path / 'bundle'
     done = fournex(
         'import', walker, '--to', folder, '--version', 3, '--wiring', tmp_path / 'walker.yaml',
-        '--set', 'period=20 ms', '--set', OBS, '--set', ACTIONS,
+        '--set', 'period=20 ms', '--set', OBS, '--set', ACTIONS, '--set', START,
     )  # fmt: skip
     assert done.status == 0, done.err
     assert 'a zip with the members data and policy.pth' in done.out
@@ -44,7 +45,7 @@ def test_answers_on_the_command_line_make_a_bundle(fournex, walker, tmp_path):
 
 def test_without_a_folder_it_goes_into_the_registry(fournex, walker, tmp_path, monkeypatch):
     monkeypatch.setenv('FOURNEX_REGISTRY', str(tmp_path / 'registry'))
-    said = ['--set', 'period=20 ms', '--set', OBS, '--set']
+    said = ['--set', 'period=20 ms', '--set', OBS, '--set', START, '--set']
     first = fournex('import', walker, *said, ACTIONS)
     assert first.status == 0, first.err
     assert 'Written: walker@1.' in first.out
@@ -68,7 +69,7 @@ def test_without_a_terminal_every_question_is_in_the_error(fournex, walker, tmp_
 
 def test_a_file_of_answers_is_written_filled_in_and_read(fournex, walker, tmp_path):
     file = tmp_path / 'answers.yaml'
-    done = fournex('import', walker, '--write-answers', file, '--set', OBS)
+    done = fournex('import', walker, '--write-answers', file, '--set', OBS, '--set', START)
     assert done.status == 0, done.err
     text = file.read_text()
     assert '\nperiod:\n' in text and '# the control period of training' in text
@@ -143,7 +144,8 @@ class Terminal:
 
 
 def test_a_terminal_is_asked_and_a_bad_answer_is_asked_again(walker, tmp_path):
-    terminal = Terminal('import', walker, '--to', tmp_path / 'bundle', '--set', ACTIONS)
+    arguments = ('import', walker, '--to', tmp_path / 'bundle', '--set', ACTIONS)
+    terminal = Terminal(*arguments)
     asked = terminal.read('\n> ')
     assert 'period: the control period of training' in asked
     terminal.type('20\n')
@@ -157,6 +159,8 @@ def test_a_terminal_is_asked_and_a_bad_answer_is_asked_again(walker, tmp_path):
     terminal.type(OBS.partition('=')[2].replace('}]', ', relative_to: default_pose}]') + '\n')
     assert 'default_pose: the default position of each joint' in terminal.read('\n> ')
     terminal.type('[0.5, -1]\n')
+    assert 'start_pose: where each joint should be' in terminal.read('\n> ')
+    terminal.type('default_pose\n')
     terminal.read('Written: ')
     assert terminal.end() == 0
     text = (tmp_path / 'bundle' / 'policy.yaml').read_text()

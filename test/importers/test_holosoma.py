@@ -141,6 +141,7 @@ def test_older_files_say_joints_and_gains(import_to, model):
             ],
             'outputs.action': [{'term': 'joint_position_target', 'joints': 'same', 'scale': 0.25}],
             'default_pose': [-0.3, 0.6],
+            'start_pose': 'none',
         },
     )
     assert bundle.contract.action_terms[0].joints == ('hip', 'knee')

@@ -22,6 +22,7 @@ ANSWERS = {
         {'term': 'joint_position_target', 'joints': JOINTS, 'scale': 0.5, 'offset': 'default_pose'}
     ],
     'default_pose': [0.1, -0.2],
+    'start_pose': 'default_pose',
     'normaliser': 'in_network',
 }
 WIRED = {'joint_position': {'topic': 'joint_states', 'type': 'sensor_msgs/msg/JointState'}}

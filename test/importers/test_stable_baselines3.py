@@ -20,6 +20,7 @@ ANSWERS = {
     'period': '20 ms',
     'inputs.obs': OBSERVATION,
     'outputs.actions': [{'term': 'joint_effort_target', 'joints': JOINTS}],
+    'start_pose': [0.1, -0.2],
 }
 WIRED = {
     name: {'topic': 'joint_states', 'type': 'sensor_msgs/msg/JointState'}

@@ -78,7 +78,7 @@ def test_a_session_does_what_upstream_did(exported, import_to, artifact, answers
             key.replace('NAME', name): [name] if value == ['NAME'] else value
             for key, value in answers.items()
         }
-    bundle = import_to(path, {'period': '20 ms', **answers})
+    bundle = import_to(path, {'period': '20 ms', 'start_pose': 'none', **answers})
     reference = np.load(path.with_suffix('.npz'))
     np.testing.assert_allclose(
         driven(bundle.folder, reference['seen']), reference['did'], rtol=0, atol=2e-6
@@ -90,7 +90,7 @@ TURN = {'term': 'discrete', 'as': 'joint_velocity_target', 'joints': ['wheel']}
 
 @pytest.mark.timeout(120)
 def test_a_choice_commands_what_is_in_its_place_in_the_table(exported, import_to):
-    answers = {'period': '20 ms', 'inputs.obs': FOUR, 'normaliser': 'none'}
+    answers = {'period': '20 ms', 'inputs.obs': FOUR, 'normaliser': 'none', 'start_pose': 'none'}
     table = [[-1.0], [0.0], [1.0]]
     bundle = import_to(
         exported / 'choices', {**answers, 'outputs.actions': [{**TURN, 'actions': table}]}
@@ -102,7 +102,7 @@ def test_a_choice_commands_what_is_in_its_place_in_the_table(exported, import_to
 
 
 def test_a_table_of_another_length_is_refused(exported, import_to):
-    answers = {'period': '20 ms', 'inputs.obs': FOUR, 'normaliser': 'none'}
+    answers = {'period': '20 ms', 'inputs.obs': FOUR, 'normaliser': 'none', 'start_pose': 'none'}
     with pytest.raises(AnswerError, match='expected 3 actions to choose from, found 2'):
         table = [[-1.0], [1.0]]
         said = {'outputs.actions': [{**TURN, 'actions': table}]}
@@ -128,6 +128,7 @@ def test_a_program_of_torch_is_read_and_runs_in_a_worker(
         'period': '20 ms',
         f'inputs.{takes}': SIX,
         'outputs.actions': TWO,
+        'start_pose': 'none',
         'normaliser': 'nowhere',
         **more,
     }
@@ -150,6 +151,7 @@ def test_a_program_is_compared_with_its_contract_when_the_user_lets_it_run(
         'period': '20 ms',
         'inputs.obs': FOUR,  # it takes six values
         'outputs.actions': TWO,
+        'start_pose': 'none',
         'normaliser': 'nowhere',
     }
     with pytest.raises(ArtifactError, match=r'stateless.pt: .*gives it obs float32 \[1, 4\]'):
