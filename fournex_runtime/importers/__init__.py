@@ -14,8 +14,9 @@ From what a training left behind to a policy bundle; what it does not say is ask
     importing       draft_of(), what is open    ─── bundle_writer    write_bundle()
 
 Beside these, ``network_arrays`` (ONNX), ``torch_program`` and ``statistics_file`` read what
-networks and their statistics say, and ``observation_entries`` turns a list of observations with
-scales, clips and histories into terms.
+networks and their statistics say, ``network_file`` finds the network that a description is of,
+``observation_entries`` turns a list of observations with scales, clips and histories into terms,
+and ``terms`` makes single ones, or asks for them.
 
 An importer is an :class:`~.recognise.Importer`: it claims files by content, and fills a
 :class:`~.draft.Draft`, in which every value passes ``known()`` (the artifact says it, and where)
