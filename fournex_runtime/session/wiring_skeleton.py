@@ -85,6 +85,9 @@ def wiring_skeleton(contract: Contract, policy: str) -> str:
         unit = f'   # in {term.unit}' if term.unit else ''
         lines.append(f'      {_quoted(term.name)}:{unit}')
         lines.extend(['        all:', *(f'          {key}:' for key in ('min', 'max', 'rate'))])
+    if contract.start_pose:
+        lines.append('    # how far a joint may be from the start pose when the session begins')
+        lines.append('    start: {tolerance: 0.2}')
     lines.extend(
         ['    reactions:', '      default: stop', '      stale: hold 100 ms then stop', '']
     )
