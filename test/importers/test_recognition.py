@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import zipfile
 
 import pytest
 
@@ -71,3 +72,11 @@ def test_a_missing_file_and_a_pipe_are_refused(tmp_path):
     os.mkfifo(tmp_path / 'pipe')
     with pytest.raises(ArtifactError, match='neither a file nor a folder'):
         recognise(tmp_path / 'pipe', IMPORTERS)
+
+
+def test_a_checkpoint_of_torch_is_told_from_a_network(tmp_path):
+    with zipfile.ZipFile(tmp_path / 'model_3000.pt', 'w') as archive:  # as torch.save writes it
+        for member in ('data.pkl', 'byteorder', 'data/0', 'version'):
+            archive.writestr(f'model_3000/{member}', b'')
+    with pytest.raises(ArtifactError, match='holds weights without a network.*export the policy'):
+        recognise(tmp_path / 'model_3000.pt', IMPORTERS)
