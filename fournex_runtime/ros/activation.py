@@ -11,7 +11,7 @@ import dataclasses
 import itertools
 import pathlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -55,12 +55,14 @@ class Settings:
     :param record: folder in which each activation makes a bag of its own; None: no recording.
     :param frame_prefix: put before the contract's and the wiring's frame names.
     :param overrides: names of checks whose failure is no reason to refuse.
+    :param environment: what else the manifest is to say of this machine, by name.
     """
 
     graph_timeout_s: float
     record: pathlib.Path | None
     frame_prefix: str
     overrides: frozenset[str] = frozenset()
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 class Activation:
@@ -316,6 +318,7 @@ class Activation:
                     [session.engine.contract for session in self._sessions],
                 ),
                 **{f'overridden.{check}': words for check, words in overridden.items()},
+                **self._settings.environment,
             },
         )
 

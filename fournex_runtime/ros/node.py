@@ -40,6 +40,7 @@ from .events import STATUS_TYPE, encode_status
 from .graph import message_class, other_commanders
 from .hosted import HostedSession
 from .loop import Clock, Loop
+from .realtime import Grant, Manners
 
 STATUS_PERIOD_S = 0.2
 WARM_UP_TIMEOUT_S = 10.0
@@ -122,6 +123,8 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
         )
         self.create_timer(STATUS_PERIOD_S, self._publish_status, callback_group=self._reports)
         self.create_timer(STATUS_PERIOD_S, self._watch_commands, callback_group=services)
+        self._manners: Manners | None = None
+        self._granted: list[Grant] = []
         self._watch_until = 0.0
         self.gave_way = False
         """Whether the sessions ended because another node commanded the robot already."""
@@ -212,6 +215,11 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
         """Check the live graph, subscribe, start recording, begin to tick."""
         with self._transition:
             assert self._wiring is not None
+            manners = Manners(self._wiring.realtime)
+            try:
+                granted = self._ask(manners)
+            except Exception as problem:  # rclpy would swallow it
+                return self._refused(problem)
             record = str(self.get_parameter('record').value)
             activation = Activation(
                 self,
@@ -223,6 +231,7 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
                     record=pathlib.Path(record).expanduser() if record else None,
                     frame_prefix=str(self.get_parameter('frame_prefix').value),
                     overrides=self._overrides(),
+                    environment={f'realtime.{one.name}': one.outcome for one in granted},
                 ),
                 lambda: self.loop.quitting,
             )
@@ -232,17 +241,42 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
                     activation.close()
                     raise GraphError('interrupted before the first tick')
             except Exception as problem:  # rclpy would swallow it
+                self.loop.call(manners.give_back)
                 return self._refused(problem)
-            self._activation = activation
+            self._activation, self._manners = activation, manners
             self.problem = ''
 
             def start() -> None:
                 self.loop.after_tick = activation.after_tick
+                self.loop.slack = manners.between_ticks
+                self.loop.spin_ns = manners.spin_ns
                 self.loop.start(self._sessions)
 
             self._watch_until = time.monotonic() + WATCH_S
             self.loop.call(start)
             return _SUCCESS
+
+    def _ask(self, manners: Manners) -> list[Grant]:
+        """
+        Ask for the wiring's real-time manners, and say what came of it.
+
+        :raises GraphError: one is refused, and the wiring requires it.
+        """
+        assert self._wiring is not None
+        self._granted = granted = self.loop.call(manners.ask)
+        for one in granted:
+            if one.granted:
+                self.get_logger().info(f'realtime: {one}')
+            else:
+                self.get_logger().warning(f'realtime: {one}')
+        refused = [str(one) for one in granted if not one.granted]
+        if refused and self._wiring.realtime.required:
+            self.loop.call(manners.give_back)
+            raise GraphError(
+                f'{self._wiring.file}: realtime: {"; ".join(refused)}. Mend it, leave it out, or '
+                'write on_refusal: report'
+            )
+        return granted
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Publish the stop commands, close the recording, unsubscribe."""
@@ -256,6 +290,9 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
             return
         self.loop.call(lambda: self.loop.stop(cause))
         activation.close()
+        if self._manners is not None:
+            self.loop.call(self._manners.give_back)
+            self._manners, self._granted = None, []
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Forget the policies."""
@@ -366,7 +403,13 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
                     return
 
     def _diagnose(self, session: HostedSession) -> Any:
-        return lambda status: fill_status(status, session, self.active, self._recorded()[1])
+        def fill(status: Any) -> Any:
+            fill_status(status, session, self.active, self._recorded()[1])
+            for one in self._granted:
+                status.add(f'realtime {one.name}', one.outcome)
+            return status
+
+        return fill
 
     def _recorded(self) -> tuple[str, int]:
         """Return the folder of the recording and how many messages it lost."""

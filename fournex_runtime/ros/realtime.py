@@ -38,9 +38,14 @@ class Grant:
     granted: bool
     words: str
 
+    @property
+    def outcome(self) -> str:
+        """Return whether it was granted, with the words."""
+        return f'{"granted" if self.granted else "refused"}, {self.words}'
+
     def __str__(self) -> str:
         """Return it for people."""
-        return f'{self.name}: {"granted" if self.granted else "refused"}, {self.words}'
+        return f'{self.name}: {self.outcome}'
 
 
 class Manners:
@@ -57,6 +62,11 @@ class Manners:
         self._undo: list[Callable[[], None]] = []
         self._collected_ns = now_ns()
         self._collection_ns = 0
+
+    @property
+    def spin_ns(self) -> int:
+        """Return the last part of a wait, to be spent looking at the clock."""
+        return self._wanted.spin_ns
 
     def ask(self) -> list[Grant]:
         """Ask for each manner, on the thread of the loop; returns what came of it."""

@@ -8,10 +8,13 @@ import subprocess
 import sys
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
 from tiny_session import edited
 
 from fournex_runtime.configuration import parse
 from fournex_runtime.errors import WiringError
+from fournex_runtime.record.bag_reader import BagReader
+from fournex_runtime.record.replay import read_manifest, verify
 from fournex_runtime.ros.realtime import COLLECTION_PERIOD_NS, Manners
 from fournex_runtime.session.realtime import AS_IT_COMES, Realtime, read_realtime
 
@@ -27,6 +30,8 @@ UNPRIVILEGED = """
 import os, resource, sys
 resource.setrlimit(resource.RLIMIT_RTPRIO, (0, 0))
 resource.setrlimit(resource.RLIMIT_MEMLOCK, (65536, 65536))
+from fournex_runtime.record.bag_reader import BagReader
+from fournex_runtime.record.replay import read_manifest, verify
 from fournex_runtime.ros.realtime import Manners
 from fournex_runtime.session.realtime import Realtime
 if os.getuid() == 0:
@@ -136,3 +141,58 @@ def test_a_refusal_says_why_and_how_to_mend_it():
     assert 'at most 0 (ulimit -Hr)' in priority and '@realtime - rtprio 50' in priority
     assert memory.startswith('lock_memory: refused,')
     assert 'may lock 64 KiB (ulimit -Hl)' in memory
+
+
+# --- in the runtime ------------------------------------------------------------------------------
+
+BLOCK = (
+    'robot: pendulum\n',
+    'robot: pendulum\nrealtime: {cores: [CORE], garbage_collector: between_ticks, spin: 100 us}\n',
+)
+
+
+def wired(wiring_file, core, *more):
+    before, after = BLOCK
+    return wiring_file((before, after.replace('CORE', str(core))), *more)
+
+
+def test_the_runtime_asks_and_says_what_came_of_it(robot, runtime, wiring_file, tmp_path):
+    side = robot()
+    found = []
+
+    def listen(message):
+        for status in message.status:
+            if 'pendulum' in status.name:
+                found.append({entry.key: entry.value for entry in status.values})
+
+    side.node.create_subscription(DiagnosticArray, '/diagnostics', listen, 10)
+    core = min(os.sched_getaffinity(0))
+    process = runtime(wired(wiring_file, core), record=tmp_path / 'runs')
+    side.wait_for_commands(60)
+    side.wait(lambda: bool(found) and 'realtime cores' in found[-1], what='diagnostics')
+    assert found[-1]['realtime cores'] == f'granted, {core}'
+    assert found[-1]['realtime garbage_collector'] == 'granted, between ticks'
+    assert os.sched_getaffinity(process.process.pid) == {core}
+    process.signal(2)
+    assert process.wait(10) == 0
+    (bag,) = (tmp_path / 'runs').iterdir()
+    (result,) = verify(bag)
+    assert result.all_equal
+    with BagReader(bag) as reader:
+        environment = read_manifest(reader, reader.types()).environment
+    assert environment['realtime.spin'] == 'granted, the last 100 µs of a wait'
+
+
+def test_what_is_required_and_refused_starts_nothing(robot, runtime, wiring_file):
+    robot()
+    process = runtime(wired(wiring_file, 9999, ('spin: 100 us', 'on_refusal: refuse')))
+    assert process.wait(30) == 2
+    assert 'realtime: cores: refused, Invalid argument: asked for 9999' in process.text()
+    assert 'on_refusal: report' in process.text()
+
+
+def test_what_is_refused_and_not_required_is_said(robot, runtime, wiring_file):
+    side = robot()
+    process = runtime(wired(wiring_file, 9999))
+    side.wait_for_commands(20)
+    assert 'realtime: cores: refused, Invalid argument: asked for 9999' in process.text()
