@@ -40,6 +40,7 @@ def _session(wiring: Wiring, session: SessionWiring, computed_by: str) -> str:
             _inputs(session),
             _outputs(session),
             _limits(wiring, session),
+            *_start(wiring, session),
             _reactions(session),
         )
     )
@@ -133,6 +134,17 @@ def _joint_names(session: SessionWiring) -> list[str]:
     """Return the table of the robot's joint names, if it has names of its own."""
     rows = list(session.joint_names.robot.items())
     return ['  joints\n' + table(('contract', 'robot'), rows, '    ')] if rows else []
+
+
+def _start(wiring: Wiring, session: SessionWiring) -> list[str]:
+    """Return the table of the start pose and its tolerance, if the wiring gives one."""
+    pose = wiring.bundles[session.name].contract.start_pose
+    rows = [
+        (joint, number(pose[joint]), number(tolerance))
+        for joint, tolerance in session.start_tolerance.items()
+    ]
+    header = ('joint', 'begins at', 'within')
+    return ['  start\n' + table(header, rows, '    ')] if rows else []
 
 
 def _outputs(session: SessionWiring) -> str:

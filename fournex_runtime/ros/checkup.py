@@ -122,7 +122,11 @@ class Checkup:
         )
 
     def _judge(self, found: Sequence[tuple[SessionWiring, list[Finding]]]) -> None:
-        """Log the warnings; refuse the failures, all at once, but those that are overridden."""
+        """
+        Log the warnings and what could not be checked; refuse the failures, all at once.
+
+        But for those that are overridden: these are logged and remembered.
+        """
         logger, refused = self._node.get_logger(), []
         for wiring, findings in found:
             for one in findings:
@@ -134,5 +138,7 @@ class Checkup:
                     refused.append(words)
                 elif one.level is Level.WARNING:
                     logger.warning(words)
+                elif one.level is Level.NOT_CHECKED:
+                    logger.info(f'not checked: {words}')
         if refused:
             raise GraphError('\n'.join(refused))

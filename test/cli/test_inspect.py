@@ -228,6 +228,7 @@ def test_a_wiring_shows_topics_budgets_limits_and_reactions(fournex):
     assert 'hold the last command 200 ms, then stop' in done.out
     assert 'linear_x 0, angular_z 0' in done.out  # the stop command
     assert 'computed by cpu; threads: 1; in a worker\n    here onnxruntime ' in done.out
+    assert ['pole', '0', '0.2'] in rows(fournex('inspect', 'pendulum').out)
 
 
 def test_a_wiring_shows_the_robots_names_units_and_fields():
