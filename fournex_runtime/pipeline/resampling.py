@@ -11,6 +11,7 @@ round in float32 and can be one pixel off there.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -35,17 +36,30 @@ def resize(image: Pixels, height: int, width: int, method: str) -> Pixels:
         total = _covered(_covered(image.astype(np.int64), height, 0), width, 1)
         pixels = rows * columns
         return ((2 * total + pixels) // (2 * pixels)).astype(np.uint8)
-    half = method == 'nearest_centre'
-    return image[_nearest(rows, height, half)[:, None], _nearest(columns, width, half)]
+    centre = method == 'nearest_centre'
+    kept = _taken(image, _nearest(rows, height, centre), 0)
+    return _taken(kept, _nearest(columns, width, centre), 1)
 
 
-def _nearest(found: int, wanted: int, centre: bool) -> NDArray[np.intp]:
+def _taken(image: Pixels, pixels: NDArray[np.intp] | slice, axis: int) -> Pixels:
+    """Return rows (axis 0) or columns (axis 1) of an image; a view where they lie evenly."""
+    if isinstance(pixels, slice):
+        return image[pixels] if axis == 0 else image[:, pixels]
+    return image.take(pixels, axis)
+
+
+@functools.cache
+def _nearest(found: int, wanted: int, centre: bool) -> NDArray[np.intp] | slice:
+    """Return which pixels to take, as a slice where they lie evenly."""
     if centre:  # ImagingScaleAffine of Pillow: from half a step on, step by step
         step = found / wanted
         position = np.add.accumulate(np.array([0.5 * step, *[step] * (wanted - 1)]))
     else:  # resizeNN of OpenCV
         position = np.arange(wanted) * (1.0 / (wanted / found))
     pixel: NDArray[np.intp] = np.minimum(np.floor(position), found - 1).astype(np.intp)
+    steps = np.diff(pixel)
+    if len(steps) and steps[0] > 0 and (steps == steps[0]).all():
+        return slice(int(pixel[0]), int(pixel[-1]) + 1, int(steps[0]))
     return pixel
 
 
