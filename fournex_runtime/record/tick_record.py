@@ -6,23 +6,21 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MessageError
 from ..pipeline.messages import Messages
 from ..session.tick import (
     AnswerKind,
-    Arrays,
     Episode,
     Mode,
     TickInput,
     TickRecord,
     Timing,
 )
+from .tick_bytes import TickBytes
 
 TICK_TYPE = 'fournex_msgs/msg/Tick'
-_DTYPES = ('float32', 'float64', 'int64', 'uint8')
 
 
 class TickCodec:
@@ -42,86 +40,12 @@ class TickCodec:
         input_topics: Sequence[str],
         command_topics: Sequence[str],
     ) -> None:
-        self._messages = messages
-        self._session = session
-        self._input_topics = list(input_topics)
-        self._command_topics = list(command_topics)
-        self._tick = messages.type(TICK_TYPE)
-        self._array = messages.type('fournex_msgs/msg/Array')
-        self._input = messages.type('fournex_msgs/msg/TickInput')
-        self._timing = messages.type('fournex_msgs/msg/TickTiming')
-        self._header = messages.type('std_msgs/msg/Header')
-        self._time = messages.type('builtin_interfaces/msg/Time')
-        self._none = {f'{dtype}_data': np.empty(0, dtype) for dtype in _DTYPES}
+        messages.ensure(TICK_TYPE)
+        self._bytes = TickBytes(session, input_topics, command_topics)
 
     def encode(self, record: TickRecord, timing: Timing) -> bytes:
         """Return the CDR bytes of a record."""
-        stamp = self._time(
-            sec=record.ros_ns // 1_000_000_000, nanosec=record.ros_ns % 1_000_000_000
-        )
-        sent = [
-            (topic, index)
-            for topic, index in zip(self._command_topics, record.command_indices)
-            if index
-        ]
-        message = self._tick(
-            header=self._header(stamp=stamp, frame_id=''),
-            session=self._session,
-            tick=record.tick,
-            due_ns=record.due_ns,
-            episode=record.episode.id,
-            episode_seed=record.episode.seed,
-            episode_tick=record.episode.tick,
-            episode_start=record.episode_start,
-            steady_ns=record.steady_ns,
-            ros_ns=record.ros_ns,
-            stop_requested=record.stop_requested,
-            inputs=[
-                self._input(
-                    topic=topic,
-                    last_index=one.last_index,
-                    arrival_ns=one.arrival_ns,
-                    stamp_ns=one.stamp_ns,
-                    age_ns=one.age_ns,
-                )
-                for topic, one in zip(self._input_topics, record.inputs)
-            ],
-            answer=int(record.answer),
-            mode=int(record.mode),
-            cause=record.cause,
-            observation=self._arrays(record.observation),
-            state=self._arrays(record.state),
-            raw_action=self._arrays(record.raw_action),
-            safe_action=self._arrays(record.safe_action),
-            limited=list(record.limited),
-            command_topics=[topic for topic, _ in sent],
-            command_indices=np.array([index for _, index in sent], np.uint64),
-            reward=record.reward,
-            episode_return=record.episode.total,
-            timing=self._timing(
-                lateness_ns=timing.lateness_ns,
-                take_ns=timing.take_ns,
-                observe_ns=timing.observe_ns,
-                infer_ns=timing.infer_ns,
-                conclude_ns=timing.conclude_ns,
-                publish_ns=timing.publish_ns,
-                skipped=timing.skipped,
-            ),
-        )
-        return self._messages.encode(message, TICK_TYPE)
-
-    def _arrays(self, arrays: Arrays) -> list[Any]:
-        return [self._to_array(name, array) for name, array in arrays.items()]
-
-    def _to_array(self, name: str, array: NDArray[Any]) -> Any:
-        fields = dict(self._none)
-        fields[f'{array.dtype.name}_data'] = np.ascontiguousarray(array).ravel()
-        return self._array(
-            name=name,
-            dtype=array.dtype.name,
-            shape=np.array(array.shape, np.uint32),
-            **fields,
-        )
+        return self._bytes.encode(record, timing)
 
 
 def decode_tick(message: Any, command_topics: Sequence[str] | None = None) -> TickRecord:

@@ -130,7 +130,8 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
         """Whether the sessions ended because another node commanded the robot already."""
 
     def _ros_now_ns(self) -> int:
-        return int(self.get_clock().now().nanoseconds)
+        # As get_clock().now(), which makes two objects of it: every tick asks.
+        return int(self.get_clock().handle.get_now().nanoseconds)
 
     @property
     def active(self) -> bool:

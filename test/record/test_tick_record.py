@@ -66,11 +66,16 @@ def same_bits(left, right):
         record(),
         record(mode=Mode.STANDBY, answer=AnswerKind.NONE, cause='wait', observation={}, state={},
                raw_action={}, safe_action={}, limited=(), commands=(), command_indices=()),
+        record(mode=Mode.STOPPED, cause='Grüße', command_indices=(3, 4), limited=('abcd',)),
+        record(episode=Episode('e' * 7), inputs=(), safe_action={'a': np.arange(3.0)},
+               state={'abc': np.arange(3, dtype=np.uint8), 'd': np.arange(3, dtype=np.uint8)}),
         record(state={'scalar': np.float32(1.5).reshape(()), 'flat': np.zeros((0, 3), np.uint8)}),
     ],
 )  # fmt: skip
 def test_everything_comes_back(original):
-    _, found = through_bytes(original)
+    message, found = through_bytes(original)
+    of_every_type = messages().encode(message, TICK_TYPE)
+    assert codec().encode(original, Timing()) == of_every_type
     for name in ('observation', 'state', 'raw_action', 'safe_action'):
         same_bits(getattr(original, name), getattr(found, name))
     for name in TickRecord.__slots__:
