@@ -47,7 +47,10 @@ def wiring_of(checkout, tmp_path):
     def write(robot: str, *changes: tuple[str, str]):
         folder = checkout / 'examples' / robot
         text = (folder / 'wiring.yaml').read_text()
-        for old, new in (('policy: bundle', f'policy: {folder / "bundle"}'), *changes):
+        inline = (
+            f'policy: {folder / "bundle"}\n    inference: {{isolation: inline}}'  # a quick start
+        )
+        for old, new in (('policy: bundle', inline), *changes):
             assert old in text, old
             text = text.replace(old, new)
         file = tmp_path / 'wiring.yaml'

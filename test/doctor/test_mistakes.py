@@ -239,6 +239,25 @@ def test_a_mistake_is_found_and_named(doctor, mistake):
     assert all(one.mend for one in found if one.level is F)
 
 
+MENDED = {
+    'degrees': ([(ANGLES, ANGLES.replace('50 ms', '50 ms, unit: deg'))], in_degrees),
+    'a joint name': (
+        [
+            ('    inputs:\n', '    joint_names: {elbow: elbow_joint}\n    inputs:\n'),
+            ('[shoulder_pan, shoulder_lift, elbow,', '[shoulder_pan, shoulder_lift, elbow_joint,'),
+        ],
+        renamed('elbow', 'elbow_joint'),
+    ),
+}
+
+
+@pytest.mark.parametrize('mended', MENDED.values(), ids=MENDED)
+def test_what_the_doctor_says_mends_it(doctor, mended):
+    changes, mistake = mended
+    found = doctor('arm', *changes, **states(mistake))
+    assert [one.text for one in found if one.level is F] == []
+
+
 def test_simulated_time_is_well_where_the_runtime_follows_it(doctor):
     parameters = [Parameter('use_sim_time', value=True)]
     found = doctor('arm', parameters=parameters, **SIM_TIME)
