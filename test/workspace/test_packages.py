@@ -21,6 +21,7 @@ COLCON = [
 # Keys of rosdep's index, or packages of ROS 2 Jazzy and Kilted; checked when one is added.
 KNOWN_KEYS = {
     'ament_index_python',
+    'controller_manager_msgs',
     'diagnostic_msgs',
     'diagnostic_updater',
     'fournex_msgs',
@@ -42,6 +43,7 @@ KNOWN_KEYS = {
     'sensor_msgs',
     'std_msgs',
     'test_msgs',
+    'tf2_msgs',
     'trajectory_msgs',
 }
 
