@@ -21,7 +21,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 PEERS = HERE / 'peers'
 DOMAIN = '87'
 """Of the bench alone, so that nobody else's robot is in it."""
-START_S, END_S = 40.0, 20.0
+START_S, END_S = 60.0, 30.0
 PAGE = os.sysconf('SC_PAGESIZE')
 
 
@@ -31,8 +31,10 @@ class Case:
     What one block measures.
 
     :param workload: what is to be done.
-    :param peer: who does it: ``ours``, ``ours recording``, ``bare``, ``bare multi``, ``floor`` or
-        ``kernel``; a number behind it is the same once more.
+    :param peer: who does it: ``ours`` (the network in a worker, as wirings have it unless they say
+        otherwise), ``ours inline`` (in the runtime's process), ``ours inline recording``,
+        ``bare``, ``bare multi``, ``floor`` or ``kernel``; a number behind it is the same once
+        more.
     :param condition: ``idle``, ``loaded`` (a busy process on the other core) or ``flood`` (service
         calls to the peer as fast as it answers).
     """
@@ -54,6 +56,7 @@ class Usage:
     steady_ns: int
     cpu_ns: int
     children_ns: int
+    children_bytes: int
     major_faults: int
     minor_faults: int
     resident_bytes: int
@@ -100,7 +103,8 @@ class Machine:
             contextlib.ExitStack() as end,
         ):
             folder = pathlib.Path(scratch)
-            wiring = write_workload(case.workload, folder)
+            isolation = 'process' if case.kind == 'ours' else 'inline'
+            wiring = write_workload(case.workload, folder, isolation)
             if case.kind != 'kernel':
                 robot = [sys.executable, str(PEERS / 'robot.py'), case.workload.name]
                 end.enter_context(self._started(robot, self.other_core, folder / 'robot.log'))
@@ -151,7 +155,13 @@ class Machine:
         script = [sys.executable, str(PEERS / f'{case.kind.split()[0]}.py')]
         return {
             'ours': [*script, str(wiring)],
-            'ours recording': [*script, str(wiring), '--record', str(wiring.parent / 'runs')],
+            'ours inline': [*script, str(wiring)],
+            'ours inline recording': [
+                *script,
+                str(wiring),
+                '--record',
+                str(wiring.parent / 'runs'),
+            ],
             'bare': [*script, case.workload.name, model, 'single'],
             'bare multi': [*script, case.workload.name, model, 'multi'],
             'floor': [*script, case.workload.name, model],
@@ -186,25 +196,32 @@ def _node(case: Case) -> str:
 
 
 def children(pid: int) -> list[int]:
-    """Return the child processes of a process."""
-    found = []
+    """Return the processes that a process has started, and those that these have."""
+    found: list[int] = []
     for task in pathlib.Path(f'/proc/{pid}/task').iterdir():
-        found += [int(word) for word in (task / 'children').read_text().split()]
+        for word in (task / 'children').read_text().split():
+            found += [int(word), *children(int(word))]
     return found
+
+
+def resident_bytes(pid: int) -> int:
+    """Return what a process holds in memory."""
+    return int(pathlib.Path(f'/proc/{pid}/statm').read_text().split()[1]) * PAGE
 
 
 def usage(pid: int) -> Usage:
     """Return what a process has used until now; the time of its children apart."""
     fields = pathlib.Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
-    resident = pathlib.Path(f'/proc/{pid}/statm').read_text().split()[1]
     stolen = pathlib.Path('/proc/stat').read_text().split('\n', 1)[0].split()[8]
+    others = children(pid)
     return Usage(
         time.monotonic_ns(),
         cpu_ns(pid),
-        sum(cpu_ns(child) for child in children(pid)),
+        sum(map(cpu_ns, others)),
+        sum(map(resident_bytes, others)),
         int(fields[9]),
         int(fields[7]),
-        int(resident) * PAGE,
+        resident_bytes(pid),
         int(stolen),
     )
 
@@ -232,6 +249,7 @@ def figures(
         'cpu_us': (after.cpu_ns - before.cpu_ns) / count / 1e3,
         'children_cpu_us': (after.children_ns - before.children_ns) / count / 1e3,
         'resident_mb': after.resident_bytes / 1e6,
+        'children_mb': after.children_bytes / 1e6,
         'major_faults': float(after.major_faults - before.major_faults),
         'minor_faults': float(after.minor_faults - before.minor_faults),
         'stolen': (after.stolen_ticks - before.stolen_ticks) / 100 / (span_ns / 1e9),

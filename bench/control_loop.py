@@ -45,11 +45,11 @@ class Part:
 
 
 WAKING = ('ours', 'bare', 'floor', 'kernel', 'kernel 2')
-WORKING = ('ours', 'bare', 'floor')
+WORKING = ('ours', 'ours inline', 'bare', 'floor')
 PLAN = (
     Part(
         'arm_200',
-        ('ours', 'ours recording', 'bare', 'bare multi', 'floor', 'floor 2'),
+        ('ours', 'ours inline', 'ours inline recording', 'bare', 'bare multi', 'floor', 'floor 2'),
         'idle',
         1.0,
         True,
@@ -63,8 +63,8 @@ PLAN = (
     Part('arm_500', ('ours', 'bare', 'kernel', 'kernel 2'), 'loaded'),
     Part('arm_1000', ('ours', 'bare', 'kernel', 'kernel 2'), 'loaded'),
     Part('arm_200', ('ours', 'bare'), 'flood'),
-    Part('arms_8', ('ours',)),
-    Part('arms_64', ('ours',)),
+    Part('arms_8', ('ours inline',)),
+    Part('arms_64', ('ours inline',)),
 )
 
 

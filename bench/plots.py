@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from ratios import Blocks, values
 
-PEERS = ('kernel', 'floor', 'ours', 'ours recording', 'bare', 'bare multi')
+PEERS = ('kernel', 'floor', 'ours', 'ours inline', 'ours inline recording', 'bare', 'bare multi')
 
 
 def draw(blocks: Blocks, folder: pathlib.Path) -> None:

@@ -130,10 +130,13 @@ _ROVER_WIRING = """\
 """
 
 
-def write_workload(workload: Workload, folder: pathlib.Path) -> pathlib.Path:
+def write_workload(
+    workload: Workload, folder: pathlib.Path, isolation: str = 'inline'
+) -> pathlib.Path:
     """
     Write the bundle and the wiring of a workload.
 
+    :param isolation: where Fournex asks the network: ``inline`` or in a ``process`` of its own.
     :returns: the wiring; the network lies in ``bundle/policy.onnx`` beside it.
     """
     bundle = folder / 'bundle'
@@ -146,7 +149,8 @@ def write_workload(workload: Workload, folder: pathlib.Path) -> pathlib.Path:
         f'{contract}artifact: {{file: policy.onnx, sha256: {hashlib.sha256(model).hexdigest()}, '
         'backend: onnx}\n'
     )
-    sessions = [_session(workload, number) for number in range(workload.robots)]
+    inference = f'    inference: {{isolation: {isolation}}}\n'
+    sessions = [_session(workload, number) + inference for number in range(workload.robots)]
     wiring = folder / 'wiring.yaml'
     wiring.write_text('robot: bench\nsessions:\n' + ''.join(sessions))
     return wiring

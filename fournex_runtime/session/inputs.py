@@ -78,11 +78,8 @@ class SessionInputs:
 
     def waiting(self, latched: Sequence[Latched | None]) -> str:
         """Return the topics that the policy needs and that have been silent; empty for none."""
-        return ', '.join(
-            self._wiring.sources[source].topic
-            for source in self._required
-            if latched[source] is None
-        )
+        silent = [source for source in self._required if latched[source] is None]
+        return ', '.join(self._wiring.sources[source].topic for source in silent) if silent else ''
 
     def reward(self, inputs: TickInputs) -> float:
         """Return the sum of the rewards that came since the tick before."""
