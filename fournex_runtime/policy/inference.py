@@ -34,6 +34,7 @@ class Inference:
     :param isolation: ``process``: in a worker; ``inline``: in this process, what is a program in
         a worker still.
     :param cores: processor cores that its worker may run on; empty for all.
+    :param memory_bytes: how much memory its worker may take beside what its libraries take.
     """
 
     providers: tuple[str, ...] = ('cpu',)
@@ -41,6 +42,7 @@ class Inference:
     python: pathlib.Path | None = None
     isolation: str = 'process'
     cores: tuple[int, ...] = ()
+    memory_bytes: int = 4 << 30
 
     def inline(self) -> Inference:
         """Return the same in the process that asks: for what drives no robot."""
@@ -123,10 +125,13 @@ def read_inference(section: Section | None, folder: pathlib.Path, backend: str) 
             raise section.problem(
                 'isolation', f'a {backend} artifact is a program, which runs in a worker only'
             )
-        for key in ('python', 'cores'):
+        for key in ('python', 'cores', 'memory'):
             if key in section:
                 raise section.problem(key, 'is for a worker, and isolation is inline')
-    found = Inference(providers, threads, python, isolation, cores)
+    memory_bytes = DEFAULT_INFERENCE.memory_bytes
+    if 'memory' in section:
+        memory_bytes = section.integer('memory', least=1) << 20
+    found = Inference(providers, threads, python, isolation, cores, memory_bytes)
     section.finish()
     return found
 

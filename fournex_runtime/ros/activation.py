@@ -28,6 +28,7 @@ from ..record.manifest import Manifest, SessionManifest, environment
 from ..record.tick_record import TICK_TYPE
 from ..session.tick import Mode, Received, TickRecord
 from ..session.wiring import Wiring
+from ..worker.backend import describe_isolation
 from .checkup import Checkup
 from .endpoints import qos_profile
 from .events import EVENT_TYPE, encode_event
@@ -317,6 +318,10 @@ class Activation:
                     [session.backend.description for session in self._sessions],
                     [session.engine.contract for session in self._sessions],
                 ),
+                **{
+                    f'isolation.{session.name}': describe_isolation(session.backend)
+                    for session in self._sessions
+                },
                 **{f'overridden.{check}': words for check, words in overridden.items()},
                 **self._settings.environment,
             },

@@ -14,6 +14,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
 from ..session.tick import Mode
+from ..worker.backend import describe_isolation
 from .hosted import HostedSession
 
 LEVELS = {
@@ -110,6 +111,7 @@ def fill_status(status: Any, session: HostedSession, active: bool, dropped: int)
     values: Sequence[tuple[str, str]] = [
         ('policy', session.engine.contract.reference),
         ('inference', session.backend.description),
+        ('isolation', describe_isolation(session.backend)),
         ('mode', state.mode.name.lower()),
         ('cause', state.cause),
         ('period [ms]', f'{session.period_ns / 1e6:.3f}'),

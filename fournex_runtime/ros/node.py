@@ -33,7 +33,7 @@ from ..pipeline.messages import messages
 from ..policy.backend import Backend, load_backend, warm_up
 from ..session.engine import Engine
 from ..session.wiring import Wiring, load_wiring
-from ..worker.backend import WorkerBackend
+from ..worker.backend import WorkerBackend, describe_isolation
 from .activation import Activation, Settings
 from .diagnostics import fill_status, make_updater
 from .events import STATUS_TYPE, encode_status
@@ -189,7 +189,8 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
             self._updater.add(session.name, self._diagnose(session))
             self.get_logger().info(
                 f'session {session.name}: {session.engine.contract.reference}, '
-                f'{1e9 / session.period_ns:g} Hz, {session.backend.description}'
+                f'{1e9 / session.period_ns:g} Hz, {session.backend.description}; '
+                f'isolation: {describe_isolation(session.backend)}'
             )
 
     def _overrides(self) -> frozenset[str]:

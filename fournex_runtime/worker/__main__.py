@@ -44,9 +44,19 @@ def _main() -> None:
         os.write(configuration['report'], json.dumps(refusal).encode('utf-8'))
         return
     _adopt_package()
-    from fournex_runtime.worker.child import serve
+    from fournex_runtime.worker.caps import end_with, take_caps
 
-    serve(configuration)
+    end_with(configuration['parent'])
+    if configuration['cores']:
+        os.sched_setaffinity(0, configuration['cores'])
+    caps = take_caps(
+        configuration['scratch'],
+        os.fstat(configuration['artifact']).st_size,
+        configuration['providers'] != ['cpu'],
+    )
+    from fournex_runtime.worker.child import serve  # its libraries are held by the caps, too
+
+    serve(configuration, caps)
 
 
 if __name__ == '__main__':

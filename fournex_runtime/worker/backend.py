@@ -10,12 +10,13 @@ import weakref
 from collections.abc import Sequence
 
 from ..errors import ArtifactError, LateAnswer, WorkerDied
-from ..policy.backend import Arrays, Request, Signature, signature
+from ..policy.backend import Arrays, Backend, Request, Signature, signature
 from ..policy.batch import run_one_by_one
 from ..policy.bundle import Bundle
 from ..policy.contract_types import DATA_BACKENDS
 from ..policy.inference import DEFAULT_INFERENCE, Inference
 from ..policy.onnx_artifact import onnx_model
+from .caps import Cap, describe_caps
 from .channel import ChannelHandles, ChannelLayout, SessionSide, sealed_memory
 from .interpreter import find_interpreter, packages
 from .process import WorkerProcess, WorkerReport
@@ -89,6 +90,7 @@ class WorkerBackend:
                         'warm_up': warm_up,
                         'providers': inference.providers,
                         'cores': sorted(inference.cores),
+                        'memory': inference.memory_bytes,
                     },
                     (artifact, *self._handles.descriptors),
                     inference.threads,
@@ -114,6 +116,11 @@ class WorkerBackend:
     def provider(self) -> str:
         """Return what computes it."""
         return self.report.provider
+
+    @property
+    def caps(self) -> tuple[Cap, ...]:
+        """Return what its worker cannot do, or can though it should not."""
+        return self.report.caps
 
     @property
     def pid(self) -> int:
@@ -177,6 +184,13 @@ class WorkerBackend:
             self._process.close()
             self._channel.close()
             self._release()
+
+
+def describe_isolation(backend: Backend) -> str:
+    """Return in words what keeps a policy apart: for log, manifest and diagnostics."""
+    if isinstance(backend, WorkerBackend):
+        return f'process; {describe_caps(backend.caps)}'
+    return 'inline, in the process of the runtime'
 
 
 def _close_all(descriptors: Sequence[int]) -> None:

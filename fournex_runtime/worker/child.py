@@ -7,7 +7,7 @@ SIGTERM: a robot is brought to its stop by the session, which needs its policy u
 
 from __future__ import annotations
 
-import ctypes
+import dataclasses
 import faulthandler
 import gc
 import io
@@ -18,6 +18,7 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,22 +27,19 @@ from ..errors import FournexError
 from ..policy.backend import ArraySpec, Backend, Signature
 from ..policy.contract import RecurrentState
 from ..policy.inference import Inference
+from .caps import Cap, ProcessorTime, cap_memory
 from .channel import ChannelHandles, ChannelLayout, WorkerSide
 
-_PR_SET_PDEATHSIG = 1
 
-
-def serve(configuration: dict[str, Any]) -> None:
+def serve(configuration: dict[str, Any], caps: list[Cap]) -> None:
     """
     Be a worker.
 
     :param configuration: as ``WorkerProcess`` wrote it.
+    :param caps: what came of those that were taken before.
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    _end_with(configuration['parent'])
-    if configuration['cores']:
-        os.sched_setaffinity(0, configuration['cores'])
     faulthandler.enable(2)
     sys.stdout = sys.stderr = _Log(2)
     spec, state = read_spec(configuration)
@@ -49,13 +47,15 @@ def serve(configuration: dict[str, Any]) -> None:
     channel = WorkerSide(ChannelLayout(spec, state), handles)
     file = configuration['file']
     try:
-        model, timing = _load(configuration, spec, state, channel)
+        model, timing, memory = _load(configuration, spec, state, channel)
     except FournexError as problem:
         _report(configuration, {'error': str(problem)})
         return
     except Exception as problem:  # a library's own; it must reach the one who waits
         _report(configuration, {'error': f'{file}: {type(problem).__name__}: {problem}'})
         raise
+    processor_time = ProcessorTime(configuration['threads'])
+    caps = [*caps, memory, processor_time.arm()]
     _report(
         configuration,
         {
@@ -63,12 +63,13 @@ def serve(configuration: dict[str, Any]) -> None:
             'provider': model.provider,
             'python': platform.python_version(),
             'numpy': np.__version__,
+            'caps': [dataclasses.astuple(one) for one in caps],
             **timing,
         },
     )
     gc.collect()
     gc.freeze()
-    _answer(model, channel, handles, file)
+    _answer(model, channel, handles, file, processor_time)
 
 
 def read_spec(configuration: dict[str, Any]) -> tuple[Signature, tuple[RecurrentState, ...]]:
@@ -83,49 +84,46 @@ def read_spec(configuration: dict[str, Any]) -> tuple[Signature, tuple[Recurrent
     return Signature(**sides), state
 
 
-def _end_with(parent: int) -> None:
-    """Have the kernel kill this process when the one that started it is gone."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), 'prctl(PR_SET_PDEATHSIG)')
-    if os.getppid() != parent:
-        os._exit(0)
-
-
 def _load(
     configuration: dict[str, Any],
     spec: Signature,
     state: tuple[RecurrentState, ...],
     channel: WorkerSide,
-) -> tuple[Backend, dict[str, int]]:
-    """Load the artifact and run it on zeros; return it and how long that took."""
+) -> tuple[Backend, dict[str, int], Cap]:
+    """Load the artifact and run it on zeros; return it, how long that took and its memory cap."""
     began_ns = time.monotonic_ns()
+    kind = _kind(configuration['backend'])
+    inference = Inference(tuple(configuration['providers']), configuration['threads'])
+    memory = cap_memory(configuration['memory'], inference.providers != ('cpu',))
     with os.fdopen(configuration['artifact'], 'rb') as stream:
         artifact = stream.read()
-    backend, file = configuration['backend'], configuration['file']
-    inference = Inference(tuple(configuration['providers']), configuration['threads'])
-    model: Backend
-    if backend == 'onnx':
-        from ..policy.onnx_backend import OnnxModel
-
-        model = OnnxModel(artifact, file, spec, state, inference)
-    elif backend == 'torchscript':
-        from ..policy.torchscript_backend import TorchScriptModel
-
-        model = TorchScriptModel(artifact, file, spec, state, inference)
-    elif backend == 'lerobot':
-        from ..policy.lerobot_backend import LeRobotModel
-
-        model = LeRobotModel(artifact, file, spec, state, inference)
-    else:
-        from ..policy.torch_export_backend import TorchExportModel
-
-        model = TorchExportModel(artifact, file, spec, state, inference)
+    file = configuration['file']
+    model = kind(artifact, file, spec, state, inference)
     loaded_ns = time.monotonic_ns()
     for _ in range(max(1, configuration['warm_up'])):
         channel.answer(*model.run(channel.inputs, channel.state), file)
     done_ns = time.monotonic_ns()
-    return model, {'load_ns': loaded_ns - began_ns, 'warm_up_ns': done_ns - loaded_ns}
+    timing = {'load_ns': loaded_ns - began_ns, 'warm_up_ns': done_ns - loaded_ns}
+    return model, timing, memory
+
+
+def _kind(backend: str) -> Callable[..., Backend]:
+    """Return what loads an artifact of a backend; its library loads here."""
+    if backend == 'onnx':
+        from ..policy.onnx_backend import OnnxModel
+
+        return OnnxModel
+    if backend == 'torchscript':
+        from ..policy.torchscript_backend import TorchScriptModel
+
+        return TorchScriptModel
+    if backend == 'lerobot':
+        from ..policy.lerobot_backend import LeRobotModel
+
+        return LeRobotModel
+    from ..policy.torch_export_backend import TorchExportModel
+
+    return TorchExportModel
 
 
 def _report(configuration: dict[str, Any], report: dict[str, Any]) -> None:
@@ -138,7 +136,13 @@ def _report(configuration: dict[str, Any], report: dict[str, Any]) -> None:
     os.close(configuration['report'])
 
 
-def _answer(model: Backend, channel: WorkerSide, handles: ChannelHandles, file: str) -> None:
+def _answer(
+    model: Backend,
+    channel: WorkerSide,
+    handles: ChannelHandles,
+    file: str,
+    processor_time: ProcessorTime,
+) -> None:
     asked = answered = 0
     while True:
         asked += os.eventfd_read(handles.request)
@@ -150,6 +154,7 @@ def _answer(model: Backend, channel: WorkerSide, handles: ChannelHandles, file: 
             channel.fail(f'{file}: {type(problem).__name__}: {problem}')
         os.eventfd_write(handles.answer, asked - answered)
         answered = asked
+        processor_time.answered()
 
 
 class _Log(io.TextIOBase):

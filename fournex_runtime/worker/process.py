@@ -9,8 +9,10 @@ import json
 import os
 import pathlib
 import select
+import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 import weakref
@@ -18,6 +20,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import ArtifactError, ConfigurationError, MissingDependencyError, WorkerDied
+from .caps import Cap
 from .channel import sealed_memory
 from .interpreter import environment, install_command
 from .wait import Waiter
@@ -41,6 +44,7 @@ class WorkerReport:
     :param numpy: its numpy's version.
     :param load_ns: how long loading the artifact took, imports counted.
     :param warm_up_ns: how long the runs on zeros took.
+    :param caps: what came of each.
     """
 
     description: str
@@ -49,6 +53,7 @@ class WorkerReport:
     numpy: str
     load_ns: int
     warm_up_ns: int
+    caps: tuple[Cap, ...]
 
 
 class WorkerProcess:
@@ -74,12 +79,19 @@ class WorkerProcess:
         self._backend: str = configuration['backend']
         self._file: str = configuration['file']
         opened: list[int] = []
+        scratch = tempfile.mkdtemp(prefix='fournex-worker-')
         try:
             opened.append(sealed_memory('fournex-worker-log', LOG_BYTES, _SEALS))
             log = opened[0]
             opened.extend(os.pipe2(os.O_CLOEXEC))
             _, report, told = opened
-            full = {**configuration, 'parent': os.getpid(), 'report': told, 'threads': threads}
+            full = {
+                **configuration,
+                'parent': os.getpid(),
+                'report': told,
+                'threads': threads,
+                'scratch': scratch,
+            }
             content = json.dumps(full).encode()
             opened.append(sealed_memory('fournex-worker-configuration', content, _SEALS))
             self._process = self._start(opened[3], log, (*descriptors, told), threads)
@@ -87,13 +99,14 @@ class WorkerProcess:
         except (OSError, ConfigurationError):
             for descriptor in opened:
                 os.close(descriptor)
+            os.rmdir(scratch)
             raise
         os.close(told)
         os.close(opened[3])
         self._log, self._report = log, report
         self.death = opened[4]
         """File descriptor that can be read once the process has ended."""
-        self._end = weakref.finalize(self, _end, self._process, (log, report, self.death))
+        self._end = weakref.finalize(self, _end, self._process, (log, report, self.death), scratch)
 
     def _start(
         self, standard_input: int, log: int, descriptors: Sequence[int], threads: int
@@ -162,7 +175,8 @@ class WorkerProcess:
             )
         if 'error' in said:
             raise ArtifactError(said['error'])
-        return WorkerReport(**said)
+        caps = tuple(Cap(*one) for one in said.pop('caps'))
+        return WorkerReport(**said, caps=caps)
 
     def ending(self) -> str:
         """Return in words how it ended, and what it had printed; it must have ended."""
@@ -201,11 +215,12 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
         process.kill()
 
 
-def _end(process: subprocess.Popen[bytes], descriptors: Sequence[int]) -> None:
+def _end(process: subprocess.Popen[bytes], descriptors: Sequence[int], scratch: str) -> None:
     _kill_group(process)
     process.wait()
     for descriptor in descriptors:
         os.close(descriptor)
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _signal_name(number: int) -> str:

@@ -405,8 +405,9 @@ def test_with_what_a_policy_is_run():
     assert absolute == Inference(python=pathlib.Path('/opt/python'))
     inline = '    inference: {isolation: inline}\n'
     assert session((reward, inline + reward)).inference == Inference(isolation='inline')
-    cores = '    inference: {cores: [2, 3]}\n'
-    assert session((reward, cores + reward)).inference == Inference(cores=(2, 3))
+    worker = '    inference: {cores: [2, 3], memory: 64}\n'
+    found = session((reward, worker + reward)).inference
+    assert found == Inference(cores=(2, 3), memory_bytes=64 << 20)
 
 
 def test_a_program_runs_in_a_worker_only():
@@ -428,6 +429,7 @@ def test_a_program_runs_in_a_worker_only():
         ('{isolation: thread}', r'inference\.isolation: expected one of process, inline, found'),
         ('{isolation: inline, cores: [1]}', r'inference\.cores: is for a worker, and isola'),
         ('{isolation: inline, python: p}', r'inference\.python: is for a worker, and isola'),
+        ('{isolation: inline, memory: 9}', r'inference\.memory: is for a worker, and isola'),
         ('{cores: [0.5]}', r'inference\.cores: expected numbers of processor cores'),
         ('{threads: 0}', r'inference\.threads: expected a whole number of at least 1'),
         ('{provider: cuda}', r'provider.*providers'),

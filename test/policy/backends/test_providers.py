@@ -1,13 +1,14 @@
 """What computes a policy: the list of the wiring in its order, what is refused of it, and why."""
 
+import dataclasses
+
 import onnxruntime
 import pytest
 from backend_cases import ONNX_CASES, TORCH_CASES, bits, initial, observations
 
 from fournex_runtime.errors import ArtifactError
 from fournex_runtime.policy.backend import load_backend
-from fournex_runtime.policy.inference import Inference
-from fournex_runtime.worker.backend import WorkerBackend
+from fournex_runtime.policy.inference import DEFAULT_INFERENCE, Inference
 
 INLINE, WORKER = ONNX_CASES[0], ONNX_CASES[1]
 TORCH = next(case for case in TORCH_CASES if case.backend == 'torchscript')
@@ -15,9 +16,12 @@ VERSION = f'onnxruntime {onnxruntime.__version__}'
 NOT_BUILT = f'{VERSION} is built without it here (onnxruntime-gpu has it)'
 
 
-@pytest.fixture(params=[load_backend, WorkerBackend], ids=['inline', 'worker'])
+@pytest.fixture(params=['inline', 'process'])
 def place(request):
-    return request.param
+    def load(bundle, inference=DEFAULT_INFERENCE):
+        return load_backend(bundle, dataclasses.replace(inference, isolation=request.param))
+
+    return load
 
 
 def test_the_processor_alone_by_default(make_bundle, place):
@@ -55,20 +59,20 @@ def test_what_onnx_runtime_leaves_out_without_a_word_is_noticed(make_bundle, mon
     """As in a build with CUDA on a machine without: it goes on, on the processor."""
     built = ['CUDAExecutionProvider', 'CPUExecutionProvider']
     monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: built)
-    backend = load_backend(make_bundle(INLINE), Inference(('cuda', 'cpu')))
+    backend = load_backend(make_bundle(INLINE), Inference(('cuda', 'cpu'), isolation='inline'))
     used, _, refused = backend.description.partition(' (refused: ')
     assert used == f'{VERSION} CPUExecutionProvider'
     assert refused.startswith('cuda: ') and 'libonnxruntime_providers_cuda.so' in refused
     with pytest.raises(ArtifactError, match=r'cuda: .*libonnxruntime_providers_cuda\.so'):
-        load_backend(make_bundle(INLINE), Inference(('cuda',)))
+        load_backend(make_bundle(INLINE), Inference(('cuda',), isolation='inline'))
 
 
 def test_a_recording_is_replayed_where_there_is_only_a_processor(tmp_path):
     robot = Inference(('cuda',), 2, tmp_path / 'python')
-    assert robot.on_another_machine() == Inference(('cuda', 'cpu'), 2, None)
+    assert robot.on_another_machine() == Inference(('cuda', 'cpu'), 2, isolation='inline')
     (tmp_path / 'python').touch()
     assert robot.on_another_machine().python == tmp_path / 'python'
-    assert Inference().on_another_machine() == Inference()
+    assert Inference().on_another_machine() == Inference(isolation='inline')
 
 
 @pytest.mark.torch

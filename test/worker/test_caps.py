@@ -1,0 +1,256 @@
+"""What a worker cannot do: tried under the caps that every worker has, and in real workers."""
+
+import json
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+
+import pytest
+from backend_cases import bundle, contract, onnx_model
+
+from fournex_runtime.errors import ArtifactError
+from fournex_runtime.policy.inference import Inference
+from fournex_runtime.worker import system_calls
+from fournex_runtime.worker.backend import WorkerBackend
+from fournex_runtime.worker.caps import Cap, describe_caps
+
+NOBODY = 65534
+USERS = [
+    pytest.param(0, marks=pytest.mark.skipif(os.geteuid() != 0, reason='runs as no root')),
+    NOBODY if os.geteuid() == 0 else os.geteuid(),
+]
+
+PROBES = """
+import ctypes, json, os, resource, signal, socket, subprocess, sys, threading
+package, scratch, tcp, parent, secret = sys.argv[1:]
+tcp, parent = int(tcp), int(parent)
+sys.path.insert(0, package)
+from fournex_runtime.worker.caps import cap_memory, take_caps
+libc = ctypes.CDLL(None, use_errno=True)
+memfd = os.memfd_create('program')
+caps = take_caps(scratch, 0, False) + [cap_memory(64 << 20, False)]
+
+def call(number, *arguments):
+    if libc.syscall(number, *arguments) < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+def clone(flags):
+    child = libc.syscall({'x86_64': 56, 'aarch64': 220}[os.uname().machine], flags, 0, 0, 0, 0)
+    if child == 0:
+        os._exit(0)
+    if child < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+def reach(family, kind, address):
+    with socket.socket(family, kind) as one:
+        one.settimeout(1.0)
+        one.connect(address)
+
+def huge_file():
+    with open(scratch + '/huge', 'wb') as stream:
+        os.posix_fallocate(stream.fileno(), 0, 1 << 30)
+
+def thread():
+    one = threading.Thread(target=list)
+    one.start()
+    one.join()
+
+def prctl(option, value):
+    if libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), 'prctl')
+
+denied = {
+    'read a system file': lambda: open('/etc/passwd').read(),
+    'read a file of the user': lambda: open(secret).read(),
+    'list a folder': lambda: os.listdir(os.path.dirname(secret)),
+    'read of another process': lambda: open(f'/proc/{parent}/maps').read(),
+    'write beside the scratch folder': lambda: open(scratch + '-beside', 'w'),
+    'write to a library': lambda: open(os.__file__, 'a'),
+    'write to shared memory': lambda: open('/dev/shm/fournex-probe', 'w'),
+    'write a huge file': huge_file,
+    'tcp': lambda: reach(socket.AF_INET, socket.SOCK_STREAM, ('127.0.0.1', tcp)),
+    'tcp over IPv6': lambda: reach(socket.AF_INET6, socket.SOCK_STREAM, ('::1', tcp)),
+    'udp': lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', 9)),
+    'unix socket': lambda: socket.socket(socket.AF_UNIX),
+    'netlink': lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW),
+    'exec': lambda: os.execv('/bin/true', ['true']),
+    'exec of memory': lambda: os.execve(memfd, ['true'], {}),
+    'spawn': lambda: os.posix_spawn('/bin/true', ['true'], {}),
+    'subprocess': lambda: subprocess.run(['/bin/true']),
+    'clone': lambda: clone(signal.SIGCHLD),
+    'clone as vfork does': lambda: clone(0x100 | 0x4000 | signal.SIGCHLD),
+    'clone3': lambda: call(435, None, 0),
+    'ptrace': lambda: call({'x86_64': 101, 'aarch64': 117}[os.uname().machine], 16, parent, 0, 0),
+    'memory of the parent': lambda: open(f'/proc/{parent}/mem', 'r+b'),
+    'kill the parent': lambda: os.kill(parent, signal.SIGURG),
+    'kill everybody': lambda: os.kill(-1, signal.SIGURG),
+    'a handle of the parent': lambda: os.pidfd_open(parent),
+    'limits of the parent': lambda: resource.prlimit(parent, resource.RLIMIT_CORE, (0, 0)),
+    'cores of the parent': lambda: os.sched_setaffinity(parent, os.sched_getaffinity(0)),
+    'a niceness': lambda: os.setpriority(os.PRIO_PROCESS, parent, 19),
+    'a real-time priority': lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1)),
+    'more memory': lambda: resource.setrlimit(resource.RLIMIT_AS, (-1, -1)),
+    'a large allocation': lambda: bytearray(256 << 20),
+    'many open files': lambda: [os.dup(0) for _ in range(1000)],
+    'outliving the parent': lambda: prctl(1, 0),
+    'debuggers': lambda: prctl(4, 1),
+    'io_uring': lambda: call(425, 1, None),
+    'a namespace': lambda: call({'x86_64': 272, 'aarch64': 97}[os.uname().machine], 0x10000000),
+}
+allowed = {
+    'write in the scratch folder': lambda: open(scratch + '/note', 'w').write('x'),
+    'import a library': lambda: __import__('xml.dom.minidom'),
+    'a thread': thread,
+    'a little memory': lambda: bytearray(16 << 20),
+    'a signal to itself': lambda: os.kill(os.getpid(), signal.SIGURG),
+}
+said = {}
+for name, probe in {**denied, **allowed}.items():
+    try:
+        probe()
+    except (OSError, MemoryError, ValueError) as problem:
+        said[name] = type(problem).__name__
+    else:
+        said[name] = 'done'
+    if name == 'many open files':
+        os.closerange(3, 1000)
+report = {
+    'said': said,
+    'denied': list(denied),
+    'caps': [str(one) for one in caps],
+    'missing': [one.name for one in caps if not one.in_force],
+    'capabilities': [line for line in open('/proc/self/status') if line.startswith('CapEff')],
+}
+print(json.dumps(report))
+"""
+
+
+@pytest.fixture(scope='module', params=USERS, ids=lambda user: f'user {user}')
+def probed(request, checkout, tmp_path_factory):
+    """Return what became of every probe, for a user."""
+    secret = tmp_path_factory.mktemp('home') / 'secret'
+    secret.write_text('secret')
+    for folder in (secret, secret.parent, *secret.parent.parents[:2]):
+        folder.chmod(0o755)  # nothing but the caps stands between a probe and this file
+    other = {} if request.param == os.geteuid() else {'user': request.param, 'extra_groups': []}
+    with tempfile.TemporaryDirectory() as folder, socket.create_server(('127.0.0.1', 0)) as tcp:
+        scratch = pathlib.Path(folder) / 'scratch'
+        scratch.mkdir()
+        if other:
+            os.chmod(folder, 0o777)
+            os.chown(scratch, request.param, -1)
+        program = pathlib.Path(folder) / 'probes.py'
+        program.write_text(PROBES)
+        arguments = (checkout, scratch, tcp.getsockname()[1], os.getpid(), secret)
+        pythons = [one for one in (sys.executable, '/usr/bin/python3') if _can_run(one, other)]
+        if not pythons:
+            pytest.skip(f'user {request.param} may not run {sys.executable}')
+        done = subprocess.run(
+            [pythons[0], '-I', program, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            **other,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+def _can_run(python, user):
+    try:
+        return subprocess.run([python, '-I', '-c', ''], **user, timeout=60).returncode == 0
+    except OSError:
+        return False
+
+
+def test_nothing_outside_can_be_reached(probed):
+    denied = {name: probed['said'][name] for name in probed['denied']}
+    assert {name for name, what in denied.items() if what == 'done'} == set(), denied
+
+
+def test_what_a_policy_needs_goes_on(probed):
+    allowed = {name: what for name, what in probed['said'].items() if name not in probed['denied']}
+    assert set(allowed.values()) == {'done'}, allowed
+
+
+def test_every_cap_is_in_force_and_a_root_is_root_no_more(probed):
+    assert probed['missing'] == [], probed['caps']
+    assert int(probed['capabilities'][0].split()[1], 16) & ~(1 << 2) == 0
+
+
+# --- real workers --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope='module')
+def plain(tmp_path_factory):
+    text = contract('onnx', 'policy.onnx', 'stateless')
+    return bundle(tmp_path_factory.mktemp('plain'), onnx_model('stateless'), text, 'policy.onnx')
+
+
+@pytest.fixture
+def worker(plain):
+    backend = WorkerBackend(plain, Inference(memory_bytes=1 << 30))
+    yield backend
+    backend.close()
+
+
+def status(worker):
+    text = pathlib.Path(f'/proc/{worker.pid}/status').read_text()
+    return dict(line.split(':\t', 1) for line in text.splitlines())
+
+
+def test_a_worker_says_which_caps_hold_and_the_kernel_says_so_too(worker):
+    assert all(one.in_force for one in worker.report.caps), describe_caps(worker.report.caps)
+    found = status(worker)
+    assert found['NoNewPrivs'] == '1' and found['Seccomp'] == '2'
+    limits = pathlib.Path(f'/proc/{worker.pid}/limits').read_text()
+    limits = {line[:26].strip(): line[26:].split()[0] for line in limits.splitlines()}
+    assert limits['Max core file size'] == limits['Max realtime priority'] == '0'
+    assert limits['Max open files'] == '256'
+    assert 1 << 30 < int(limits['Max address space']) < 4 << 30
+    assert 30 <= int(limits['Max cpu time']) <= 60
+
+
+def test_no_descriptor_of_the_session_is_inherited(plain):
+    read, write = os.pipe()
+    os.set_inheritable(write, True)
+    backend = WorkerBackend(plain)
+    os.close(write)
+    assert os.read(read, 1) == b'', 'its end would keep the pipe open'
+    os.close(read)
+    backend.close()
+
+
+def test_its_scratch_folder_goes_with_it(plain, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, 'tempdir', os.fspath(tmp_path))
+    backend = WorkerBackend(plain)
+    (folder,) = tmp_path.iterdir()
+    (folder / 'left').write_text('something')
+    backend.close()
+    assert not folder.exists()
+
+
+def test_an_artifact_that_takes_too_much_memory_is_refused_and_only_its_worker_suffers(plain):
+    with pytest.raises((ArtifactError, MemoryError)):
+        WorkerBackend(plain, Inference(memory_bytes=1 << 16))
+
+
+def test_a_cap_that_does_not_hold_is_named_with_the_reason():
+    caps = [Cap('paths', False, 'this kernel has no Landlock'), Cap('memory', True, '1 MiB')]
+    words = 'capped: memory; no cap on paths: this kernel has no Landlock'
+    assert describe_caps(caps) == words
+
+
+def test_the_numbers_of_system_calls_are_those_of_this_machine():
+    column = list(system_calls.ARCHITECTURES).index(os.uname().machine)
+    header = next(
+        (one for one in pathlib.Path('/usr/include').rglob('asm/unistd_64.h')),
+        pathlib.Path('/usr/include/asm-generic/unistd.h'),
+    )
+    known = dict(re.findall(r'#define\s+__NR(?:3264)?_(\w+)\s+(\d+)', header.read_text()))
+    for name, numbers in {**system_calls.DENIED, **system_calls.OWN_ONLY}.items():
+        assert int(known.get(name, -1)) == numbers[column], name
