@@ -25,15 +25,11 @@ from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallba
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
-from fournex_msgs.srv import ResetEpisode, StopSession
-
 from ..doctor.finding import check_overrides
 from ..errors import FournexError, GraphError
 from ..pipeline.messages import messages
-from ..policy.backend import Backend, load_backend, warm_up
-from ..session.engine import Engine
 from ..session.wiring import Wiring, load_wiring
-from ..worker.backend import WorkerBackend, describe_isolation
+from ..worker.backend import describe_isolation
 from .activation import Activation, Settings
 from .diagnostics import fill_status, make_updater
 from .events import STATUS_TYPE, encode_status
@@ -41,10 +37,10 @@ from .graph import message_class, other_commanders
 from .hosted import HostedSession
 from .loop import Clock, Loop
 from .realtime import Grant, Manners
+from .session_loading import load_sessions
+from .session_services import SessionServices
 
 STATUS_PERIOD_S = 0.2
-WARM_UP_TIMEOUT_S = 10.0
-"""How long a worker may take to answer before its session is active."""
 WATCH_S = 10.0
 """
 How long after activation another commander makes this runtime give way.
@@ -115,12 +111,7 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
         self._updater = make_updater(self)
         self._updater.setHardwareID('fournex')
         services = ReentrantCallbackGroup()
-        self.create_service(
-            ResetEpisode, '~/reset_episode', self._reset_episode, callback_group=services
-        )
-        self.create_service(
-            StopSession, '~/stop_session', self._stop_session, callback_group=services
-        )
+        SessionServices(self, self.loop, lambda: self._sessions, lambda: self.active, services)
         self.create_timer(STATUS_PERIOD_S, self._publish_status, callback_group=self._reports)
         self.create_timer(STATUS_PERIOD_S, self._watch_commands, callback_group=services)
         self._manners: Manners | None = None
@@ -171,16 +162,8 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
         )
         prefix = str(self.get_parameter('frame_prefix').value)
         self._overrides()  # refused before anything is loaded
-        sessions: list[HostedSession] = []
-        try:
-            for one in wiring.sessions:
-                engine = Engine(wiring.bundles[one.name], one, self._messages, prefix)
-                sessions.append(HostedSession(engine, self._load(engine)))
-            _check_pacing(sessions)
-        except BaseException:
-            for session in sessions:
-                session.backend.close()
-            raise
+        worker_python = str(self.get_parameter('worker_python').value)
+        sessions = load_sessions(wiring, self._messages, prefix, worker_python, self._lockstep_ns)
         self._wiring, self._sessions = wiring, sessions
         for session in sessions:
             self._status_publishers[session.name] = self.create_publisher(
@@ -196,22 +179,6 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
     def _overrides(self) -> frozenset[str]:
         given = self.get_parameter('override_checks').value
         return check_overrides([name for name in given if name])
-
-    def _load(self, engine: Engine) -> Backend:
-        """Load a session's policy and warm it up; its worker, if it has one, gets a deadline."""
-        inference = engine.wiring.inference.with_default_python(
-            str(self.get_parameter('worker_python').value), engine.contract.artifact.backend
-        )
-        backend = load_backend(engine.bundle, inference, WARM_UP_TIMEOUT_S)
-        try:
-            warm_up(backend, engine.contract)
-        except BaseException:
-            backend.close()
-            raise
-        if isinstance(backend, WorkerBackend):
-            lockstep = bool(engine.wiring.lockstep)
-            backend.timeout_ns = self._lockstep_ns if lockstep else engine.contract.period_ns
-        return backend
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Check the live graph, subscribe, start recording, begin to tick."""
@@ -335,48 +302,6 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
         self.get_logger().fatal(f'the control loop has ended: {self.problem}')
         self.loop.quit()
 
-    # --- services --------------------------------------------------------------------------------
-
-    def _session(self, name: str) -> HostedSession:
-        if not name and len(self._sessions) == 1:
-            return self._sessions[0]
-        for session in self._sessions:
-            if session.name == name:
-                return session
-        known = ', '.join(session.name for session in self._sessions) or 'none is configured'
-        raise FournexError(f'no session {name!r}; sessions here: {known}')
-
-    def _reset_episode(
-        self, request: ResetEpisode.Request, response: ResetEpisode.Response
-    ) -> ResetEpisode.Response:
-        metadata = tuple((one.key, one.value) for one in request.metadata)
-        try:
-            session = self._session(request.session)
-            if not self.active:
-                raise FournexError('the runtime is not active')
-            response.episode = self.loop.call(
-                lambda: session.request_episode(request.episode, request.seed, metadata)
-            )
-            response.success = True
-        except (FournexError, TimeoutError) as problem:
-            response.message = str(problem)
-        return response
-
-    def _stop_session(
-        self, request: StopSession.Request, response: StopSession.Response
-    ) -> StopSession.Response:
-        cause = request.cause or 'stop requested'
-        try:
-            if not self.active:
-                raise FournexError('the runtime is not active')
-            chosen = [self._session(request.session)] if request.session else self._sessions
-            for session in chosen:
-                self.loop.call(lambda session=session: session.request_stop(cause))
-            response.success = True
-        except (FournexError, TimeoutError) as problem:
-            response.message = str(problem)
-        return response
-
     # --- reports ---------------------------------------------------------------------------------
 
     def _publish_status(self) -> None:
@@ -420,12 +345,3 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
         if recording is None:
             return '', 0
         return str(recording.folder), recording.dropped
-
-
-def _check_pacing(sessions: list[HostedSession]) -> None:
-    lockstep = {bool(session.engine.wiring.lockstep) for session in sessions}
-    if len(lockstep) > 1:
-        raise FournexError(
-            'some sessions are paced by lockstep and some by their period; a runtime does one or '
-            'the other: put them into two wirings'
-        )
