@@ -125,7 +125,8 @@ class ReadTerm:
         self.term = term
         self._reader = reader
         self._ports = ports
-        self._arithmetic = _Arithmetic(term)
+        self._source = ports[0] if len(ports) == 1 and isinstance(ports[0], int) else None
+        self._size, self._arithmetic = term.size, _Arithmetic(term)
 
     def unresolved(self, seen: Seen) -> str:
         """Return which frame the term lacks, in words; empty for none, and before its messages."""
@@ -143,11 +144,14 @@ class ReadTerm:
     def as_read(self, seen: Seen) -> Values:
         """Return the values of the messages; see :class:`TermPlan`."""
         term = self.term
-        values = np.empty(term.size)
-        messages = [
-            seen.messages[port] if isinstance(port, int) else port(seen.frames)
-            for port in self._ports
-        ]
+        values = np.empty(self._size)
+        if self._source is not None:  # nearly every term: one topic, no frame
+            messages: Sequence[Any] = (seen.messages[self._source],)
+        else:
+            messages = [
+                seen.messages[port] if isinstance(port, int) else port(seen.frames)
+                for port in self._ports
+            ]
         try:
             self._reader(messages, values, seen.frames)
         except _UNREADABLE as problem:

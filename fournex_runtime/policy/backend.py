@@ -48,7 +48,7 @@ class ArraySpec:
         """Return what is wrong with an array, or an empty text."""
         if array.shape != self.shape:
             return f'{self.name} has shape {list(array.shape)}, expected {list(self.shape)}'
-        if array.dtype != np.dtype(self.dtype):
+        if array.dtype != self.dtype:
             return f'{self.name} has dtype {array.dtype}, expected {self.dtype}'
         return ''
 

@@ -95,10 +95,9 @@ class SessionActions:
 
     def as_last(self, raw: Vector) -> LastAction:
         """Return what ``last_action`` terms see after a raw action."""
-        clipped = np.empty_like(raw)
-        for term, where in zip(self._terms, self._slices):
-            clipped[where] = term.clip(raw[where])
-        return LastAction(frozen(raw), frozen(clipped))
+        clipped = [term.clip(raw[where]) for term, where in zip(self._terms, self._slices)]
+        whole = clipped[0].copy() if len(clipped) == 1 else np.concatenate(clipped)
+        return LastAction(frozen(raw), frozen(whole))
 
     def safe(
         self, action: LastAction, last_safe: SafeAction | None
