@@ -22,6 +22,8 @@ PEERS = HERE / 'peers'
 DOMAIN = '87'
 """Of the bench alone, so that nobody else's robot is in it."""
 START_S, END_S = 60.0, 30.0
+PRIORITY = 50
+"""Of ``SCHED_FIFO``; ros2_control's."""
 PAGE = os.sysconf('SC_PAGESIZE')
 
 
@@ -35,8 +37,9 @@ class Case:
         otherwise), ``ours inline`` (in the runtime's process), ``ours inline recording``,
         ``bare``, ``bare multi``, ``floor`` or ``kernel``; a number behind it is the same once
         more.
-    :param condition: ``idle``, ``loaded`` (a busy process on the other core) or ``flood`` (service
-        calls to the peer as fast as it answers).
+    :param condition: ``idle``, ``loaded`` (a busy process on the other core), ``fifo`` (idle, with
+        ``SCHED_FIFO`` of one priority for every peer; Fournex asks for it by its wiring) or
+        ``flood`` (service calls to the peer as fast as it answers).
     """
 
     workload: Workload
@@ -104,7 +107,8 @@ class Machine:
         ):
             folder = pathlib.Path(scratch)
             isolation = 'process' if case.kind == 'ours' else 'inline'
-            wiring = write_workload(case.workload, folder, isolation)
+            priority = PRIORITY if case.condition == 'fifo' else 0
+            wiring = write_workload(case.workload, folder, isolation, priority)
             if case.kind != 'kernel':
                 robot = [sys.executable, str(PEERS / 'robot.py'), case.workload.name]
                 end.enter_context(self._started(robot, self.other_core, folder / 'robot.log'))
@@ -152,8 +156,10 @@ class Machine:
 
     def _command(self, case: Case, wiring: pathlib.Path) -> list[str]:
         model = str(wiring.parent / 'bundle' / 'policy.onnx')
+        urgent = case.condition == 'fifo' and not case.kind.startswith('ours')
+        before = ['chrt', '-f', str(PRIORITY)] if urgent else []
         script = [sys.executable, str(PEERS / f'{case.kind.split()[0]}.py')]
-        return {
+        commands = {
             'ours': [*script, str(wiring)],
             'ours inline': [*script, str(wiring)],
             'ours inline recording': [
@@ -166,7 +172,8 @@ class Machine:
             'bare multi': [*script, case.workload.name, model, 'multi'],
             'floor': [*script, case.workload.name, model],
             'kernel': [str(self._kernel), str(case.workload.period_ns)],
-        }[case.kind]
+        }
+        return [*before, *commands[case.kind]]
 
     @contextlib.contextmanager
     def _started(

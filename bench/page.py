@@ -61,10 +61,15 @@ peers in random order, {rounds} rounds of blocks of {seconds:g} s (fewer for wha
 at 200, 500 or 1000 Hz idle), the first second of each not counted. The peer, all its threads
 included, is pinned to one core; robot, recorder and load to the other. Peers get the same messages
 and the same ONNX file (a perceptron of 51-64-64-12 for an arm), and note their timestamps in
-memory. *Fournex* asks the network in a worker process, as it does unless a wiring says otherwise;
-*inline* in its own, as all its peers do. A *bare node* is what a user would write with rclpy
+memory.
+
+*idle* is nothing else running, *loaded* a busy process on the other core, *fifo* idle with
+SCHED_FIFO 50 for all peers, *flood* service calls to the peer as fast as it answers. *Fournex*
+asks the network in a worker process, as it does unless a wiring says otherwise; *inline* in its
+own, as all its peers do. A *bare node* is what a user would write with rclpy
 (`bench/peers/bare.py`), the *floor loop* takes, infers, publishes and does nothing else
 (`bench/peers/floor.py`), the *kernel floor* is absolute sleeps in C (`bench/peers/kernel.c`).
+
 Intervals are 95 % bootstrap intervals of the median over the rounds. *Met* and *missed* are said
 where the whole interval is on one side of the target.
 """

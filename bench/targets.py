@@ -83,7 +83,7 @@ def _ratio_targets() -> Iterator[RatioTarget]:
         'ours inline',
         same=('floor 2', 'floor'),
     )
-    for condition in ('idle', 'loaded'):
+    for condition in ('idle', 'loaded', 'fifo'):
         for workload in ('arm_500', 'arm_1000'):
             for figure, target in (('late_p99', 1.5), ('late_p99.9', 2.0)):
                 words = f'release lateness {figure[5:]}'

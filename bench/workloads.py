@@ -131,12 +131,13 @@ _ROVER_WIRING = """\
 
 
 def write_workload(
-    workload: Workload, folder: pathlib.Path, isolation: str = 'inline'
+    workload: Workload, folder: pathlib.Path, isolation: str = 'inline', priority: int = 0
 ) -> pathlib.Path:
     """
     Write the bundle and the wiring of a workload.
 
     :param isolation: where Fournex asks the network: ``inline`` or in a ``process`` of its own.
+    :param priority: of ``SCHED_FIFO`` that Fournex's loop asks for; 0 for none.
     :returns: the wiring; the network lies in ``bundle/policy.onnx`` beside it.
     """
     bundle = folder / 'bundle'
@@ -152,7 +153,13 @@ def write_workload(
     inference = f'    inference: {{isolation: {isolation}}}\n'
     sessions = [_session(workload, number) + inference for number in range(workload.robots)]
     wiring = folder / 'wiring.yaml'
-    wiring.write_text('robot: bench\nsessions:\n' + ''.join(sessions))
+    manners = ''
+    if priority:
+        manners = (
+            f'realtime: {{priority: {priority}, lock_memory: true, '
+            'garbage_collector: between_ticks, on_refusal: refuse}\n'
+        )
+    wiring.write_text(f'robot: bench\n{manners}sessions:\n' + ''.join(sessions))
     return wiring
 
 
