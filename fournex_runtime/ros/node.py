@@ -210,7 +210,8 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
                     activation.close()
                     raise GraphError('interrupted before the first tick')
             except Exception as problem:  # rclpy would swallow it
-                self.loop.call(manners.give_back)
+                if not self.loop.quitting:  # else the process ends, and nobody is there to ask
+                    self.loop.call(manners.give_back)
                 return self._refused(problem)
             self._activation, self._manners = activation, manners
             self.problem = ''
