@@ -149,9 +149,9 @@ def load_backend(bundle: Bundle, inference: Inference = INLINE, timeout_s: float
         from .onnx_backend import OnnxBackend  # its library loads here
 
         return OnnxBackend(bundle, inference)
-    from ..worker.backend import WorkerBackend
+    from ..worker.succession import SuccessiveWorkers
 
-    return WorkerBackend(bundle, inference, timeout_s=timeout_s)
+    return SuccessiveWorkers(bundle, inference, timeout_s)
 
 
 def blank_inputs(contract: Contract) -> tuple[Arrays, Arrays]:

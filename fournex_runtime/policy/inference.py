@@ -35,6 +35,7 @@ class Inference:
         a worker still.
     :param cores: processor cores that its worker may run on; empty for all.
     :param memory_bytes: how much memory its worker may take beside what its libraries take.
+    :param spare: keep a second worker, loaded and warmed up, for when the first one dies.
     """
 
     providers: tuple[str, ...] = ('cpu',)
@@ -43,10 +44,11 @@ class Inference:
     isolation: str = 'process'
     cores: tuple[int, ...] = ()
     memory_bytes: int = 4 << 30
+    spare: bool = False
 
     def inline(self) -> Inference:
         """Return the same in the process that asks: for what drives no robot."""
-        return dataclasses.replace(self, isolation='inline', cores=())
+        return dataclasses.replace(self, isolation='inline', cores=(), spare=False)
 
     def with_default_python(self, python: str, backend: str) -> Inference:
         """
@@ -125,13 +127,14 @@ def read_inference(section: Section | None, folder: pathlib.Path, backend: str) 
             raise section.problem(
                 'isolation', f'a {backend} artifact is a program, which runs in a worker only'
             )
-        for key in ('python', 'cores', 'memory'):
+        for key in ('python', 'cores', 'memory', 'spare'):
             if key in section:
                 raise section.problem(key, 'is for a worker, and isolation is inline')
     memory_bytes = DEFAULT_INFERENCE.memory_bytes
     if 'memory' in section:
         memory_bytes = section.integer('memory', least=1) << 20
-    found = Inference(providers, threads, python, isolation, cores, memory_bytes)
+    spare = section.flag('spare', DEFAULT_INFERENCE.spare)
+    found = Inference(providers, threads, python, isolation, cores, memory_bytes, spare)
     section.finish()
     return found
 

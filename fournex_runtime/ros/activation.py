@@ -28,7 +28,7 @@ from ..record.manifest import Manifest, SessionManifest, environment
 from ..record.tick_record import TICK_TYPE
 from ..session.tick import Mode, Received, TickRecord
 from ..session.wiring import Wiring
-from ..worker.backend import describe_isolation
+from ..worker.succession import describe_isolation
 from .checkup import Checkup
 from .endpoints import qos_profile
 from .events import EVENT_TYPE, encode_event

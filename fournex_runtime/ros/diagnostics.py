@@ -13,8 +13,9 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
+from ..policy.backend import Backend
 from ..session.tick import Mode
-from ..worker.backend import describe_isolation
+from ..worker.succession import SuccessiveWorkers, describe_isolation
 from .hosted import HostedSession
 
 LEVELS = {
@@ -89,6 +90,14 @@ def make_updater(node: Node) -> Any:
     return Updater(node)
 
 
+def _workers(backend: Backend) -> list[tuple[str, str]]:
+    """Return how the workers of a session do; nothing where it has none."""
+    if not isinstance(backend, SuccessiveWorkers):
+        return []
+    spare = ('ready' if backend.spare_ready else 'being started') if backend.has_spare else 'none'
+    return [('workers that died', str(backend.deaths)), ('spare worker', spare)]
+
+
 def fill_status(status: Any, session: HostedSession, active: bool, dropped: int) -> Any:
     """
     Fill in the diagnostic status of a session.
@@ -112,6 +121,7 @@ def fill_status(status: Any, session: HostedSession, active: bool, dropped: int)
         ('policy', session.engine.contract.reference),
         ('inference', session.backend.description),
         ('isolation', describe_isolation(session.backend)),
+        *_workers(session.backend),
         ('mode', state.mode.name.lower()),
         ('cause', state.cause),
         ('period [ms]', f'{session.period_ns / 1e6:.3f}'),

@@ -29,7 +29,7 @@ from ..doctor.finding import check_overrides
 from ..errors import FournexError, GraphError
 from ..pipeline.messages import messages
 from ..session.wiring import Wiring, load_wiring
-from ..worker.backend import describe_isolation
+from ..worker.succession import describe_isolation
 from .activation import Activation, Settings
 from .diagnostics import fill_status, make_updater
 from .events import STATUS_TYPE, encode_status

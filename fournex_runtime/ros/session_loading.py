@@ -7,7 +7,7 @@ from ..pipeline.messages import Messages
 from ..policy.backend import Backend, load_backend, warm_up
 from ..session.engine import Engine
 from ..session.wiring import Wiring
-from ..worker.backend import WorkerBackend
+from ..worker.succession import SuccessiveWorkers
 from .hosted import HostedSession
 
 WARM_UP_TIMEOUT_S = 10.0
@@ -51,8 +51,8 @@ def _load(engine: Engine, worker_python: str, lockstep_ns: int) -> Backend:
     except BaseException:
         backend.close()
         raise
-    if isinstance(backend, WorkerBackend):
-        lockstep = bool(engine.wiring.lockstep)
+    if isinstance(backend, SuccessiveWorkers):
+        backend.waits = lockstep = bool(engine.wiring.lockstep)
         backend.timeout_ns = lockstep_ns if lockstep else engine.contract.period_ns
     return backend
 

@@ -10,13 +10,13 @@ import weakref
 from collections.abc import Sequence
 
 from ..errors import ArtifactError, LateAnswer, WorkerDied
-from ..policy.backend import Arrays, Backend, Request, Signature, signature
+from ..policy.backend import Arrays, Request, Signature, signature
 from ..policy.batch import run_one_by_one
 from ..policy.bundle import Bundle
 from ..policy.contract_types import DATA_BACKENDS
 from ..policy.inference import DEFAULT_INFERENCE, Inference
 from ..policy.onnx_artifact import onnx_model
-from .caps import Cap, describe_caps
+from .caps import Cap
 from .channel import ChannelHandles, ChannelLayout, SessionSide, sealed_memory
 from .interpreter import find_interpreter, packages
 from .process import WorkerProcess, WorkerReport
@@ -41,6 +41,7 @@ class WorkerBackend:
     :param ready_timeout_s: how long loading and warming up may take.
     :param warm_up: how often the artifact is run on zeros before the worker is ready; at least
         once.
+    :param model: what ``onnx_model()`` returns for the bundle, where that is known already.
     :raises ArtifactError: the artifact does not load or does not fit the contract, or none of the
         providers can be used.
     :raises ConfigurationError: the interpreter cannot be run, or is too old.
@@ -56,11 +57,12 @@ class WorkerBackend:
         timeout_s: float = 1.0,
         ready_timeout_s: float = 60.0,
         warm_up: int = 10,
+        model: bytes | None = None,
     ) -> None:
         contract = bundle.contract
         backend, content = contract.artifact.backend, bundle.artifact
         if backend in DATA_BACKENDS:
-            backend, content = 'onnx', onnx_model(bundle)
+            backend, content = 'onnx', model or onnx_model(bundle)
         self._file = str(bundle.folder / contract.artifact.file)
         self.timeout_ns = round(timeout_s * 1e9)
         """How long :meth:`run` waits; may be changed from one call to the next."""
@@ -184,13 +186,6 @@ class WorkerBackend:
             self._process.close()
             self._channel.close()
             self._release()
-
-
-def describe_isolation(backend: Backend) -> str:
-    """Return in words what keeps a policy apart: for log, manifest and diagnostics."""
-    if isinstance(backend, WorkerBackend):
-        return f'process; {describe_caps(backend.caps)}'
-    return 'inline, in the process of the runtime'
 
 
 def _close_all(descriptors: Sequence[int]) -> None:

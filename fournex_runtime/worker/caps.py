@@ -101,7 +101,9 @@ def take_caps(scratch: str, file_bytes: int, cuda: bool) -> list[Cap]:
         return 'SCHED_OTHER'
 
     def paths() -> str:
-        return f'its libraries and a scratch folder (Landlock {restrict_files(scratch, cuda)})'
+        version = restrict_files(scratch, cuda)
+        readable = 'all to read' if cuda else 'its libraries to read'
+        return f'{readable}, a scratch folder to write (Landlock {version})'
 
     def system_calls() -> str:
         deny_system_calls()

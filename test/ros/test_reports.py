@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
+import signal
+
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
@@ -82,3 +86,39 @@ def test_events_are_latched_and_carry_the_metadata_of_an_episode(robot, runtime)
     assert event.kind == SessionEvent.EPISODE_STARTED
     values = {entry.key: entry.value for entry in event.values}
     assert values == {'seed': str(2**63 + 5), 'operator': 'night shift'}
+
+
+def workers_of(process):
+    """Return the ids of a runtime's workers, the oldest first."""
+    found = []
+    for folder in pathlib.Path('/proc').glob('[0-9]*'):
+        try:
+            stat = (folder / 'stat').read_text().rsplit(')', 1)[1].split()
+            command = (folder / 'cmdline').read_bytes()
+        except OSError:
+            continue  # it has just ended
+        if int(stat[1]) == process.pid and b'fournex_runtime/worker' in command:
+            found.append((int(stat[19]), int(folder.name)))
+    return [pid for _, pid in sorted(found)]
+
+
+def test_a_spare_takes_over_from_a_killed_worker_and_diagnostics_count_it(
+    robot, runtime, wiring_file
+):
+    side = robot()
+    found = diagnostics(side)
+    spare = '    inference: {spare: true}\n'
+    patient = ('late: hold 60 ms then stop', 'late: hold 9 s then stop')
+    process = runtime(wiring_file(patient, ('    reward:', spare + '    reward:')))
+
+    def says(key, value):
+        return bool(found) and {one.key: one.value for one in found[-1].values}.get(key) == value
+
+    side.wait(lambda: says('spare worker', 'ready'), what='a spare that is ready')
+    for deaths in ('1', '2'):
+        side.wait(lambda: says('spare worker', 'ready'), what='the next spare')
+        os.kill(workers_of(process)[0], signal.SIGKILL)
+        side.wait(lambda n=deaths: says('workers that died', n), what='a death on /diagnostics')
+    side.wait_for_commands(20)
+    side.wait(lambda: says('mode', 'policy'), what='the policy goes on')
+    assert 'failed: ' not in process.text()

@@ -405,9 +405,9 @@ def test_with_what_a_policy_is_run():
     assert absolute == Inference(python=pathlib.Path('/opt/python'))
     inline = '    inference: {isolation: inline}\n'
     assert session((reward, inline + reward)).inference == Inference(isolation='inline')
-    worker = '    inference: {cores: [2, 3], memory: 64}\n'
+    worker = '    inference: {cores: [2, 3], memory: 64, spare: true}\n'
     found = session((reward, worker + reward)).inference
-    assert found == Inference(cores=(2, 3), memory_bytes=64 << 20)
+    assert found == Inference(cores=(2, 3), memory_bytes=64 << 20, spare=True)
 
 
 def test_a_program_runs_in_a_worker_only():
