@@ -106,6 +106,8 @@ class Manners:
         if now_ns - self._collected_ns < COLLECTION_PERIOD_NS:
             return
         if slack_ns < _SLACK * self._collection_ns:
+            # One slow collection is not to end them all: try again, of a faster one.
+            self._collected_ns, self._collection_ns = now_ns, self._collection_ns // 2
             return
         gc.collect()
         self._collected_ns = self._now_ns()
@@ -124,6 +126,8 @@ class Manners:
         wanted = os.sched_param(self._wanted.priority)
         # Not inherited: a child that is as urgent as the loop competes with it.
         os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, wanted)
+        # The flag stays: once set, only a privileged process may take it away again.
+        policy |= os.SCHED_RESET_ON_FORK
         self._undo.append(lambda: os.sched_setscheduler(0, policy, parameter))
         return f'SCHED_FIFO {self._wanted.priority}'
 

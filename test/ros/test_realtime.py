@@ -68,20 +68,23 @@ def test_what_cannot_be_is_refused(change, words):
     assert words in str(caught.value)
 
 
+def scheduling():
+    return os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK
+
+
 def test_what_is_granted_is_in_force_and_given_back():
     core = min(os.sched_getaffinity(0))
-    before = os.sched_getaffinity(0), os.sched_getscheduler(0), gc.isenabled()
+    before = os.sched_getaffinity(0), scheduling(), gc.isenabled()
     manners = Manners(Realtime(cores=(core,), priority=1, quiet_collector=True))
     grants = {grant.name: grant for grant in manners.ask()}
     try:
         assert grants['cores'].granted and os.sched_getaffinity(0) == {core}
-        fifo = os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == os.SCHED_FIFO
-        assert grants['priority'].granted == fifo
+        assert grants['priority'].granted == (scheduling() == os.SCHED_FIFO)
         assert grants['garbage_collector'].granted and not gc.isenabled()
         assert gc.get_freeze_count() > 0
     finally:
         manners.give_back()
-    assert (os.sched_getaffinity(0), os.sched_getscheduler(0), gc.isenabled()) == before
+    assert (os.sched_getaffinity(0), scheduling(), gc.isenabled()) == before
     assert gc.get_freeze_count() == 0
 
 
@@ -121,8 +124,9 @@ def test_garbage_goes_between_ticks_when_there_is_time():
         clock.ns += COLLECTION_PERIOD_NS
         manners.between_ticks(10_000_000)
         assert gone == [True]  # there is no time for it
-        manners.between_ticks(20_000_000)
-        assert gone == [True, True]
+        clock.ns += COLLECTION_PERIOD_NS
+        manners.between_ticks(10_000_000)
+        assert gone == [True, True]  # one that was slow is not taken as the measure for ever
     finally:
         manners.give_back()
 
