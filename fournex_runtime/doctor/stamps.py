@@ -87,7 +87,7 @@ def _other_clock(
                 'clock',
                 about,
                 f'{topic.name} is stamped by the system clock, the runtime follows /clock',
-                f'Let {topic.publishers[0].node} use_sim_time too, or leave it out here',
+                'Let its publisher use_sim_time too, or leave it out here',
             )
     elif clock.published_ns is not None and abs(clock.published_ns - newest) < OTHER_CLOCK_NS:
         return failure(

@@ -123,8 +123,8 @@ def _velocity(
     fastest = np.array(
         [urdf[joint].velocity if joint in urdf else math.inf for joint in one.term.joints]
     )
-    if (peak > _SPEED_MARGIN * fastest).any():
-        at = int(np.argmax(peak / fastest))
+    if (angular & (peak > _SPEED_MARGIN * fastest)).any():
+        at = int(np.argmax(np.where(angular, peak / fastest, 0.0)))
         words = (
             f'{seen}; {one.term.joints[at]} turns at {fastest[at]:g} rad/s at most. It looks '
             'like degrees'

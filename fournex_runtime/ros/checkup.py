@@ -133,7 +133,8 @@ class Checkup:
                 words = f'sessions.{wiring.name}: {one.text}'
                 if one.level is Level.FAILURE and one.check in self._overrides:
                     logger.error(f'overridden: {words}')
-                    self.overridden[one.check] = words
+                    before = self.overridden.get(one.check)
+                    self.overridden[one.check] = f'{before}; {words}' if before else words
                 elif one.level is Level.FAILURE:
                     refused.append(words)
                 elif one.level is Level.WARNING:
