@@ -85,8 +85,8 @@ def _joints(contract: Contract) -> str:
         'start_pose': ('start_pose', contract.start_pose),
     }
     if contract.gains is not None:
-        columns['stiffness'] = ('gains', contract.gains.stiffness)
-        columns['damping'] = ('gains', contract.gains.damping)
+        columns['stiffness'] = ('gains.stiffness', contract.gains.stiffness)
+        columns['damping'] = ('gains.damping', contract.gains.damping)
     given = {name: column for name, column in columns.items() if column[1]}
     if not given:
         return ''
@@ -97,7 +97,9 @@ def _joints(contract: Contract) -> str:
         for joint in joints
     ]
     places = dict.fromkeys(place for place, _ in given.values())
-    notes = [f'  {place}{_from(contract, place)}' for place in places if contract.facts]
+    notes = [
+        f'  {place}{_from(contract, *place.split("."))}' for place in places if contract.facts
+    ]
     head = 'joints (rad or m; stiffness and damping in their units)'
     return '\n'.join([head, table(('joint', *given), rows), *notes])
 

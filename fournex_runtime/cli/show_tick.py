@@ -94,6 +94,9 @@ def _observation(tick: ReplayedTick) -> str:
             at += term.size * term.history
         header = ('at', 'term', 'value', 'unit', 'as read', '→ policy')
         parts.append(f'observation {name}\n' + table(header, rows))
+        layout = contract.input_layouts[name]
+        if layout.history > 1 or any(term.history > 1 for term in terms):
+            parts[-1] += '\n  of a history the newest value; the others are of the ticks before'
     return '\n\n'.join(parts)
 
 

@@ -133,8 +133,8 @@ def array_order(part: CommandPart) -> list[int]:
     if sorted(target.joints) != sorted(wanted):
         raise WiringError(
             f'joints: lists {", ".join(target.joints)}; the contract commands '
-            f'{", ".join(wanted) or "no joints"}'
-            + (f', the names of {", ".join(term.joints)}' if wanted != term.joints else '')
+            f'{", ".join(term.joints) or "no joints"}'
+            + (f', which joint_names calls {", ".join(wanted)}' if wanted != term.joints else '')
         )
     return [wanted.index(joint) for joint in target.joints]
 

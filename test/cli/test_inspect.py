@@ -136,7 +136,8 @@ def test_each_fact_is_shown_with_its_source(fournex, tmp_path):
     )  # nobody has said where the rest of it came from
     assert '  default_pose  from: file: deploy.yaml: default_joint_pos' in lines
     assert '  start_pose  from: not said' in lines
-    assert '  gains  from: unknown' in lines
+    assert '  gains.stiffness  from: unknown' in lines
+    assert '  gains.damping  from: unknown' in lines
     found = rows(done.out)
     assert ['joint', 'default_pose', 'start_pose', 'stiffness', 'damping'] in found
     assert ['right', '-0.25', '0.25', '21.5', '0.5'] in found
@@ -228,6 +229,10 @@ def test_a_wiring_shows_topics_budgets_limits_and_reactions(fournex):
     assert 'hold the last command 200 ms, then stop' in done.out
     assert 'linear_x 0, angular_z 0' in done.out  # the stop command
     assert 'computed by cpu; threads: 1; in a worker\n    here onnxruntime ' in done.out
+    assert ['pole', '0', '0.2'] in rows(fournex('inspect', 'pendulum').out)
+
+
+def test_a_wiring_shows_where_the_robot_is_to_begin(fournex):
     assert ['pole', '0', '0.2'] in rows(fournex('inspect', 'pendulum').out)
 
 

@@ -121,8 +121,8 @@ def test_joints_are_commanded_by_what_the_robot_calls_them():
     assert trajectory.joint_names == ['m1', 'b', 'm3']
     joints = ['m3', 'm1', 'b']
     assert encoded(JOINTS, FLOATS, values, names=names, joints=joints).data.tolist() == [3, 1, 2]
-    with pytest.raises(WiringError, match='joints: lists a, b, c; the contract commands m1, b, m3,'
-                       ' the names of a, b, c'):  # fmt: skip
+    with pytest.raises(WiringError, match='joints: lists a, b, c; the contract commands a, b, c,'
+                       ' which joint_names calls m1, b, m3'):  # fmt: skip
         encoded(JOINTS, FLOATS, values, names=names, joints=['a', 'b', 'c'])
 
 
