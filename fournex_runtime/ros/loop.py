@@ -30,6 +30,7 @@ Result = TypeVar('Result')
 
 SWITCH_INTERVAL_S = 100e-6
 """Longest time that another Python thread keeps the interpreter while the loop waits for it."""
+_LOCKSTEP_WAIT_NS = 20_000_000
 SIM_POLL_NS = 1_000_000
 """How often the ROS clock is looked at while it is simulated; wall time."""
 _PR_SET_TIMERSLACK = 29
@@ -241,7 +242,8 @@ class Loop:
                 f'lockstep: no complete set of inputs for {waiting_ns / 1e9:.0f} s after the last '
                 f'tick; waiting for {names} and what goes with it'
             )
-        self._wait_for_messages(20_000_000)
+        self.slack(_LOCKSTEP_WAIT_NS)
+        self._wait_for_messages(_LOCKSTEP_WAIT_NS)
 
     def _wait_for_messages(self, timeout_ns: int) -> None:
         """Block until a synchronised topic has a message, at most for ``timeout_ns``."""

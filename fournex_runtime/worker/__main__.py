@@ -37,6 +37,17 @@ def _adopt_package() -> None:
     spec.loader.exec_module(package)
 
 
+def _cores_refusal(cores: list[int]) -> dict[str, str]:
+    """Keep to some processor cores; return why that cannot be."""
+    here = ', '.join(map(str, sorted(os.sched_getaffinity(0))))
+    try:
+        os.sched_setaffinity(0, cores or os.sched_getaffinity(0))
+    except OSError as problem:
+        asked = ', '.join(map(str, cores))
+        return {'cores': f'{problem.strerror}: asked for {asked}, a worker may run on {here}'}
+    return {}
+
+
 def _main() -> None:
     configuration = json.loads(sys.stdin.buffer.read().decode('utf-8'))
     refusal = _refusal(configuration['packages'])
@@ -47,8 +58,10 @@ def _main() -> None:
     from fournex_runtime.worker.caps import end_with, take_caps
 
     end_with(configuration['parent'])
-    if configuration['cores']:
-        os.sched_setaffinity(0, configuration['cores'])
+    refusal = _cores_refusal(configuration['cores'])
+    if refusal:
+        os.write(configuration['report'], json.dumps(refusal).encode('utf-8'))
+        return
     caps = take_caps(
         configuration['scratch'],
         os.fstat(configuration['artifact']).st_size,

@@ -139,7 +139,7 @@ class WorkerProcess:
         Return what it says when it has loaded and warmed up.
 
         :raises ArtifactError: the artifact does not load or does not fit the contract.
-        :raises ConfigurationError: its interpreter is too old.
+        :raises ConfigurationError: its interpreter is too old, or a core is not there.
         :raises MissingDependencyError: its interpreter lacks a package.
         :raises WorkerDied: it ended, or said nothing in time and was ended.
         """
@@ -173,6 +173,8 @@ class WorkerProcess:
                 needed_for,
                 install_command(self._python, self._backend),
             )
+        if 'cores' in said:
+            raise ConfigurationError(f'inference.cores: {said["cores"]}')
         if 'error' in said:
             raise ArtifactError(said['error'])
         caps = tuple(Cap(*one) for one in said.pop('caps'))

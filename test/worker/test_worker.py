@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from backend_cases import bits, bundle, contract, endless_onnx_model, observations, onnx_model
 
-from fournex_runtime.errors import ArtifactError, LateAnswer, WorkerDied
+from fournex_runtime.errors import ArtifactError, ConfigurationError, LateAnswer, WorkerDied
 from fournex_runtime.policy.backend import load_backend
 from fournex_runtime.policy.inference import Inference
 from fournex_runtime.worker.backend import WorkerBackend
@@ -239,6 +239,11 @@ def test_it_can_be_kept_to_some_cores(begin, plain):
     backend = begin(plain, Inference(cores=(core,)))
     assert os.sched_getaffinity(backend.pid) == {core}
     assert os.sched_getaffinity(0) != {core} or os.cpu_count() == 1
+
+
+def test_a_core_that_is_not_there_is_refused_in_words(plain):
+    with pytest.raises(ConfigurationError, match='inference.cores: .*: asked for 9999, a worker'):
+        WorkerBackend(plain, Inference(cores=(9999,)))
 
 
 @pytest.mark.parametrize('threads', [1, 3])
