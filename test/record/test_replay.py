@@ -246,7 +246,7 @@ def later(message):
         (10, set_field('limited', ['x: y']), {'safe actions'}, "limits touched: recorded ['x: y"),
         (23, set_field('cause', 'other'), {'safe actions'}, "cause: recorded 'other', re-run 'st"),
         (10, set_field('mode', 2), {'safe actions'}, "mode: recorded 'fallback', re-run 'policy'"),
-        (50, set_field('answer', 3), {'safe actions'}, "cause: recorded 'late: no answer after"),
+        (50, set_field('answer', 3), {'safe actions'}, "mode: recorded 'fallback', re-run 'stop"),
         (10, set_field('answer', 2), {'raw actions'}, 'raw action: recorded with the answer late'),
         (10, set_stamp, {'safe actions'}, 'inputs: recorded'),
         (10, set_field('command_indices', np.array([], np.uint64)), {'commands'}, 'commands'),
