@@ -213,7 +213,7 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
                 if not self.loop.quitting:  # else the process ends, and nobody is there to ask
                     self.loop.call(manners.give_back)
                 return self._refused(problem)
-            self._activation, self._manners = activation, manners
+            self._activation, self._manners, self._granted = activation, manners, granted
             self.problem = ''
 
             def start() -> None:
@@ -233,7 +233,7 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
         :raises GraphError: one is refused, and the wiring requires it.
         """
         assert self._wiring is not None
-        self._granted = granted = self.loop.call(manners.ask)
+        granted = self.loop.call(manners.ask)
         for one in granted:
             if one.granted:
                 self.get_logger().info(f'realtime: {one}')

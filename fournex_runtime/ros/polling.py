@@ -54,13 +54,15 @@ class PolledTopic:
         found: list[Received] = []
         handle, kind = self.subscription.handle, self.subscription.msg_type
         with handle:
+            # Read once: between two readings a busy machine may put a later arrival first.
+            steady_ns, epoch_ns = time.monotonic_ns(), time.time_ns()
             while len(found) < self._depth:
                 taken = handle.take_message(kind, True)
                 if taken is None:
                     break
                 data, info = taken
                 self._taken += 1
-                found.append(Received(self._taken, _arrival_ns(info), data))
+                found.append(Received(self._taken, _arrival_ns(info, steady_ns, epoch_ns), data))
                 self._count_missed(info)
         return found
 
@@ -95,11 +97,15 @@ def _never(message: Any) -> None:
     raise AssertionError('a polled subscription was executed')
 
 
-def _arrival_ns(info: Any) -> int:
-    """Return when a message arrived, on the steady clock, from what the middleware tells."""
-    now_ns = time.monotonic_ns()
+def _arrival_ns(info: Any, steady_ns: int, epoch_ns: int) -> int:
+    """
+    Return when a message arrived, on the steady clock, from what the middleware tells.
+
+    :param info: what came with it.
+    :param steady_ns: the steady clock now.
+    :param epoch_ns: the clock of the middleware now.
+    """
     received_ns = info.get('received_timestamp', 0) if isinstance(info, dict) else 0
     if not received_ns:
-        return now_ns
-    ago_ns = time.time_ns() - received_ns
-    return now_ns - max(0, min(ago_ns, 60_000_000_000))
+        return steady_ns
+    return steady_ns - max(0, min(epoch_ns - received_ns, 60_000_000_000))

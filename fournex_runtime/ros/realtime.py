@@ -7,6 +7,7 @@ collector are the process's.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import dataclasses
 import gc
@@ -92,7 +93,8 @@ class Manners:
     def give_back(self) -> None:
         """Undo what was granted, on the thread of the loop."""
         while self._undo:
-            self._undo.pop()()
+            with contextlib.suppress(OSError):  # what was granted may not be there any more
+                self._undo.pop()()
 
     def between_ticks(self, slack_ns: int) -> None:
         """

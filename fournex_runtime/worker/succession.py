@@ -149,8 +149,9 @@ class SuccessiveWorkers:
         problem = ''
         try:
             made = self._make()
-        except (FournexError, OSError) as failed:
-            problem = str(failed)
+        except Exception as failed:  # whatever it is, the next one must be startable
+            known = isinstance(failed, (FournexError, OSError))
+            problem = str(failed) if known else f'{type(failed).__name__}: {failed}'
         with self._changed:
             self._starting = False
             if problem:
