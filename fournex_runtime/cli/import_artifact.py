@@ -12,7 +12,13 @@ from ..errors import AnswerError, BundleError, FournexError, OpenQuestions
 from ..importers.answers import Answer, Answers, typed
 from ..importers.bundle_writer import check_free, register_bundle, write_bundle
 from ..importers.draft import Draft
-from ..importers.importing import answers_text, check_complete, draft_of, write_answers
+from ..importers.importing import (
+    MORE_FOLLOW,
+    answers_text,
+    check_complete,
+    draft_of,
+    write_answers,
+)
 from ..importers.kinds import IMPORTERS
 from ..importers.questions import Question
 from ..importers.recognise import Match, recognise
@@ -96,6 +102,8 @@ def main(arguments: Sequence[str]) -> int:
     if options.write_answers is not None:
         write_answers(draft, answers, options.write_answers)
         print(f'{options.write_answers}: {len(draft.open)} to fill in; then use --answers')
+        if draft.more_follow:
+            print(MORE_FOLLOW)
         return 0
     if sys.stdin.isatty() and draft.open:
         draft = _interview(match, draft, answers)

@@ -15,13 +15,13 @@ def show_comparison(found: Comparison) -> str:
         f'{found.ticks} recorded ticks'
     ]
     if found.idle:
-        lines.append(f'  {found.idle} ticks in which the recorded policy did not act')
+        lines.append(f'  {_ticks(found.idle)} in which the recorded policy did not act')
     if found.unknown:
-        lines.append(f'  {found.unknown} ticks whose messages are not all in the bag')
+        lines.append(f'  {_ticks(found.unknown)} whose messages are not all in the bag')
     if found.refused:
         lines.append(
-            f'  {found.refused} TICKS IN WHICH {found.other} WOULD NOT HAVE ACTED, the first: '
-            f'{found.first_refusal}'
+            f'  {_ticks(found.refused).upper()} IN WHICH {found.other} WOULD NOT HAVE ACTED, '
+            f'the first: {found.first_refusal}'
         )
     if found.only_one:
         lines.append(f'  commanded by one of them only: {", ".join(found.only_one)}')
@@ -32,6 +32,10 @@ def show_comparison(found: Comparison) -> str:
     rows = [_row(one, one.term if one.term != before else '')
             for one, before in zip(found.values, terms)]  # fmt: skip
     return '\n'.join([*lines, table(header, rows)])
+
+
+def _ticks(count: int) -> str:
+    return '1 tick' if count == 1 else f'{count} ticks'
 
 
 def _row(one: ValueComparison, term: str) -> tuple[str, ...]:

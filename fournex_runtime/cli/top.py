@@ -59,6 +59,7 @@ def main(arguments: Sequence[str]) -> int:
         ) from problem
     with StatusWatch(['top']) as watch:
         if options.once or not sys.stdout.isatty():
+            print('looking for sessions …', file=sys.stderr, flush=True)
             end = time.monotonic() + _PATIENCE_S
             while not watch.newest and time.monotonic() < end:
                 watch.listen(_SETTLED_S)

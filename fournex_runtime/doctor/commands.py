@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..pipeline.ports import Qos, Target
 from .finding import Finding, failure, passed, warning
 from .survey import Case, Survey, Topic
-from .topics import qos_mismatch
+from .topics import nearest_topic, qos_mismatch
 
 COMMAND_QOS = Qos('reliable', 'volatile', 1)
 """How commands are published."""
@@ -18,7 +18,7 @@ def check_commands(case: Case, survey: Survey) -> list[Finding]:
     for target in case.wiring.targets:
         about, topic = f'outputs.{target.term}', survey.topics[target.topic]
         found.append(commander(about, topic))
-        found += _listeners(about, target, topic)
+        found += _listeners(about, target, topic, survey)
         if topic.name in inputs:
             found.append(
                 failure(
@@ -53,9 +53,11 @@ def commander(about: str, topic: Topic) -> Finding:
     )
 
 
-def _listeners(about: str, target: Target, topic: Topic) -> list[Finding]:
+def _listeners(about: str, target: Target, topic: Topic, survey: Survey) -> list[Finding]:
     if not topic.subscribers:
         what = f'nobody subscribes to {topic.name} ({target.type}) yet'
+        alike = {name: types for name, types in survey.subscribed.items() if target.type in types}
+        what += nearest_topic(topic.name, target.type, alike)
         return [warning('listener', about, what, 'Start the controller, or mend the topic')]
     found = []
     for one in topic.subscribers:

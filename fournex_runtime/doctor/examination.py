@@ -81,4 +81,6 @@ def _joints(case: Case, survey: Survey) -> tuple[dict[str, Joint], str]:
     except MessageError as problem:
         return {}, str(problem)
     robot = case.wiring.joint_names.robot
-    return {**joints, **{one: joints[name] for one, name in robot.items() if name in joints}}, ''
+    # A joint of the robot may have the contract's name of another one: it is not that one.
+    own = {name: joint for name, joint in joints.items() if name not in robot}
+    return {**own, **{one: joints[name] for one, name in robot.items() if name in joints}}, ''

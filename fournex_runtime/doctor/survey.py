@@ -135,6 +135,7 @@ class Survey:
     :param end_ns: steady clock at its end.
     :param topics: the topics of the wiring by their names there.
     :param published: every topic of the graph that somebody publishes, with its types.
+    :param subscribed: likewise every topic that somebody subscribes to.
     :param clock: the clocks.
     :param robot_description: the robot's URDF; empty without one.
     :param controllers: who listens, by the command topic's name in the wiring.
@@ -148,6 +149,7 @@ class Survey:
     end_ns: int
     topics: Mapping[str, Topic]
     published: Mapping[str, tuple[str, ...]]
+    subscribed: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     clock: Clock = Clock()
     robot_description: str = ''
     controllers: Mapping[str, tuple[Controller, ...]] = dataclasses.field(default_factory=dict)

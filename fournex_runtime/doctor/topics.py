@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..configuration import FOREVER_NS
 from ..pipeline.ports import Qos, Source
@@ -52,15 +52,21 @@ def _nobody(about: str, source: Source, topic: Topic, survey: Survey, needed: bo
     what = f'nobody publishes {topic.name} ({source.type})'
     if not needed:
         return warning('topic', about, f'{what} yet; the policy does not need it')
-    return failure('topic', about, what + nearest_topic(topic.name, source.type, survey), _START)
+    near = nearest_topic(topic.name, source.type, survey.published)
+    if not near:
+        there = [
+            f'{name} ({", ".join(types)})' for name, types in sorted(survey.published.items())
+        ]
+        more = f' and {len(there) - _LISTED} more' if len(there) > _LISTED else ''
+        near = f'. Published here: {", ".join(there[:_LISTED]) or "nothing"}{more}'
+    return failure('topic', about, what + near, _START)
 
 
 _START = 'Start the robot, mend the topic in the wiring, or remap it'
 
 
-def nearest_topic(name: str, kind: str, survey: Survey) -> str:
-    """Return which topic may have been meant: of that type if there is one, else what there is."""
-    there = survey.published
+def nearest_topic(name: str, kind: str, there: Mapping[str, tuple[str, ...]]) -> str:
+    """Return which topic may have been meant, of that type if there is one; empty for none."""
     alike = [topic for topic, types in there.items() if kind in types]
     for choice in (alike, list(there)):
         close = difflib.get_close_matches(name, choice, n=1, cutoff=0.6)
@@ -68,9 +74,7 @@ def nearest_topic(name: str, kind: str, survey: Survey) -> str:
             return f'. Did you mean {close[0]} ({", ".join(there[close[0]])})?'
     if alike:
         return f'. Of that type there is {", ".join(sorted(alike))}'
-    names = [f'{topic} ({", ".join(types)})' for topic, types in sorted(there.items())]
-    more = f' and {len(names) - _LISTED} more' if len(names) > _LISTED else ''
-    return f'. Published here: {", ".join(names[:_LISTED]) or "nothing"}{more}'
+    return ''
 
 
 def check_offer(about: str, source: Source, topic: Topic) -> list[Finding]:

@@ -16,6 +16,7 @@ from .urdf import Joint
 
 DEGREES = 180.0 / math.pi
 _POSITION, _VELOCITY = 'joint_position', 'joint_velocity'
+_ANGLES, _LENGTHS = ('rad', 'deg', 'rev', 'rpm'), ('m', 'cm', 'mm')
 _NEAR_POSE = 0.3
 """Values this near (rad) to a pose of the contract in every joint are that pose."""
 _ODD = 10.0
@@ -32,13 +33,17 @@ def check_units(
     urdf: Mapping[str, Joint],
 ) -> list[Finding]:
     """
-    Judge whether joint positions and velocities are in radians.
+    Judge whether joints slide or turn as the contract has them, and those that turn in radians.
 
-    A failure needs evidence: training statistics, the robot's limits, or a pose of the contract
-    that the values have in degrees and not in radians.
+    A failure needs evidence: the kind of a joint in the URDF, training statistics, the robot's
+    limits, or a pose of the contract that the values have in degrees and not in radians.
     """
     found = []
     for one in (*joint_readings(readings, _POSITION), *joint_readings(readings, _VELOCITY)):
+        kinds = _kinds(one, urdf)
+        if kinds is not None:
+            found.append(kinds)
+            continue
         angular = [unit.startswith('rad') for unit in units_of(one)]
         if not any(angular):
             found.append(passed('units', one.subject, f'{one.term.unit}: no angles'))
@@ -55,6 +60,27 @@ def units_of(one: Readings) -> list[str]:
     """Return the unit of each value of a joint term."""
     parts = [part.strip() for part in one.term.unit.split(',')]
     return parts if len(parts) == one.term.size else [one.term.unit] * one.term.size
+
+
+def _kinds(one: Readings, urdf: Mapping[str, Joint]) -> Finding | None:
+    """Return that a joint slides which the contract has in an angle, or the other way round."""
+    rate = '/s' if one.term.kind == _VELOCITY else ''
+    units, wrong = units_of(one), []
+    fitting = list(units)
+    for at, (joint, unit) in enumerate(zip(one.term.joints, units)):
+        kind = urdf[joint].kind if joint in urdf else ''
+        angle, length = (unit.split('/')[0] in of for of in (_ANGLES, _LENGTHS))
+        if (angle and kind == 'prismatic') or (length and kind in ('revolute', 'continuous')):
+            fitting[at] = ('m' if angle else 'rad') + rate
+            wrong.append(f'{joint} is {kind} in the URDF ({fitting[at]}), {unit} in the contract')
+    if not wrong:
+        return None
+    unit = fitting[0] if len(set(fitting)) == 1 else f'"{", ".join(fitting)}"'
+    mend = (
+        f'Write unit: {unit} at {one.term.name} in the contract, or mend joint_names in the '
+        'wiring, should another joint of the robot be meant'
+    )
+    return failure('units', one.subject, '; '.join(wrong), mend)
 
 
 def _spread(one: Readings, where: NDArray[np.bool_]) -> str:

@@ -21,7 +21,8 @@ from .questions import Expected, Question, by_joint
 _TERMS = (
     'the terms in the order of the array, as docs/contract.md has them. Order, joints, scale and '
     'what is relative to what are those of the training environment: look them up, a wrong one is '
-    'not noticed before the robot moves'
+    'not noticed before the robot moves. Joints turn and are in rad unless the term has a unit: '
+    'unit: "m, rad" (velocities: "m/s, rad/s") is that of a joint that slides and one that turns'
 )
 _IN_EXAMPLE = '[{term: joint_position, joints: [hip, knee], relative_to: default_pose}, …]'
 _OUT_EXAMPLE = '[{term: joint_position_target, joints: [hip, knee], scale: 0.25}]'
@@ -114,6 +115,8 @@ def ask_poses(draft: Draft, arrays: Arrays) -> Mapping[str, float] | None:
     :param arrays: the terms, as far as the answers go.
     :returns: the default pose; empty where none is needed, None while it is asked.
     """
+    if None in (*arrays.inputs.values(), *arrays.outputs.values()):
+        draft.more_follow = True  # the poses, of the joints that those terms name
     default = _ask_default_pose(draft, arrays.joints)
     measured = arrays.measured_joints
     if not measured:

@@ -42,7 +42,7 @@ def check_complete(draft: Draft, match: Match) -> None:
             f'{match.file.path}: does not say {_count(len(draft.open), "fact")} that the contract '
             'needs:',
             *(line for question in draft.open for line in _lines(question)),
-            *(['Further questions depend on these answers.'] if draft.more_follow else []),
+            *([MORE_FOLLOW] if draft.more_follow else []),
             'Answer with these options, or in a file: --write-answers FILE writes it to be filled '
             'in, --answers FILE reads it. Nothing was written.',
             *(f'Also given, and asked for by nothing so far: {one}' for one in unused),
@@ -53,6 +53,9 @@ def check_complete(draft: Draft, match: Match) -> None:
             f'{match.file.path}: no fact of this artifact is called {unused[0]} Nothing was '
             'written.'
         )
+
+
+MORE_FOLLOW = 'Further questions depend on these answers.'
 
 
 def answers_text(draft: Draft, answers: Answers) -> str:
@@ -66,6 +69,8 @@ def answers_text(draft: Draft, answers: Answers) -> str:
         comment = [question.what, *([question.why] if question.why else [])]
         comment.append(f'{question.expected.words}, for example: {question.expected.example}')
         parts.append('\n'.join(f'# {line}' for line in comment) + f'\n{_key(question.key)}:\n')
+    if draft.more_follow:
+        parts.append(f'# {MORE_FOLLOW}\n')
     return '\n'.join(parts)
 
 

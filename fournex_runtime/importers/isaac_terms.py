@@ -77,11 +77,12 @@ def ask_term(
             return terms
         return free_terms(value, action_width)
 
-    values = 'values' if width is None else f'{width} value(s)'
+    values = 'values' if width is None else f'{width} values'
     found: list[dict[str, Any]] | None = draft.ask(
         Question(
             f'{place}.{name}',
-            f'what the {values} of the observation term {name} are',
+            f'what the {"value" if width == 1 else values} of the observation term {name} '
+            f'{"is" if width == 1 else "are"}',
             Expected('a list of observation terms', read, _EXAMPLE),
             'its name does not say it for certain; see the observation function in the training. '
             'term: value takes plain numbers from a topic',

@@ -149,7 +149,10 @@ def _action(
         own = draft.ask(
             Question(
                 f'{place}.joints',
-                f'which of the {len(joints)} joints the {width} actions are for, in their order',
+                f'which of the {len(joints)} joints '
+                + (
+                    'the action is for' if width == 1 else f'the {width} actions are for, in order'
+                ),
                 names(width),
                 f'joints: {", ".join(joints)}',
             )

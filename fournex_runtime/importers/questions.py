@@ -118,7 +118,8 @@ def names(count: int | None, prefix: str = 'joint') -> Expected:
 
     shown = ', '.join(f'{prefix}_{index + 1}' for index in range(min(count or 3, 3)))
     more = ', …' if count is None or count > 3 else ''
-    words = 'a list of names' if count is None else f'a list of {count} name(s)'
+    several = 'a list of names' if count is None else f'a list of {count} names'
+    words = 'a list of 1 name' if count == 1 else several
     return Expected(words, read, f'[{shown}{more}]')
 
 

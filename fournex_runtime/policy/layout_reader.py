@@ -94,7 +94,9 @@ def input_layout(given: Declared, terms: Sequence[Term]) -> ArrayLayout:
         fits = not whole and frames == 1 and math.prod(shape) == frame[0]
         if not fits:
             raise given.section.problem(
-                given.place, f'is {list(shape)}, the terms make it {_made(joined, frames, frame)}'
+                given.place,
+                f'is {list(shape)}, the terms make it {_made(joined, frames, frame)}'
+                + _counts('takes', shape, joined),
             )
         frame = shape
     _check_elements(given, shape)
@@ -110,7 +112,8 @@ def output_layout(given: Declared, terms: Sequence[Term], chunk: Chunk | None) -
     shape = made if given.shape is None else given.shape
     if math.prod(shape) != math.prod(made) or (chunk is not None and shape[:1] != made[:1]):
         raise given.section.problem(
-            given.place, f'is {list(shape)}, the terms make it {list(made)}'
+            given.place,
+            f'is {list(shape)}, the terms make it {list(made)}{_counts("gives", shape, made)}',
         )
     for term in terms:
         if (term.kind == DISCRETE) != (given.dtype == 'int64'):
@@ -150,6 +153,15 @@ def _check_elements(given: Declared, shape: tuple[int, ...]) -> None:
             given.place,
             f'expected at most {MOST_ELEMENTS} elements, the terms make it {list(shape)}',
         )
+
+
+def _counts(verb: str, shape: tuple[int, ...], made: tuple[int, ...]) -> str:
+    """Return how many values there are and should be, where that differs."""
+    there, terms = math.prod(shape), math.prod(made)
+    if there == terms:
+        return ''
+    values = 'value' if there == 1 else 'values'
+    return f': the network {verb} {there} {values}, these terms make {terms}'
 
 
 def _made(joined: tuple[int, ...], frames: int, frame: tuple[int, ...]) -> str:

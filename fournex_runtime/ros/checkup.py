@@ -10,7 +10,7 @@ from rclpy.node import Node
 
 from ..configuration import FOREVER_NS
 from ..doctor.examination import examine_graph, examine_messages
-from ..doctor.finding import Finding, Level
+from ..doctor.finding import CHECKS, Finding, Level, When
 from ..doctor.inference import check_inference
 from ..doctor.survey import Case, Clock, Sample, Survey, Topic
 from ..errors import GraphError
@@ -18,7 +18,7 @@ from ..pipeline.messages import Messages
 from ..session.tick import Received
 from ..session.wiring import SessionWiring
 from .controllers import ask_controllers
-from .endpoints import graph_topic, published_topics
+from .endpoints import graph_topic, published_topics, subscribed_topics
 from .hosted import HostedSession
 
 
@@ -61,7 +61,9 @@ class Checkup:
         names = {source.topic for one in self._cases for source in one.wiring.sources}
         names |= {target.topic for one in self._cases for target in one.wiring.targets}
         self.topics = {name: graph_topic(self._node, name) for name in sorted(names)}
-        self._survey = Survey(0, 0, self.topics, published_topics(self._node))
+        self._survey = Survey(
+            0, 0, self.topics, published_topics(self._node), subscribed_topics(self._node)
+        )
         self._judge([(one.wiring, examine_graph(one, self._survey)) for one in self._cases])
 
     def first_messages(self, first: Mapping[str, Sequence[Received]], description: str) -> None:
@@ -136,10 +138,19 @@ class Checkup:
                     before = self.overridden.get(one.check)
                     self.overridden[one.check] = f'{before}; {words}' if before else words
                 elif one.level is Level.FAILURE:
-                    refused.append(words)
+                    refused.append(
+                        f'{words.removesuffix(f"[{one.check}]")}{_way_round(one.check)}'
+                    )
                 elif one.level is Level.WARNING:
                     logger.warning(words)
                 elif one.level is Level.NOT_CHECKED:
                     logger.info(f'not checked: {words}')
         if refused:
             raise GraphError('\n'.join(refused))
+
+
+def _way_round(check: str) -> str:
+    """Return a check's name, and how to begin in spite of its failure where that is possible."""
+    if CHECKS[check].when is not When.OVERRIDE:
+        return f'[{check}]'
+    return f'[{check}; --override {check} begins all the same]'

@@ -42,13 +42,23 @@ def published_topics(node: Node) -> dict[str, tuple[str, ...]]:
     Asked node by node: rclpy would remap a topic that it is asked about, though the graph has the
     names as they are.
     """
+    return _topics_of_others(node, 'publisher')
+
+
+def subscribed_topics(node: Node) -> dict[str, tuple[str, ...]]:
+    """Return the topics that other nodes subscribe to, likewise."""
+    return _topics_of_others(node, 'subscriber')
+
+
+def _topics_of_others(node: Node, role: str) -> dict[str, tuple[str, ...]]:
+    ask = getattr(node, f'get_{role}_names_and_types_by_node')
     own = (node.get_name(), node.get_namespace())
     found: dict[str, tuple[str, ...]] = {}
     for name, namespace in node.get_node_names_and_namespaces():
         if (name, namespace) == own:
             continue
         try:
-            topics = node.get_publisher_names_and_types_by_node(name, namespace)
+            topics = ask(name, namespace)
         except NodeNameNonExistentError:  # it has gone in the meantime
             continue
         found.update((topic, tuple(types)) for topic, types in topics)

@@ -19,7 +19,7 @@ from ..pipeline.messages import Messages
 from ..pipeline.ports import Qos
 from ..session.wiring import SessionWiring
 from .controllers import ask_controllers
-from .endpoints import graph_topic, published_topics, qos_profile
+from .endpoints import graph_topic, published_topics, qos_profile, subscribed_topics
 from .graph import message_class, wait_for_publishers, wait_until_settled
 from .polling import PolledTopic
 from .robot_description import RobotDescription
@@ -131,6 +131,7 @@ class Surveyor:
                     for name, topic in topics.items()
                 },
                 published=published,
+                subscribed=subscribed_topics(self._node),
                 clock=self._clock(newest.pop('/clock', None)),
                 robot_description=description.text(),
                 controllers=controllers,

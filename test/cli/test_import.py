@@ -72,6 +72,7 @@ def test_a_file_of_answers_is_written_filled_in_and_read(fournex, walker, tmp_pa
     done = fournex('import', walker, '--write-answers', file, '--set', OBS, '--set', START)
     assert done.status == 0, done.err
     text = file.read_text()
+    assert 'Further questions' in text, 'the default pose, if outputs refer to one'
     assert '\nperiod:\n' in text and '# the control period of training' in text
     key, _, value = ACTIONS.partition('=')
     file.write_text(
@@ -79,6 +80,9 @@ def test_a_file_of_answers_is_written_filled_in_and_read(fournex, walker, tmp_pa
     )
     done = fournex('import', walker, '--to', tmp_path / 'bundle', '--answers', file)
     assert done.status == 0, done.err
+    first = fournex('import', walker, '--write-answers', tmp_path / 'first.yaml')
+    more = 'Further questions depend on these answers.'  # the poses: nobody knows the joints yet
+    assert more in first.out and f'# {more}' in (tmp_path / 'first.yaml').read_text()
     again = fournex('import', walker, '--write-answers', file)
     assert again.status == 2 and 'cannot be written: File exists' in again.err
 

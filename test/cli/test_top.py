@@ -50,4 +50,5 @@ def test_what_does_not_act_says_why_and_what_is_silent_is_gone():
 def test_nobody_there(fournex):
     done = fournex('top', '--once')
     assert done.status == 1
+    assert 'looking for sessions …' in done.err, 'discovery takes a while'
     assert done.out.startswith('no session: nobody publishes fournex_msgs/msg/SessionStatus')

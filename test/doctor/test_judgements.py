@@ -66,7 +66,7 @@ def survey(positions: list[list[float]], **more) -> Survey:
         ),
     }
     end_ns = BEGIN_NS + 10 * MS * len(positions)
-    seen = Survey(end_ns - BEGIN_NS, end_ns, topics, {}, Clock(system_ns=end_ns))
+    seen = Survey(end_ns - BEGIN_NS, end_ns, topics, {}, clock=Clock(system_ns=end_ns))
     return dataclasses.replace(seen, **more)
 
 
@@ -104,6 +104,53 @@ def test_limits_of_the_robot_are_evidence(a, level):
     )
     found = only(examine(case(), standing(a, 0.1, robot_description=joints)), 'units')
     assert found.level is level, found
+
+
+@pytest.mark.parametrize(
+    ('kind', 'unit', 'words'),
+    [
+        ('prismatic', 'rad', 'b is prismatic in the URDF (m), rad in the contract'),
+        ('prismatic', '"rad, m"', ''),
+        ('continuous', '"rad, m"', 'b is continuous in the URDF (rad), m in the contract'),
+        ('continuous', 'rad', ''),
+    ],
+)
+def test_a_joint_slides_or_turns_in_the_urdf_as_in_the_contract(kind, unit, words):
+    contract = edited(CONTRACT, ('joints: [a, b]\n', f'joints: [a, b]\n      unit: {unit}\n'))
+    joints = URDF.replace('continuous', kind)
+    found = only(examine(case(contract), standing(0.1, 0.1, robot_description=joints)), 'units')
+    assert (found.level is Level.FAILURE) is bool(words) and words in found.found, found
+    if words:
+        assert ('unit: "rad, m"' in found.mend) is (kind == 'prismatic'), found
+
+
+def test_a_renamed_joint_is_not_that_of_the_robot_with_its_old_name():
+    wiring = edited(
+        WIRING, ('    inputs:\n', '    joint_names: {b: b_of_the_robot}\n    inputs:\n')
+    )
+    joints = URDF.replace('type="continuous"', 'type="prismatic"')
+    states = [joint_state(['a', 'b_of_the_robot'], [0.1, 0.1], BEGIN_NS)] * 50
+    seen = standing(0.1, 0.1, robot_description=joints)
+    robot = topic('/joint_states', 'sensor_msgs/msg/JointState', states)
+    seen = dataclasses.replace(seen, topics={**seen.topics, 'joint_states': robot})
+    assert only(examine(case(wiring=wiring), seen), 'units').level is not Level.FAILURE
+    there = dataclasses.replace(
+        seen, robot_description=joints.replace('name="b"', 'name="b_of_the_robot"')
+    )
+    assert only(examine(case(wiring=wiring), there), 'units').level is Level.FAILURE
+
+
+def test_who_listens_elsewhere_is_named():
+    seen = standing(0.0, 0.0)
+    array = 'std_msgs/msg/Float64MultiArray'
+    alone = dataclasses.replace(
+        seen,
+        topics={**seen.topics, 'commands': Topic('/commands')},
+        subscribed={'/command': ('std_msgs/msg/String',), '/arm/commands': (array,)},
+    )
+    found = only(examine(case(), alone), 'listener')
+    assert found.level is Level.WARNING and '/arm/commands' in found.found, found
+    assert '/command (' not in found.found
 
 
 def test_a_wheel_may_turn_and_turn():

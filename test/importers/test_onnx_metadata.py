@@ -124,7 +124,7 @@ def test_a_scale_for_all_joints_is_one_number(import_to, model):
 
 def test_a_term_that_is_not_known_by_name_has_the_rest_of_the_input(import_to, model):
     file = model(SIZE + 4, observation_names=VELOCITY['observation_names'] + ',height_scan')
-    with pytest.raises(OpenQuestions, match='what the 4 value.s. of the observation term height_'):
+    with pytest.raises(OpenQuestions, match='what the 4 values of the observation term height_'):
         import_to(file, ANSWERS)
 
 

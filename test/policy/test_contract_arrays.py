@@ -99,7 +99,9 @@ def test_the_last_action_has_one_value_for_a_choice():
 @pytest.mark.parametrize(
     ('inputs', 'words'),
     [
-        (f'{{shape: [4], terms: [{VALUE}]}}', 'inputs.obs.shape: is [4], the terms make it [3]'),
+        (f'{{shape: [4], terms: [{VALUE}]}}',
+         'inputs.obs.shape: is [4], the terms make it [3]: the network takes 4 values, these '
+         'terms make 3'),
         (f'{{shape: [-1, 3], terms: [{VALUE}]}}', 'obs.shape: expected whole numbers above 0'),
         (f'{{shape: [n, 3], terms: [{VALUE}]}}', "obs.shape: expected a number, found 'n'"),
         (f'{{shape: [3, 6, 4], terms: [{IMAGE}]}}', 'shape: is [3, 6, 4], the terms make it [3, '),

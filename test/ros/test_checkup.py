@@ -28,7 +28,7 @@ def test_a_robot_that_is_not_where_the_policy_begins_is_refused(robot, runtime):
     side.state = fallen
     text = refusal(runtime())
     assert 'pole is at 1.4, the policy begins at 0: 1.4 apart, tolerance 0.2' in text
-    assert '[start_pose]' in text
+    assert '[start_pose; --override start_pose begins all the same]' in text
     assert side.commands == []
 
 
@@ -74,5 +74,5 @@ def test_all_failures_are_told_at_once(robot, runtime):
     assert '/robot has joints pole; wired are cart: it lacks cart' in text
     assert 'cart -10 to 10, the robot -2 to 2' in text
     for check in ('start_pose', 'controller_joints', 'limits'):
-        assert f'[{check}]' in text
+        assert f'[{check}; --override {check} begins' in text
     assert side.commands == []
