@@ -150,7 +150,10 @@ class Machine:
         if peer.poll() is not None:
             raise RuntimeError(f'{case} ended:\n{log.read_text()[-3000:]}')
         peer.send_signal(signal.SIGTERM)
-        peer.wait(END_S)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            peer.wait(END_S)
+        if not trace.exists():
+            raise RuntimeError(f'{case} left nothing behind:\n{log.read_text()[-3000:]}')
         start_ms = (int(first.read_text()) - began_ns) / 1e6
         return {'start_ms': start_ms, **figures(case.workload, load(trace), before, after)}
 
@@ -259,6 +262,7 @@ def figures(
         'children_mb': after.children_bytes / 1e6,
         'major_faults': float(after.major_faults - before.major_faults),
         'minor_faults': float(after.minor_faults - before.minor_faults),
+        'load': os.getloadavg()[0],
         'stolen': (after.stolen_ticks - before.stolen_ticks) / 100 / (span_ns / 1e9),
     }
     spread('late', seen['begin_ns'] - seen['due_ns'], found)

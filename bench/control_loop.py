@@ -35,12 +35,12 @@ WARM_S = 1.0
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """Peers that are compared with each other, and in which share of the rounds."""
+    """Peers that are compared with each other, and in every how many rounds."""
 
     workload: str
     peers: tuple[str, ...]
     condition: str = 'idle'
-    share: float = 0.5
+    every: int = 2
     quick: bool = False
 
 
@@ -51,11 +51,11 @@ PLAN = (
         'arm_200',
         ('ours', 'ours inline', 'ours inline recording', 'bare', 'bare multi', 'floor', 'floor 2'),
         'idle',
-        1.0,
+        1,
         True,
     ),
-    Part('arm_500', WAKING, 'idle', 1.0, True),
-    Part('arm_1000', WAKING, 'idle', 1.0),
+    Part('arm_500', WAKING, 'idle', 1, True),
+    Part('arm_1000', WAKING, 'idle', 1),
     Part('camera_30', WORKING, quick=True),
     Part('scan_50', WORKING),
     Part('arm_50', WORKING),
@@ -76,7 +76,7 @@ def schedule(rounds: int, quick: bool) -> list[tuple[int, Case]]:
     found = []
     for number in range(rounds):
         for part in PLAN:
-            if quick and not part.quick or number >= max(1, round(rounds * part.share)):
+            if quick and not part.quick or number % part.every:
                 continue
             peers = list(part.peers)
             order.shuffle(peers)

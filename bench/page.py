@@ -106,7 +106,7 @@ def _lines(run: Mapping[str, Any]) -> Iterator[str]:
     yield _HEAD + f'| command | `{run["command"]}` |\n| date | {run["date"]} |'
     for name, words in run['machine'].items():
         yield f'| {name} | {words} |'
-    yield _METHOD.format(rounds=run['rounds'], seconds=run['seconds'])
+    yield _METHOD.format(rounds=len({one['round'] for one in blocks}), seconds=run['seconds'])
     yield '## Targets\n\n| | where | target | found | |\n| --- | --- | --- | --- | --- |'
     for where, one in verdicts(run):
         yield f'| {one.what} | {where} | {one.target} | {one.found} | {one.verdict} |'
@@ -186,3 +186,9 @@ def _quiet(blocks: Blocks) -> Iterator[str]:
         f'average, at most {max(stolen):.2%} in a block. Major page faults within blocks, all '
         f'peers: {faults:.0f}.'
     )
+    load = [float(one['figures'].get('load', np.nan)) for one in blocks]  # type: ignore[attr-defined]
+    if np.isfinite(load).any():
+        yield (
+            f'\nLoad average of the machine, the bench itself included: median '
+            f'{np.nanmedian(load):.1f}, at most {np.nanmax(load):.1f}.'
+        )

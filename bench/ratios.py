@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 RESAMPLES = 4000
+LEAST_ROUNDS = 3
+"""Fewer blocks say nothing about how much they differ."""
 RESOLVABLE = 0.2
 """How far from 1 the floor against itself may lie for a figure to be judged."""
 
@@ -30,6 +32,8 @@ class Ratio:
 
     def judged(self, target: float) -> str:
         """Return whether it is at most the target, as far as the interval tells."""
+        if self.rounds < LEAST_ROUNDS:
+            return f'undecided: {self.rounds} round' + ('s' if self.rounds > 1 else '')
         if self.high <= target:
             return 'met'
         return 'missed' if self.low > target else 'undecided'
@@ -91,4 +95,6 @@ def bootstrap(pairs: np.ndarray) -> Ratio:
 
 def resolvable(same: Ratio | None) -> bool:
     """Return whether the floor measured against itself is near enough to 1."""
-    return same is not None and max(same.high - 1.0, 1.0 - same.low) <= RESOLVABLE
+    if same is None or same.rounds < LEAST_ROUNDS:
+        return False
+    return max(same.high - 1.0, 1.0 - same.low) <= RESOLVABLE

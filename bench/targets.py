@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from ratios import Blocks, ratio, resolvable, values
+from ratios import LEAST_ROUNDS, Blocks, bootstrap, ratio, resolvable, values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +52,7 @@ class RatioTarget:
         if found is None:
             return None
         verdict = found.judged(self.target)
-        if self.same is not None:
+        if self.same is not None and found.rounds >= LEAST_ROUNDS:
             below = (self.figures[1], self.figures[1])
             itself = ratio(blocks, self.workload, self.condition, below, self.same)
             if not resolvable(itself):
@@ -145,7 +145,7 @@ def _at_most(
     where: str, what: str, seen: list[float], target: float, unit: str
 ) -> tuple[str, Verdict]:
     """Judge figures that stand for themselves."""
-    middle, low, high = np.median(seen), min(seen), max(seen)
-    verdict = 'met' if high <= target else 'missed' if low > target else 'undecided'
-    found = f'{middle:.4g} {unit} ({low:.4g} to {high:.4g})'.replace('  ', ' ')
+    one = bootstrap(np.array(seen))
+    found = f'{one.middle:.4g} {unit} ({one.low:.4g} to {one.high:.4g})'.replace('  ', ' ')
+    verdict = one.judged(target)
     return where, Verdict(what, f'≤ {target:g} {unit}'.strip(), found, verdict)

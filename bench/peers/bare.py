@@ -117,7 +117,8 @@ def main() -> None:
         executor.spin()
     except ExternalShutdownException:
         pass
-    trace.save()
+    finally:  # a callback that was about to publish raises something else
+        trace.save()
 
 
 if __name__ == '__main__':

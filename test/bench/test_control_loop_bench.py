@@ -105,6 +105,7 @@ def test_a_ratio_pairs_blocks_of_one_round_and_knows_its_doubt():
     found = ratio(blocks, 'w', 'idle', ('f', 'f'), ('ours', 'bare'))
     assert (found.middle, found.low, found.high) == (0.5, 0.5, 0.5)
     assert (found.judged(0.5), found.judged(0.4)) == ('met', 'missed')
+    assert bootstrap(np.array([0.5])).judged(1.0) == 'undecided: 1 round'
     assert ratio(blocks, 'w', 'loaded', ('f', 'f'), ('ours', 'bare')) is None
 
     doubtful = bootstrap(np.array([0.5, 1.0, 2.0]))
