@@ -16,13 +16,14 @@ environment := $(boot) .ci/environment.py
 torch := $(if $(filter-out 0,$(TORCH)),--torch)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench bench-quick bench-parts setup clean
+.PHONY: help demo test soak lint bench bench-quick bench-parts setup clean
 
 help:
 	@echo 'make demo    a trained policy drives a simulated robot over ROS 2, then the bag is'
 	@echo '             replayed bit for bit; ROBOT=rover (default), arm or pendulum'
 	@echo 'make test    linters and all tests; TORCH=0 leaves out torch and what needs it;'
 	@echo '             TESTS="test/record -k ring" chooses'
+	@echo 'make soak    the tests that are too long for every change'
 	@echo 'make lint    linters and type checks alone'
 	@echo 'make bench   the control loop beside bare rclpy nodes and the kernel, into build/bench and'
 	@echo '             docs/benchmarks.md (two hours; BENCH="--seconds 4 --rounds 4": 20 minutes);'
@@ -38,6 +39,9 @@ demo:
 
 test:
 	@$(environment) run --steps $(if $(torch),5,4) $(torch) -- .ci/check $(TESTS)
+
+soak:
+	@$(environment) run --steps $(if $(torch),5,4) $(torch) -- .ci/check -m soak $(or $(TESTS),test)
 
 lint:
 	@$(environment) run -- .ci/lint

@@ -52,7 +52,7 @@ setup(
         'torch': ['torch'],
         'lerobot': ['lerobot'],
         'train': ['gymnasium', 'onnx', 'sb3-contrib', 'stable-baselines3', 'torch', 'tqdm'],
-        'test': ['mypy', 'pytest', 'pytest-timeout', 'ruff'],
+        'test': ['mypy', 'pytest', 'pytest-timeout', 'pytest-xdist', 'ruff'],
     },
     zip_safe=False,
     maintainer='Fournex maintainers',

@@ -198,7 +198,14 @@ def drive(robot, runtime, start, artifacts, paths, checkout, tmp_path):
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize(('name', 'artifact'), [one for one in ARTIFACTS if 'onnx' not in one[1]])
+@pytest.mark.parametrize(
+    ('name', 'artifact'),
+    [
+        pytest.param(*one, marks=pytest.mark.soak if one[0] == 'arm' else ())
+        for one in ARTIFACTS
+        if 'onnx' not in one[1]
+    ],
+)
 def test_the_robot_goes_the_same_way(name, artifact, drive):
     onnx, other = drive(name, 'policy.onnx'), drive(name, artifact)
     assert onnx.stamps_ns == other.stamps_ns
@@ -212,7 +219,10 @@ def test_the_robot_goes_the_same_way(name, artifact, drive):
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize(('name', 'scale'), [('pendulum', SCALE), ('arm', None)])
+@pytest.mark.parametrize(
+    ('name', 'scale'),
+    [('pendulum', SCALE), pytest.param('arm', None, marks=pytest.mark.soak)],
+)
 def test_its_actions_are_those_of_the_library_that_trained_it(
     name, scale, drive, run_exporter, tmp_path
 ):

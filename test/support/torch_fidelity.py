@@ -65,13 +65,24 @@ class Result:
 
 
 def measure(
-    python: pathlib.Path, environment: dict[str, str], folder: pathlib.Path
+    python: pathlib.Path, environment: dict[str, str], folder: pathlib.Path, *policies: str
 ) -> dict[str, Result]:
-    """Let the Python that has torch make, export, run and compare; return results by case."""
+    """
+    Let the Python that has torch make, export, run and compare; return results by case.
+
+    :param policies: names of those to take; all of them if none is named.
+    """
     support = pathlib.Path(__file__).parent
     path = os.pathsep.join([str(support), environment['PYTHONPATH']])
     answer = subprocess.run(
-        [python, '-W', 'ignore', support / 'torch_reference.py', folder / 'results.json'],
+        [
+            python,
+            '-W',
+            'ignore',
+            support / 'torch_reference.py',
+            folder / 'results.json',
+            *policies,
+        ],
         env={**environment, 'PYTHONPATH': path, 'OMP_NUM_THREADS': '1'},
         capture_output=True,
         text=True,

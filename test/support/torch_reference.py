@@ -224,7 +224,10 @@ def main() -> None:
     warnings.simplefilter('ignore')
     torch.distributions.Distribution.set_default_validate_args(False)
     results = {}
+    names = sys.argv[2:]
     for policy in POLICIES:
+        if names and policy.name not in names:
+            continue
         torch.manual_seed(zlib.crc32(policy.name.encode()))
         made = make(policy)
         starts = np.random.default_rng(4).random(OBSERVATIONS) < EPISODE_STARTS

@@ -29,10 +29,24 @@ from fournex_runtime.session.engine import Engine
 from fournex_runtime.session.tick import Answer, AnswerKind
 from fournex_runtime.session.wiring import parse_wiring
 
+SELDOM = {
+    ('torchscript', 'lstm'),
+    ('torchscript', 'gru-buffers'),
+    ('torchscript', 'drawn'),
+    ('torch_export', 'lstm-buffers'),
+}
+"""Whose neighbours are like them: a worker with torch takes seconds to start."""
 CASES = [
     *(pytest.param(case, id=str(case)) for case in ONNX_CASES),
     *(
-        pytest.param(case, id=str(case), marks=pytest.mark.torch)
+        pytest.param(
+            case,
+            id=str(case),
+            marks=[
+                pytest.mark.torch,
+                *([pytest.mark.soak] if (case.backend, case.network) in SELDOM else []),
+            ],
+        )
         for case in (*SB3_CASES, *TORCH_CASES)
     ),
 ]

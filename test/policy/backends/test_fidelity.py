@@ -6,17 +6,35 @@ import pytest
 import torch_fidelity
 from torch_cases import CASES, OBSERVATIONS, POLICIES
 
+ALWAYS = (
+    'PPO, VecNormalize by the contract',
+    'SAC, spread over the action space',
+    'RecurrentPPO, LSTM of two layers, state in buffers, VecNormalize',
+)
+"""The policies that every change is tested with."""
+
+
+def chosen(case):
+    """Return a case with its marks."""
+    marks = () if case.policy.name in ALWAYS else pytest.mark.soak
+    return pytest.param(case, id=case.name, marks=marks)
+
 
 @pytest.fixture(scope='module')
-def results(torch_python, torch_environment, tmp_path_factory):
+def results(request, torch_python, torch_environment, tmp_path_factory):
     """Return what came out for each case."""
+    asked = {
+        one.callspec.params['case'].policy.name
+        for one in request.session.items
+        if 'results' in getattr(one, 'fixturenames', ()) and one.path == request.path
+    }
     folder = tmp_path_factory.mktemp('results')
-    return torch_fidelity.measure(torch_python, torch_environment, folder)
+    return torch_fidelity.measure(torch_python, torch_environment, folder, *asked)
 
 
 @pytest.mark.torch
 @pytest.mark.timeout(500)
-@pytest.mark.parametrize('case', CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize('case', [chosen(case) for case in CASES])
 def test_commands_are_those_of_the_library(case, results):
     result = results[case.name]
     assert result.observations == OBSERVATIONS and result.episodes > 20

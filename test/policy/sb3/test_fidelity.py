@@ -11,17 +11,33 @@ from sb3_cases import ALGORITHMS, CASES
 PROMISED = """PPO A2C SAC TD3 DDPG DQN QR-DQN TQC TRPO RecurrentPPO MaskablePPO""".split()
 
 
+EVERY = 6
+"""Every change is tested with one case of so many, and with one of each algorithm."""
+FIRST = {case.algorithm: case for case in reversed(CASES)}
+
+
+def chosen(index, case):
+    """Return a case with its marks."""
+    always = index % EVERY == 0 or FIRST[case.algorithm] is case
+    return pytest.param(case, id=case.name, marks=() if always else pytest.mark.soak)
+
+
 @pytest.fixture(scope='module')
-def references(torch_python, torch_environment, tmp_path_factory):
+def references(request, torch_python, torch_environment, tmp_path_factory):
     """Return the folder with models that the library made, and what it answered."""
     folder = tmp_path_factory.mktemp('references')
-    sb3_fidelity.make_references(torch_python, torch_environment, folder)
+    asked = [
+        one.callspec.params['case'].name
+        for one in request.session.items
+        if 'references' in getattr(one, 'fixturenames', ()) and one.path == request.path
+    ]
+    sb3_fidelity.make_references(torch_python, torch_environment, folder, *asked)
     return folder
 
 
 @pytest.mark.torch
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize('case', CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize('case', [chosen(*one) for one in enumerate(CASES)])
 def test_actions_are_those_of_predict(case, references):
     result = sb3_fidelity.measure(case, references)
     assert result.observations == 1000
