@@ -183,10 +183,9 @@ def drive(robot, runtime, start, artifacts, paths, checkout, tmp_path):
         )
         assert process.process.poll() is None, process.text()
         mapped = pathlib.Path(f'/proc/{process.pid}/maps').read_text()
-        assert 'libtorch' not in mapped and 'libc10' not in mapped
-        assert ('libonnxruntime' in mapped or 'onnxruntime_pybind' in mapped) == (
-            ARTIFACTS[name, artifact][0] in ('onnx', 'stable_baselines3')
-        )
+        # Whatever computes the policy is in its worker.
+        for library in ('libtorch', 'libc10', 'libonnxruntime', 'onnxruntime_pybind'):
+            assert library not in mapped
         for one in (process, simulator):
             one.signal(2)
             assert one.wait(20) == 0, one.text()
