@@ -111,11 +111,7 @@ class HostedSession:
         :returns: the least time that the policy took to answer, in nanoseconds.
         :raises GraphError: an input cannot be used.
         """
-        if self.engine.wiring.lockstep:  # all time is that of the stamps there, ahead of /clock
-            trigger = self.engine.wiring.lockstep[0]
-            stamps = [self.engine.stamp_ns(trigger, one.data) or 0 for one in first[trigger]]
-            ros_ns = max([ros_ns, *stamps])
-        inputs = _first_tick(first, ros_ns)  # before time passes that the clock knows nothing of
+        inputs = self._rehearsal(first, ros_ns)  # before time passes that the clock doesn't show
         self._codec = TickCodec(
             messages, self.name, [feed.topic.name for feed in self._feeds], command_topics
         )
@@ -132,6 +128,16 @@ class HostedSession:
             record, _ = self.engine.conclude(request, answer, state)
             self._codec.encode(record, Timing())
         return fastest_ns
+
+    def _rehearsal(self, first: Sequence[Sequence[Received]], ros_ns: int) -> TickInputs:
+        """Return what a first tick would have been given; in lockstep all time is the stamps'."""
+        lockstep = self.engine.wiring.lockstep
+        if not lockstep:
+            return _first_tick(first, ros_ns)
+        newest = (self.engine.stamp_ns(source, first[source][-1].data) for source in lockstep)
+        now_ns = max((stamp_ns or 0 for stamp_ns in newest), default=ros_ns)
+        messages = tuple(_arrived_at(now_ns, taken) for taken in first)
+        return TickInputs(messages, now_ns, now_ns, now_ns, EpisodeStart('rehearsal', 0))
 
     def begin(self, outlets: Outlets) -> None:
         """Make the session ready for its first tick, which begins its first episode."""
