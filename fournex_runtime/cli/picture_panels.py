@@ -19,6 +19,7 @@ MODE_COLOURS = {
     Mode.POLICY: '#4c9f70',
     Mode.FALLBACK: '#e0902f',
     Mode.STOPPED: '#b03030',
+    Mode.MANUAL: '#7060b0',
 }
 _MOST_CURVES_APART = 2
 

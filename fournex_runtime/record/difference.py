@@ -18,6 +18,7 @@ def decision_difference(record: TickRecord, made: TickRecord, sure: bool) -> str
         messages themselves can be compared too.
     """
     pairs: list[tuple[str, Any, Any]] = [
+        ('policy', record.policy, made.policy),
         ('mode', record.mode.name.lower(), made.mode.name.lower()),
         ('cause', record.cause, made.cause),
         ('answer', record.answer.name.lower(), made.answer.name.lower()),

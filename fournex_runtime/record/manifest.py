@@ -7,14 +7,14 @@ import importlib.metadata
 import platform
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from ..pipeline.messages import Messages
 from ..policy.contract import Contract
 from ..policy.installed_terms import distributions
 
 MANIFEST_TYPE = 'fournex_msgs/msg/Manifest'
-SCHEMA = 1
+SCHEMA = 2
 """Version of what tick records mean; ``fournex_msgs/Manifest.SCHEMA``."""
 
 _PACKAGES = (
@@ -27,6 +27,16 @@ _PACKAGES = (
     'pillow',
     'rclpy',
 )
+
+
+@dataclasses.dataclass(frozen=True)
+class PolicyManifest:
+    """A policy beside a session's own; see ``fournex_msgs/PolicyManifest``."""
+
+    policy: str
+    bundle: str
+    bundle_sha256: str
+    contract: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +54,7 @@ class SessionManifest:
     command_topics: tuple[str, ...]
     command_types: tuple[str, ...]
     tick_topic: str
+    fallback_policies: tuple[PolicyManifest, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +110,6 @@ def _processor() -> str:
 def encode_manifest(manifest: Manifest, messages: Messages) -> bytes:
     """Return the CDR bytes of a manifest."""
     key_value = messages.type('diagnostic_msgs/msg/KeyValue')
-    session_type = messages.type('fournex_msgs/msg/SessionManifest')
     message = messages.type(MANIFEST_TYPE)(
         header=messages.type('std_msgs/msg/Header')(
             stamp=messages.type('builtin_interfaces/msg/Time')(
@@ -111,15 +121,7 @@ def encode_manifest(manifest: Manifest, messages: Messages) -> bytes:
         runtime=manifest.runtime,
         wiring_file=manifest.wiring_file,
         wiring=manifest.wiring,
-        sessions=[
-            session_type(
-                **{
-                    field.name: _plain(getattr(one, field.name))
-                    for field in dataclasses.fields(SessionManifest)
-                }
-            )
-            for one in manifest.sessions
-        ],
+        sessions=[_encoded(one, messages) for one in manifest.sessions],
         environment=[
             key_value(key=key, value=value) for key, value in manifest.environment.items()
         ],
@@ -127,8 +129,16 @@ def encode_manifest(manifest: Manifest, messages: Messages) -> bytes:
     return messages.encode(message, MANIFEST_TYPE)
 
 
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+def _encoded(one: SessionManifest | PolicyManifest, messages: Messages) -> Any:
+    """Return the message of a part of the manifest: its type has the name of the class."""
+    values = {field.name: getattr(one, field.name) for field in dataclasses.fields(one)}
+    for name, value in values.items():
+        if isinstance(value, tuple):
+            values[name] = [
+                _encoded(item, messages) if isinstance(item, PolicyManifest) else item
+                for item in value
+            ]
+    return messages.type(f'fournex_msgs/msg/{type(one).__name__}')(**values)
 
 
 def decode_manifest(message: Any) -> Manifest:
@@ -140,11 +150,12 @@ def decode_manifest(message: Any) -> Manifest:
         wiring_file=message.wiring_file,
         wiring=message.wiring,
         sessions=tuple(
-            SessionManifest(
-                **{
-                    field.name: _tupled(getattr(one, field.name))
-                    for field in dataclasses.fields(SessionManifest)
-                }
+            _decoded(
+                SessionManifest,
+                one,
+                fallback_policies=tuple(
+                    _decoded(PolicyManifest, other) for other in one.fallback_policies
+                ),
             )
             for one in message.sessions
         ),
@@ -153,5 +164,13 @@ def decode_manifest(message: Any) -> Manifest:
     )
 
 
-def _tupled(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+Part = TypeVar('Part', SessionManifest, PolicyManifest)
+
+
+def _decoded(kind: type[Part], message: Any, **given: Any) -> Part:
+    """Return the part of the manifest that a message holds."""
+    for field in dataclasses.fields(kind):
+        if field.name not in given:
+            value = getattr(message, field.name)
+            given[field.name] = tuple(value) if isinstance(value, list) else value
+    return kind(**given)

@@ -26,7 +26,7 @@ _INPUT = struct.Struct('<Qqqq')
 _ANSWER = struct.Struct('<BB2x')
 _COUNT = struct.Struct('<I')
 _REWARD = struct.Struct('<dd')
-_TIMING = struct.Struct('<qqqqqqI')
+_TIMING = struct.Struct('<9q4I')
 _FIELDS = {'<f4': (0, 4), '<f8': (1, 8), '<i8': (2, 8), '|u1': (3, 1)}
 """Of a dtype: which of the four fields of ``Array`` it has, and the alignment of its numbers."""
 _NONE = _COUNT.pack(0)
@@ -48,7 +48,7 @@ class TickBytes:
     ) -> None:
         self._texts: dict[str, bytes] = {}
         self._heads: dict[tuple[str, str, tuple[int, ...]], bytes] = {}
-        self._named = _padded(self._text('') + self._text(session), 8)
+        self._named = self._text('') + self._text(session)
         self._input_topics = [_padded(self._text(topic), 8) for topic in input_topics]
         self._command_topics = list(command_topics)
 
@@ -58,6 +58,8 @@ class TickBytes:
         out = bytearray(_HEADER)
         out += _STAMP.pack(*divmod(record.ros_ns, 1_000_000_000))
         out += self._named
+        out += self._text(record.policy)
+        _pad(out, 8)
         out += _TICK.pack(record.tick, record.due_ns)
         out += self._text(episode.id)
         _pad(out, 8)
@@ -90,12 +92,18 @@ class TickBytes:
         out += _REWARD.pack(record.reward, episode.total)
         out += _TIMING.pack(
             timing.lateness_ns,
+            timing.wait_ns,
             timing.take_ns,
+            timing.decode_ns,
             timing.observe_ns,
             timing.infer_ns,
             timing.conclude_ns,
             timing.publish_ns,
+            timing.record_ns,
             timing.skipped,
+            timing.worker,
+            timing.batch_size,
+            timing.batch_row,
         )
         return bytes(out)
 

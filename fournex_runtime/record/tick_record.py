@@ -64,7 +64,7 @@ def decode_tick(message: Any, command_topics: Sequence[str] | None = None) -> Ti
 
 
 def decode_timing(message: Any) -> Timing:
-    """Return the measured durations that a decoded ``fournex_msgs/Tick`` holds."""
+    """Return what was measured, as a decoded ``fournex_msgs/Tick`` holds."""
     fields = (field.name for field in dataclasses.fields(Timing))
     return Timing(**{name: int(getattr(message.timing, name)) for name in fields})
 
@@ -97,6 +97,7 @@ def _record(message: Any, command_topics: Sequence[str] | None) -> TickRecord:
         commands=(),
         command_indices=tuple(int(indices.get(topic, 0)) for topic in topics if indices),
         reward=message.reward,
+        policy=message.policy,
     )
 
 

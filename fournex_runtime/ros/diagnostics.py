@@ -23,6 +23,7 @@ LEVELS = {
     Mode.POLICY: DiagnosticStatus.OK,
     Mode.FALLBACK: DiagnosticStatus.WARN,
     Mode.STOPPED: DiagnosticStatus.ERROR,
+    Mode.MANUAL: DiagnosticStatus.WARN,
 }
 
 

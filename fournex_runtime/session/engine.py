@@ -238,6 +238,7 @@ class Engine:
                 0 if data is None else count for data, count in zip(commands, counts)
             ),
             reward=request.reward,
+            policy=self.contract.reference,
         )
         following = SessionState(
             tick=state.tick + 1,

@@ -40,6 +40,7 @@ class Mode(enum.IntEnum):
     POLICY = 1
     FALLBACK = 2
     STOPPED = 3
+    MANUAL = 4
 
 
 class AnswerKind(enum.IntEnum):
@@ -49,6 +50,7 @@ class AnswerKind(enum.IntEnum):
     RESULT = 1
     LATE = 2
     FAILED = 3
+    BELATED = 4
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -224,15 +226,21 @@ class TickInput:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Timing:
-    """Measured durations of a tick in nanoseconds; see ``fournex_msgs/TickTiming``."""
+    """What was measured about a tick, in nanoseconds; see ``fournex_msgs/TickTiming``."""
 
     lateness_ns: int = 0
+    wait_ns: int = 0
     take_ns: int = 0
+    decode_ns: int = 0
     observe_ns: int = 0
     infer_ns: int = 0
     conclude_ns: int = 0
     publish_ns: int = 0
+    record_ns: int = 0
     skipped: int = 0
+    worker: int = 0
+    batch_size: int = 0
+    batch_row: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -264,3 +272,4 @@ class TickRecord:
     commands: tuple[bytes | None, ...]
     command_indices: tuple[int, ...]
     reward: float
+    policy: str = ''

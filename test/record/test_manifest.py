@@ -8,6 +8,7 @@ from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.record.manifest import (
     MANIFEST_TYPE,
     SCHEMA,
+    PolicyManifest,
     Manifest,
     SessionManifest,
     decode_manifest,
@@ -27,6 +28,7 @@ SESSION = SessionManifest(
     command_topics=('/r1/commands',),
     command_types=('std_msgs/msg/Float64MultiArray',),
     tick_topic='/r1/fournex/arm/tick',
+    fallback_policies=(PolicyManifest('park@1', '/bundles/park', 'ef' * 32, 'name: park\n'),),
 )
 MANIFEST = Manifest(
     ros_ns=1_700_000_000_000_000_123,

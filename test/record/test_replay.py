@@ -178,8 +178,8 @@ ALL = dict.fromkeys(('observations', 'raw actions', 'safe actions', 'commands'),
 
 def test_the_recording_visits_every_mode_and_answer(original):
     records = original[1]
-    assert {record.mode for record in records} == set(Mode)
-    assert {record.answer for record in records} == set(AnswerKind)
+    assert {record.mode for record in records} == set(Mode) - {Mode.MANUAL}
+    assert {record.answer for record in records} == set(AnswerKind) - {AnswerKind.BELATED}
     assert {record.cause.split(':')[0] for record in records} >= {
         'stale',
         'late',
@@ -363,8 +363,8 @@ def edit_manifest(edit):
 
 
 def test_of_another_schema(tampered):
-    with pytest.raises(ReplayError, match='are of schema 2, this version of Fournex knows schema'):
-        verify(tampered(edit_manifest(set_field('schema', 2))))
+    with pytest.raises(ReplayError, match='are of schema 3, this version of Fournex knows schema'):
+        verify(tampered(edit_manifest(set_field('schema', 3))))
 
 
 def test_with_another_bundle(original, checkout, tmp_path):

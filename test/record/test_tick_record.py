@@ -7,7 +7,7 @@ import pytest
 
 from fournex_runtime.errors import MessageError
 from fournex_runtime.pipeline.messages import messages
-from fournex_runtime.record.tick_record import TICK_TYPE, TickCodec, decode_tick
+from fournex_runtime.record.tick_record import TICK_TYPE, TickCodec, decode_tick, decode_timing
 from fournex_runtime.session.tick import AnswerKind, Episode, Mode, TickInput, TickRecord, Timing
 
 NAN_PAYLOADS = np.array([0x7FC0_1234, 0xFFC0_0001, 0x8000_0000, 0x0000_0001], np.uint32)
@@ -35,6 +35,7 @@ def record(**changes):
         'commands': (b'bytes', b'more'),
         'command_indices': (1, 2**33),
         'reward': 0.1,
+        'policy': 'reach@3',
     }
     return TickRecord(**{**fields, **changes})
 
@@ -85,14 +86,19 @@ def test_everything_comes_back(original):
 
 
 def test_the_message_says_what_a_reader_of_the_definition_expects():
-    timing = Timing(1, 2, 3, 4, 5, 6, 7)
+    timing = Timing(*range(1, 14))
     message, _ = through_bytes(record(), timing)
     assert message.session == 'session'
     assert (message.header.stamp.sec, message.header.stamp.nanosec) == (1, 1)
     assert [one.topic for one in message.inputs] == ['/in', '/reward']
     assert message.command_topics == ['/one', '/two']
     assert message.episode_return == -1.5
-    assert (message.timing.lateness_ns, message.timing.skipped) == (1, 7)
+    assert (message.policy, message.timing.lateness_ns, message.timing.skipped) == (
+        'reach@3',
+        1,
+        10,
+    )
+    assert decode_timing(message) == timing
     (array,) = message.observation
     assert (array.name, array.dtype, array.shape.tolist()) == ('obs', 'float32', [2, 2])
     assert array.float64_data.size == array.int64_data.size == array.uint8_data.size == 0
