@@ -8,8 +8,8 @@ from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.record.manifest import (
     MANIFEST_TYPE,
     SCHEMA,
-    PolicyManifest,
     Manifest,
+    PolicyManifest,
     SessionManifest,
     decode_manifest,
     encode_manifest,
