@@ -36,9 +36,16 @@ os.environ.pop('ROS_STATIC_PEERS', None)
 
 @pytest.fixture(scope='session', autouse=True)
 def _leave_nothing_behind():
-    """End what tests left running, say so as an error, and clear the shared memory of the dead."""
+    """
+    End what tests left running, say so as an error, and clear the shared memory of the dead.
+
+    Also when this process is killed.
+    """
+    mourner = processes.Mourner(processes.RUN, RUN)
     yield
     left = processes.end_all(processes.RUN, RUN)
+    mourner.dismiss()
+    _domain.release()
     dds.remove_dead_shared_memory()
     shutil.rmtree(_logs, ignore_errors=True)
     assert not left, 'left running at the end of the tests: ' + '; '.join(left)

@@ -24,13 +24,22 @@ class Domain:
         for number in (*_NUMBERS[start:], *_NUMBERS[:start]):
             path = pathlib.Path(tempfile.gettempdir()) / f'fournex-test-domain-{number}.lock'
             try:
-                self._file = path.open('a')
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                file = path.open('a')
             except OSError:
+                continue  # another user's
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.close()
                 continue
+            self._file = file
             self.number = number
             return
         raise RuntimeError(f'all of the domain ids {_NUMBERS} are taken by other runs of tests')
+
+    def release(self) -> None:
+        """Give the number back."""
+        self._file.close()
 
 
 def remove_dead_shared_memory(since: float = _BEGAN) -> list[str]:

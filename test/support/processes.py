@@ -6,6 +6,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -158,6 +159,29 @@ class Starter:
         assert not faults, '\n'.join(faults)
 
 
+class Mourner:
+    """
+    A process that ends the marked processes when this one dies, in whatever way.
+
+    :param variable: environment variable by which they are known
+    :param value: its value
+    """
+
+    def __init__(self, variable: str, value: str) -> None:
+        # Its input ends with the last process that has the other end: this one alone, as pipes of
+        # Python are not inherited.
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, variable, value],
+            stdin=subprocess.PIPE,
+            env={name: text for name, text in os.environ.items() if name != variable},
+            start_new_session=True,
+        )
+
+    def dismiss(self) -> None:
+        """Let it go; everything has ended."""
+        self._process.communicate(b'all well', timeout=20.0)
+
+
 def marked(variable: str, value: str) -> dict[int, str]:
     """
     Return the living processes that have an environment variable with a value.
@@ -206,3 +230,13 @@ def _signal_group(leader: int, number: int) -> None:
         os.killpg(leader, number)
     except ProcessLookupError:
         pass
+
+
+def _mourn(variable: str, value: str) -> None:
+    """Wait until the parent has dismissed this process or died."""
+    if not sys.stdin.buffer.read():
+        end_all(variable, value, grace_s=0.5)
+
+
+if __name__ == '__main__':
+    _mourn(*sys.argv[1:])

@@ -39,6 +39,8 @@ def test_each_run_has_a_domain_of_its_own():
     assert len({first.number, second.number, ours}) == 3
     assert all(number < 101 for number in (first.number, second.number, ours))
     assert os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] == 'LOCALHOST'
+    for one in (first, second):
+        one.release()
 
 
 def test_start_ends_what_it_started(starter):
@@ -67,6 +69,30 @@ def test_a_process_deaf_to_sigint_is_killed_and_reported(starter):
     with pytest.raises(AssertionError, match='deaf did not end on SIGINT'):
         starter.end(patience_s=0.3)
     assert started.process.returncode == -signal.SIGKILL
+
+
+def test_what_was_started_ends_with_a_run_that_is_killed(starter, tmp_path):
+    mark = 'a run that is killed'
+    code = (
+        'import os, subprocess, sys, time, processes\n'
+        f'os.environ[processes.RUN] = {mark!r}\n'
+        f'mourner = processes.Mourner(processes.RUN, {mark!r})\n'
+        f'subprocess.Popen({PARENT!r}, start_new_session=True)\n'
+        'time.sleep(60)\n'
+    )
+    path = os.pathsep.join([str(pathlib.Path(processes.__file__).parent), *sys.path])
+    run = starter(
+        'run', [sys.executable, '-c', code], environment={**os.environ, 'PYTHONPATH': path}
+    )
+    deadline_s = time.monotonic() + 10.0
+    while len(processes.marked(processes.RUN, mark)) < 2:
+        assert time.monotonic() < deadline_s, run.text()
+        time.sleep(0.02)
+    run.signal(signal.SIGKILL)
+    run.wait()
+    while processes.marked(processes.RUN, mark):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
 
 
 def test_waiting_tells_what_was_printed_instead(starter):
