@@ -270,7 +270,7 @@ def figures(
         return found  # the kernel's floor does nothing else
     spread('work', seen['published_ns'] - seen['begin_ns'] - seen['infer_ns'], found)
     spread('age', seen['published_ns'] - seen['stamp_ns'], found)
-    for name in ('infer', 'seen', 'take', 'observe', 'conclude', 'publish'):
+    for name in ('infer', 'seen', 'take', 'decode', 'observe', 'conclude', 'publish', 'record'):
         if (values := seen[f'{name}_ns']).any():
             found[f'{name}_p50'] = float(np.median(values)) / 1e3
     return found

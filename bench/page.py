@@ -40,10 +40,12 @@ COLUMNS = (
 )
 STAGES = (
     ('take', 'take_p50', 'messages out of the middleware'),
-    ('observe', 'observe_p50', 'decode, ages, faults, observation'),
+    ('decode', 'decode_p50', 'new messages from their bytes'),
+    ('observe', 'observe_p50', 'ages, faults, observation'),
     ('infer', 'infer_p50', 'the network, with its wrapper'),
     ('conclude', 'conclude_p50', 'checks, gate, command as bytes, record, next state'),
     ('publish', 'publish_p50', 'the command into the middleware'),
+    ('record', 'record_p50', 'accounts, and the record where there is one'),
 )
 _HEAD = """\
 # Benchmarks
@@ -142,7 +144,7 @@ def _stages(blocks: Blocks) -> Iterator[str]:
         )
     yield (
         f'| the rest of the CPU time | {" | ".join(rest)} | receiving threads of the middleware, '
-        'waiting, accounts, recording, services |'
+        'waiting, services |'
     )
 
 

@@ -16,13 +16,15 @@ COLUMNS = (
     'stamp_ns',
     'seen_ns',
     'take_ns',
+    'decode_ns',
     'observe_ns',
     'conclude_ns',
     'publish_ns',
+    'record_ns',
 )
 """
 Steady clock, but for ``stamp_ns``, the stamp of the newest input, which is ROS time. ``seen_ns``
-is how long it took from the sensor's message to the observation; the last four are known of
+is how long it took from the sensor's message to the observation; the last six are known of
 Fournex only.
 """
 CAPACITY = 400_000

@@ -23,7 +23,7 @@ def main() -> int:
     def noted(
         session: Any, record: Any, timing: Any, request: Any, begin_ns: int, outlets: Any
     ) -> None:
-        seen_ns = timing.take_ns + timing.observe_ns
+        seen_ns = timing.take_ns + timing.decode_ns + timing.observe_ns
         after_ns = timing.conclude_ns + timing.publish_ns
         if record.commands:
             trace.add(
@@ -34,9 +34,11 @@ def main() -> int:
                 record.inputs[0].stamp_ns,
                 seen_ns,
                 timing.take_ns,
+                timing.decode_ns,
                 timing.observe_ns,
                 timing.conclude_ns,
                 timing.publish_ns,
+                timing.record_ns,
             )
         account(session, record, timing, request, begin_ns, outlets)
 

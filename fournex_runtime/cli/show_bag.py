@@ -115,11 +115,14 @@ def _times(session: RecordedSession) -> str:
     rows = []
     for name, label in (
         ('lateness_ns', 'release lateness'),
+        ('wait_ns', 'waiting'),
         ('take_ns', 'taking messages'),
+        ('decode_ns', 'decoding'),
         ('observe_ns', 'observing'),
         ('infer_ns', 'inference'),
         ('conclude_ns', 'concluding'),
         ('publish_ns', 'publishing'),
+        ('record_ns', 'accounts and record'),
     ):
         rows.append((label, *_percentiles(session.column('timing', name))))
     for source, topic in enumerate(session.manifest.input_topics):

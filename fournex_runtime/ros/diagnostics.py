@@ -112,6 +112,7 @@ def fill_status(status: Any, session: HostedSession, active: bool, dropped: int)
         status.summary(DiagnosticStatus.OK, 'inactive')
         return status
     state, figures = session.state, session.statistics.summary()
+    infer = figures.stages['infer']
     level, words = LEVELS[state.mode], state.mode.name.lower()
     if state.cause:
         words = f'{words}: {state.cause}'
@@ -127,11 +128,11 @@ def fill_status(status: Any, session: HostedSession, active: bool, dropped: int)
         ('cause', state.cause),
         ('period [ms]', f'{session.period_ns / 1e6:.3f}'),
         ('rate [Hz]', f'{figures.rate:.3f}'),
-        ('lateness p50 [ms]', f'{figures.lateness_p50 * 1e3:.3f}'),
-        ('lateness p99 [ms]', f'{figures.lateness_p99 * 1e3:.3f}'),
+        ('lateness p50 [ms]', f'{figures.lateness.p50 * 1e3:.3f}'),
+        ('lateness p99 [ms]', f'{figures.lateness.p99 * 1e3:.3f}'),
         ('lateness max [ms]', f'{figures.lateness_max * 1e3:.3f}'),
-        ('inference p50 [ms]', f'{figures.infer_p50 * 1e3:.3f}'),
-        ('inference p99 [ms]', f'{figures.infer_p99 * 1e3:.3f}'),
+        ('inference p50 [ms]', f'{infer.p50 * 1e3:.3f}'),
+        ('inference p99 [ms]', f'{infer.p99 * 1e3:.3f}'),
         ('ticks', str(figures.ticks)),
         ('overruns', str(figures.overruns)),
         ('faults', str(figures.faults)),

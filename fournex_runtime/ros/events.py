@@ -9,6 +9,7 @@ import numpy as np
 
 from ..pipeline.messages import Messages
 from ..session.tick import TickRecord
+from ..worker.succession import SuccessiveWorkers
 from .hosted import HostedSession
 
 EVENT_TYPE = 'fournex_msgs/msg/SessionEvent'
@@ -66,16 +67,25 @@ def encode_status(
             overruns=summary.overruns,
             period=contract.period_ns * 1e-9,
             rate=summary.rate,
-            lateness_p50=summary.lateness_p50,
-            lateness_p99=summary.lateness_p99,
+            lateness_p50=summary.lateness.p50,
+            lateness_p99=summary.lateness.p99,
             lateness_max=summary.lateness_max,
-            infer_p50=summary.infer_p50,
-            infer_p99=summary.infer_p99,
+            infer_p50=summary.stages['infer'].p50,
+            infer_p99=summary.stages['infer'].p99,
+            stages=[*summary.stages],
+            stage_p50=np.array([one.p50 for one in summary.stages.values()]),
+            stage_p99=np.array([one.p99 for one in summary.stages.values()]),
+            blame='',
             inputs=[source.topic for source in session.engine.wiring.sources],
             input_ages=np.array(ages),
             episode=state.episode.id,
             episode_tick=state.episode.tick,
             episode_return=state.episode.total,
+            late=summary.late,
+            failed=summary.failed,
+            worker=session.backend.deaths + 1
+            if isinstance(session.backend, SuccessiveWorkers)
+            else 0,
             faults=summary.faults,
             recording=recording,
             recording_dropped=dropped,

@@ -50,6 +50,24 @@ class Outlets:
     event: Callable[[str, TickRecord, Sequence[tuple[str, str]]], None]
 
 
+@dataclasses.dataclass(frozen=True)
+class Due:
+    """
+    The release of a tick.
+
+    :param ns: when it was scheduled, on the clock that paces the session; in lockstep the stamp
+        of the synchronised inputs, which then is the time of everything in the tick.
+    :param lateness_ns: how late the tick begins.
+    :param skipped: releases skipped before this one.
+    :param wait_ns: how long the loop waited for it.
+    """
+
+    ns: int
+    lateness_ns: int = 0
+    skipped: int = 0
+    wait_ns: int = 0
+
+
 class HostedSession:
     """
     One session with everything live bound to it. Only the loop calls ``tick``.
@@ -74,6 +92,7 @@ class HostedSession:
         self._episode_numbers = itertools.count(1)
         self._stop = ''
         self._last_mode: Mode | None = None
+        self._record_ns = 0
 
     # --- activation ------------------------------------------------------------------------------
 
@@ -145,6 +164,7 @@ class HostedSession:
         self.state = self.engine.initial_state()
         self.statistics = TickStatistics()
         self._last_mode = None
+        self._record_ns = 0
         self._stop = ''
         if self._episode is None:
             self.request_episode('', 0, ())
@@ -216,16 +236,11 @@ class HostedSession:
         latched = self.state.latched[source]
         return latched.stamp_ns if latched is not None else None
 
-    def tick(
-        self, due_ns: int, lateness_ns: int, skipped: int, ros_now_ns: Callable[[], int]
-    ) -> TickRecord:
+    def tick(self, due: Due, ros_now_ns: Callable[[], int]) -> TickRecord:
         """
         Run one tick and publish its commands.
 
-        :param due_ns: scheduled release, on the clock that paces the session; in lockstep the
-            stamp of the synchronised inputs, which then is the time of everything in the tick.
-        :param lateness_ns: how late the tick begins.
-        :param skipped: releases skipped before this one.
+        :param due: its release.
         :param ros_now_ns: reads the ROS clock.
         """
         begin_ns = time.monotonic_ns()
@@ -238,11 +253,13 @@ class HostedSession:
         episode, self._episode = self._episode, None
         stop, self._stop = self._stop, ''
         if self.trigger is None:
-            inputs = TickInputs(messages, due_ns, sampled_ns, ros_now_ns(), episode, stop)
+            inputs = TickInputs(messages, due.ns, sampled_ns, ros_now_ns(), episode, stop)
         else:
-            messages = tuple(_arrived_at(due_ns, taken) for taken in messages)
-            inputs = TickInputs(messages, due_ns, due_ns, due_ns, episode, stop)
-        request = self.engine.observe(inputs, self.state)
+            messages = tuple(_arrived_at(due.ns, taken) for taken in messages)
+            inputs = TickInputs(messages, due.ns, due.ns, due.ns, episode, stop)
+        newest = self.engine.decode(inputs, self.state)
+        decoded_ns = time.monotonic_ns()
+        request = self.engine.observe(inputs, self.state, newest)
         observed_ns = time.monotonic_ns()
         answer = self._ask(request)
         answered_ns = time.monotonic_ns()
@@ -255,15 +272,19 @@ class HostedSession:
                 publish(data, index)
         published_ns = time.monotonic_ns()
         timing = Timing(
-            lateness_ns=lateness_ns,
+            lateness_ns=due.lateness_ns,
+            wait_ns=due.wait_ns,
             take_ns=sampled_ns - begin_ns,
-            observe_ns=observed_ns - sampled_ns,
+            decode_ns=decoded_ns - sampled_ns,
+            observe_ns=observed_ns - decoded_ns,
             infer_ns=answered_ns - observed_ns if request.observation is not None else 0,
             conclude_ns=concluded_ns - answered_ns,
             publish_ns=published_ns - concluded_ns,
-            skipped=skipped,
+            record_ns=self._record_ns,
+            skipped=due.skipped,
         )
         self._account(record, timing, request, begin_ns, outlets)
+        self._record_ns = time.monotonic_ns() - published_ns
         return record
 
     def _ask(self, request: Request) -> Answer:
@@ -284,7 +305,7 @@ class HostedSession:
         """Count, record and tell what happened; after the commands are out."""
         self.ages_ns = request.ages_ns
         fault = record.mode in (Mode.FALLBACK, Mode.STOPPED)
-        self.statistics.add(begin_ns, timing.lateness_ns, timing.infer_ns, timing.skipped, fault)
+        self.statistics.add(begin_ns, timing, record.answer, fault)
         if outlets.record is not None:
             assert self._codec is not None
             data = self._codec.encode(record, timing)

@@ -24,7 +24,7 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from ..session.pacing import Release
 from ..session.phase_lock import PhaseLock
 from ..session.tick import TickRecord
-from .hosted import HostedSession
+from .hosted import Due, HostedSession
 
 Result = TypeVar('Result')
 
@@ -90,6 +90,7 @@ class Loop:
         self._paced: list[_Paced] = []
         self._calls: collections.deque[tuple[Callable[[], Any], Any]] = collections.deque()
         self._quit = False
+        self._waiting_since_ns: int | None = None
         self._thread = threading.get_ident()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
@@ -142,6 +143,7 @@ class Loop:
     def start(self, sessions: Sequence[HostedSession]) -> None:
         """Release the first tick of each session now."""
         now_ns = self._clock.now_ns()
+        self._waiting_since_ns = None
         self._paced = [_Paced(session, now_ns) for session in sessions]
 
     def stop(self, cause: str) -> None:
@@ -149,7 +151,7 @@ class Loop:
         paced, self._paced = self._paced, []
         for one in paced:
             one.session.request_stop(cause)
-            self._tick(one, one.last_due_ns, 0, 0)
+            self._tick(one, Due(one.last_due_ns))
 
     def run(self) -> None:
         """Tick and serve until told to quit."""
@@ -195,7 +197,8 @@ class Loop:
             now_ns = self._clock.now_ns()
             if now_ns < due_ns:
                 return
-        record = self._tick(following, due_ns, now_ns - due_ns, following.release.skipped)
+        due = Due(due_ns, now_ns - due_ns, following.release.skipped, self._waited_ns())
+        record = self._tick(following, due)
         shift_ns = 0
         if following.phase is not None:
             shift_ns = following.phase.shift_ns(record, self._clock.simulated)
@@ -203,6 +206,8 @@ class Loop:
 
     def _wait(self, due_ns: int) -> bool:
         """Wait for a release, or in simulated time for a while; return whether it was woken."""
+        if self._waiting_since_ns is None:
+            self._waiting_since_ns = time.monotonic_ns()
         self.slack(due_ns - self._clock.now_ns())
         if self._clock.simulated:
             return self._sleep(min(due_ns - self._clock.now_ns(), SIM_POLL_NS))
@@ -214,8 +219,13 @@ class Loop:
                 pass
         return False
 
-    def _tick(self, one: _Paced, due_ns: int, lateness_ns: int, skipped: int) -> TickRecord:
-        record = one.session.tick(due_ns, lateness_ns, skipped, self._clock.ros_now_ns)
+    def _waited_ns(self) -> int:
+        """Return how long the loop has been waiting for the release that has come now."""
+        since_ns, self._waiting_since_ns = self._waiting_since_ns, None
+        return 0 if since_ns is None else time.monotonic_ns() - since_ns
+
+    def _tick(self, one: _Paced, due: Due) -> TickRecord:
+        record = one.session.tick(due, self._clock.ros_now_ns)
         self.after_tick()
         return record
 
@@ -228,8 +238,7 @@ class Loop:
                 continue
             one.stamp_ns = stamp_ns
             one.waiting_since_ns = time.monotonic_ns()
-            one.session.tick(stamp_ns, 0, 0, self._clock.ros_now_ns)
-            self.after_tick()
+            self._tick(one, Due(stamp_ns, wait_ns=self._waited_ns()))
             ticked = True
         if ticked:
             return
@@ -242,6 +251,8 @@ class Loop:
                 f'lockstep: no complete set of inputs for {waiting_ns / 1e9:.0f} s after the last '
                 f'tick; waiting for {names} and what goes with it'
             )
+        if self._waiting_since_ns is None:
+            self._waiting_since_ns = time.monotonic_ns()
         self.slack(_LOCKSTEP_WAIT_NS)
         self._wait_for_messages(_LOCKSTEP_WAIT_NS)
 
@@ -276,7 +287,7 @@ class Loop:
         for one in paced:
             one.session.request_stop(f'internal error: {problem}')
             with contextlib.suppress(Exception):  # the one that raised may raise again
-                self._tick(one, one.last_due_ns, 0, 0)
+                self._tick(one, Due(one.last_due_ns))
         self.failed(problem)
 
     def close(self) -> None:

@@ -33,6 +33,7 @@ from .tick import (
     Arrays,
     Episode,
     Mode,
+    Newest,
     Request,
     SafeAction,
     SessionState,
@@ -100,14 +101,26 @@ class Engine:
 
     # --- observe ---------------------------------------------------------------------------------
 
-    def observe(self, inputs: TickInputs, state: SessionState) -> Request:
+    def decode(self, inputs: TickInputs, state: SessionState) -> Newest:
+        """
+        Return the newest message of each source, decoded. Pure; the first part of ``observe``.
+
+        :param inputs: the tick's inputs.
+        :param state: what the session remembers.
+        """
+        return self._inputs.latched(inputs, state.latched)
+
+    def observe(
+        self, inputs: TickInputs, state: SessionState, newest: Newest | None = None
+    ) -> Request:
         """
         Make the policy's request of what a tick was given. Pure.
 
         :param inputs: the tick's inputs.
         :param state: what the session remembers.
+        :param newest: what :meth:`decode` returned for both, from a caller that times it apart.
         """
-        latched = self._inputs.latched(inputs, state.latched)
+        latched = self.decode(inputs, state) if newest is None else newest
         ages_ns = tuple(age_ns(one, inputs) for one in latched)
         tree = self._observation.tree(inputs, latched, state.frames)
         episode, recurrent = state.episode, state.recurrent

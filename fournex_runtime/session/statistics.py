@@ -1,14 +1,30 @@
-"""Figures about the latest ticks of a session: rate, lateness, inference time."""
+"""Figures about the latest ticks of a session: rate, lateness, the time of each stage."""
 
 from __future__ import annotations
 
 import dataclasses
+import struct
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .tick import AnswerKind, Timing
+
 WINDOW = 1024
 """Ticks over which percentiles are taken."""
+STAGES = ('wait', 'take', 'decode', 'observe', 'infer', 'conclude', 'publish', 'record')
+"""The stages of a tick, in their order; of ``fournex_msgs/TickTiming``, without ``_ns``."""
+_COLUMNS = ('begin', 'lateness', *STAGES)
+_ROW = struct.Struct(f'={len(_COLUMNS)}q')
+
+
+@dataclasses.dataclass(frozen=True)
+class Percentiles:
+    """The median and the 99th percentile of a duration, in seconds."""
+
+    p50: float = 0.0
+    p99: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,71 +35,93 @@ class Summary:
     :param ticks: ticks so far.
     :param faults: ticks that ended in fallback or stopped.
     :param overruns: releases skipped because a tick took longer than its period.
+    :param late: answers of the policy that were not there in time.
+    :param failed: answers of the policy that were errors, or none that the contract knows.
     :param rate: ticks per second over the window; 0 before there are two.
+    :param lateness: of the releases.
+    :param lateness_max: the greatest of all time.
+    :param stages: how long each stage took, by its name in :data:`STAGES`.
     """
 
     ticks: int
     faults: int
     overruns: int
+    late: int
+    failed: int
     rate: float
-    lateness_p50: float
-    lateness_p99: float
+    lateness: Percentiles
     lateness_max: float
-    infer_p50: float
-    infer_p99: float
+    stages: Mapping[str, Percentiles]
 
 
 class TickStatistics:
     """Keeps the latest ticks; written by the loop, read by any thread."""
 
     def __init__(self) -> None:
-        self._begin = np.zeros(WINDOW, np.int64)
-        self._lateness = np.zeros(WINDOW, np.int64)
-        self._infer = np.zeros(WINDOW, np.int64)
+        # Packed into bytes: numpy takes several times as long to put one row into an array.
+        self._bytes = bytearray(WINDOW * _ROW.size)
+        self._rows = np.frombuffer(self._bytes, np.int64).reshape(WINDOW, len(_COLUMNS))
         self._ticks = 0
         self._faults = 0
         self._overruns = 0
+        self._answers = dict.fromkeys(AnswerKind, 0)
         self._lateness_max = 0
 
-    def add(
-        self, begin_ns: int, lateness_ns: int, infer_ns: int, skipped: int, fault: bool
-    ) -> None:
-        """Count one tick."""
-        slot = self._ticks % WINDOW
-        self._begin[slot] = begin_ns
-        self._lateness[slot] = lateness_ns
-        self._infer[slot] = infer_ns
+    def add(self, begin_ns: int, timing: Timing, answer: AnswerKind, fault: bool) -> None:
+        """
+        Count one tick.
+
+        :param begin_ns: when it began, steady clock.
+        :param timing: how long its stages took.
+        :param answer: how the policy answered.
+        :param fault: whether it ended in fallback or stopped.
+        """
+        _ROW.pack_into(
+            self._bytes,
+            self._ticks % WINDOW * _ROW.size,
+            begin_ns,
+            timing.lateness_ns,
+            timing.wait_ns,
+            timing.take_ns,
+            timing.decode_ns,
+            timing.observe_ns,
+            timing.infer_ns,
+            timing.conclude_ns,
+            timing.publish_ns,
+            timing.record_ns,
+        )
         self._faults += fault
-        self._overruns += skipped
-        self._lateness_max = max(self._lateness_max, lateness_ns)
+        self._overruns += timing.skipped
+        self._answers[answer] += 1
+        if timing.lateness_ns > self._lateness_max:
+            self._lateness_max = timing.lateness_ns
         self._ticks += 1
 
     def summary(self) -> Summary:
         """Return the figures as they stand."""
         count = min(self._ticks, WINDOW)
         if count == 0:
-            return Summary(0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-        begin = self._begin[:count]
-        span_ns = int(begin.max() - begin.min())
-        late = _percentiles(self._lateness[:count])
-        infer = _percentiles(self._infer[:count])
+            none = Percentiles()
+            return Summary(0, 0, 0, 0, 0, 0.0, none, 0.0, dict.fromkeys(STAGES, none))
+        ordered = np.sort(self._rows[:count], axis=0)
+        span_ns = int(ordered[-1, 0] - ordered[0, 0])
+        lateness, *stages = map(_percentiles, ordered.T[1:])
         return Summary(
             ticks=self._ticks,
             faults=self._faults,
             overruns=self._overruns,
+            late=self._answers[AnswerKind.LATE],
+            failed=self._answers[AnswerKind.FAILED],
             rate=(count - 1) * 1e9 / span_ns if span_ns > 0 else 0.0,
-            lateness_p50=late[0],
-            lateness_p99=late[1],
+            lateness=lateness,
             lateness_max=self._lateness_max * 1e-9,
-            infer_p50=infer[0],
-            infer_p99=infer[1],
+            stages=dict(zip(STAGES, stages)),
         )
 
 
-def _percentiles(values_ns: NDArray[np.int64]) -> tuple[float, float]:
-    """Return the median and the 99th percentile in seconds, as ``np.percentile`` has them."""
-    ordered = np.sort(values_ns)
-    return _at(ordered, 0.5) * 1e-9, _at(ordered, 0.99) * 1e-9
+def _percentiles(ordered: NDArray[np.int64]) -> Percentiles:
+    """Return the percentiles of ordered nanoseconds, as ``np.percentile`` has them."""
+    return Percentiles(_at(ordered, 0.5) * 1e-9, _at(ordered, 0.99) * 1e-9)
 
 
 def _at(ordered: NDArray[np.int64], share: float) -> float:

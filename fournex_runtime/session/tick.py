@@ -117,6 +117,10 @@ class Latched:
     problem: str = ''
 
 
+Newest = tuple[Latched | None, ...]
+"""The newest message of each source; None before the first."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Episode:
     """The episode that a session is in: ticks and return so far."""
@@ -151,7 +155,7 @@ class SessionState:
     mode: Mode
     cause: str
     episode: Episode
-    latched: tuple[Latched | None, ...]
+    latched: Newest
     history: History
     last_action: LastAction
     recurrent: Arrays
@@ -183,7 +187,7 @@ class Request:
     """
 
     inputs: TickInputs
-    latched: tuple[Latched | None, ...]
+    latched: Newest
     ages_ns: tuple[int, ...]
     observation: Observation | None
     episode: Episode

@@ -77,8 +77,8 @@ def test_a_block_of_the_runtime_and_one_of_the_kernel_make_a_page(tmp_path):
     ]
     ours, kernel = (one['figures'] for one in blocks)
     assert 25 <= ours['ticks'] <= 51
-    assert 0 < ours['take_p50'] + ours['observe_p50'] < ours['age_max']
-    assert ours['cpu_us'] > 10 * kernel['cpu_us'] > 0
+    assert 0 < ours['take_p50'] + ours['decode_p50'] + ours['observe_p50'] < ours['age_max']
+    assert ours['cpu_us'] > kernel['cpu_us'] > 0
     assert ours['start_ms'] > kernel['start_ms'] > 0
 
     run = {

@@ -11,6 +11,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from fournex_msgs.msg import SessionEvent, SessionStatus
 from fournex_msgs.srv import ResetEpisode, StopSession
+from fournex_runtime.session.statistics import STAGES
 
 
 def diagnostics(side) -> list[DiagnosticStatus]:
@@ -67,6 +68,13 @@ def test_status_tells_how_the_session_does(robot, runtime, wiring_file, tmp_path
     assert status.input_ages[1] == -1.0, 'nobody publishes the reward'
     assert status.recording == str(tmp_path / 'runs' / 'pendulum-0001')
     assert status.recording_dropped == 0 and status.faults == 0
+    assert (status.late, status.failed, status.worker) == (0, 0, 0)
+    assert tuple(status.stages) == STAGES
+    assert len(status.stage_p50) == len(status.stage_p99) == len(STAGES)
+    stages = dict(zip(status.stages, zip(status.stage_p50, status.stage_p99)))
+    assert all(0 < p50 <= p99 for p50, p99 in stages.values())
+    assert sum(p50 for p50, _ in stages.values()) < 1.5 * status.period
+    assert stages['wait'][0] > stages['infer'][0] == status.infer_p50
 
 
 def test_events_are_latched_and_carry_the_metadata_of_an_episode(robot, runtime):

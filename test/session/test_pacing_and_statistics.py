@@ -4,6 +4,7 @@ import pytest
 
 from fournex_runtime.session.pacing import Release
 from fournex_runtime.session.statistics import WINDOW, TickStatistics
+from fournex_runtime.session.tick import AnswerKind, Timing
 
 MS = 1_000_000
 
@@ -39,7 +40,7 @@ def test_a_clock_that_jumps_back_begins_anew():
 def test_statistics_of_no_tick_and_of_one():
     statistics = TickStatistics()
     assert statistics.summary().ticks == 0
-    statistics.add(1000, 5, 7, 0, False)
+    statistics.add(1000, Timing(lateness_ns=5, infer_ns=7), AnswerKind.RESULT, False)
     one = statistics.summary()
     assert (one.ticks, one.rate, one.lateness_max) == (1, 0.0, pytest.approx(5e-9))
 
@@ -47,23 +48,31 @@ def test_statistics_of_no_tick_and_of_one():
 def test_statistics_by_hand():
     statistics = TickStatistics()
     for tick in range(101):
-        statistics.add(tick * 20 * MS, tick * 1000, tick * 2000, int(tick == 50), tick >= 99)
+        timing = Timing(
+            lateness_ns=tick * 1000, infer_ns=tick * 2000, record_ns=500, skipped=int(tick == 50)
+        )
+        answer = AnswerKind.LATE if tick >= 98 else AnswerKind.RESULT
+        statistics.add(tick * 20 * MS, timing, answer, tick >= 99)
     found = statistics.summary()
     assert (found.ticks, found.faults, found.overruns) == (101, 2, 1)
+    assert (found.late, found.failed) == (3, 0)
     assert found.rate == pytest.approx(50.0)
-    assert found.lateness_p50 == pytest.approx(50e-6)
-    assert found.lateness_p99 == pytest.approx(99e-6)
+    assert found.lateness.p50 == pytest.approx(50e-6)
+    assert found.lateness.p99 == pytest.approx(99e-6)
     assert found.lateness_max == pytest.approx(100e-6)
-    assert (found.infer_p50, found.infer_p99) == pytest.approx((100e-6, 198e-6))
+    infer = found.stages['infer']
+    assert (infer.p50, infer.p99) == pytest.approx((100e-6, 198e-6))
+    assert found.stages['record'].p50 == pytest.approx(500e-9)
+    assert found.stages['wait'].p99 == 0.0
 
 
 def test_percentiles_are_of_the_window_and_the_greatest_of_all_time():
     statistics = TickStatistics()
-    statistics.add(0, 10**9, 0, 0, False)
+    statistics.add(0, Timing(lateness_ns=10**9), AnswerKind.RESULT, False)
     for tick in range(1, WINDOW + 1):
-        statistics.add(tick * 10 * MS, 1000, 0, 0, False)
+        statistics.add(tick * 10 * MS, Timing(lateness_ns=1000), AnswerKind.RESULT, False)
     found = statistics.summary()
     assert found.ticks == WINDOW + 1
-    assert found.lateness_p99 == pytest.approx(1e-6)
+    assert found.lateness.p99 == pytest.approx(1e-6)
     assert found.lateness_max == pytest.approx(1.0)
     assert found.rate == pytest.approx(100.0)
