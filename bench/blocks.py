@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from tick_trace import TRACE, load
+from tick_trace import COLUMNS, TRACE, load
 from workloads import Workload, write_workload
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -80,7 +80,8 @@ class Machine:
         self.folder = folder
         self._kernel = folder / 'kernel'
         source = PEERS / 'kernel.c'
-        subprocess.run(['cc', '-O2', '-o', str(self._kernel), str(source)], check=True)
+        columns = f'-DCOLUMNS={len(COLUMNS)}'
+        subprocess.run(['cc', '-O2', columns, '-o', str(self._kernel), str(source)], check=True)
         self._environment = {
             **os.environ,
             'PYTHONPATH': os.pathsep.join(
