@@ -27,7 +27,7 @@ FOREVER_NS = 2**62
 
 _MOST_TEXT_BYTES = 4 << 20
 _UNITS_NS = {'ns': 1, 'us': 1_000, 'ms': 1_000_000, 's': 1_000_000_000, 'min': 60_000_000_000}
-_PLAIN_TAGS = frozenset(
+PLAIN_TAGS = frozenset(
     f'tag:yaml.org,2002:{kind}'
     for kind in (
         'null',
@@ -390,7 +390,7 @@ def _refuse_tags(node: yaml.Node, file: str, error: type[ConfigurationError]) ->
     waiting, seen = [node], {id(node)}
     while waiting:
         node = waiting.pop()
-        if node.tag not in _PLAIN_TAGS:
+        if node.tag not in PLAIN_TAGS:
             line = node.start_mark.line + 1
             raise error(f'{file}:{line}: the tag {node.tag} is not allowed; write plain values')
         parts: list[yaml.Node] = []

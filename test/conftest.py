@@ -90,16 +90,27 @@ def torch_environment(checkout) -> dict[str, str]:
 
 
 @pytest.fixture(scope='session')
-def torch_artifacts(checkout, torch_python, torch_environment, tmp_path_factory):
+def with_torch(checkout, torch_python, torch_environment):
+    """Return a function that runs a script of ``test/support`` under the Python with torch."""
+
+    def run(script: str, *arguments: object, timeout_s: float = 110.0) -> None:
+        done = subprocess.run(
+            [torch_python, '-W', 'ignore', checkout / 'test/support' / script]
+            + [str(one) for one in arguments],
+            env=torch_environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+
+    return run
+
+
+@pytest.fixture(scope='session')
+def torch_artifacts(with_torch, tmp_path_factory):
     """Return the folder with the artifacts that torch makes."""
     folder = tmp_path_factory.mktemp('torch-artifacts')
-    script = checkout / 'test' / 'support' / 'torch_artifacts.py'
-    done = subprocess.run(
-        [torch_python, '-W', 'ignore', script, folder],
-        env=torch_environment,
-        capture_output=True,
-        text=True,
-        timeout=50,
-    )
-    assert done.returncode == 0, done.stderr
+    with_torch('torch_artifacts.py', folder, timeout_s=50.0)
     return folder

@@ -20,6 +20,7 @@ from .child import Child
 from .demo_tasks import TASKS, Task
 from .examples import ROBOTS, example_wiring
 from .parser import Parser, positive, whole_number
+from .ros_imports import needing_ros
 
 if TYPE_CHECKING:
     from .demo_watch import Watch
@@ -169,17 +170,10 @@ def _environment(out: pathlib.Path) -> None:
 
 
 def _require_ros() -> None:
-    try:
+    with needing_ros('the demo'):
         import rclpy  # noqa: F401
 
         from fournex_msgs.msg import SessionStatus  # noqa: F401
-    except ImportError as problem:
-        raise MissingDependencyError(
-            str(problem.name),
-            'the demo',
-            'run make demo in the checkout, or source ROS 2 and the workspace '
-            '(. install/setup.bash)',
-        ) from problem
 
 
 def _drive(

@@ -5,28 +5,24 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
-import rclpy
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from rclpy.signals import SignalHandlerOptions
 
 from fournex_msgs.msg import SessionStatus, SimulationStatus
 from fournex_msgs.srv import ResetEpisode
 
 from ..configuration import FOREVER_NS
 from ..errors import FournexError, GraphError
+from ..ros.visitor import Visitor
 from ..session.tick import Mode
 from ..session.wiring import SessionWiring
 from .demo_tasks import Task
 
-_SPIN_S = 0.05
 _SERVICE_TIMEOUT_S = 10.0
 
 
-class Watch:
+class Watch(Visitor):
     """
     The demo's own node; a context manager.
 
@@ -35,6 +31,7 @@ class Watch:
     """
 
     def __init__(self, session: SessionWiring, alive: Callable[[], None]) -> None:
+        super().__init__('fournex_demo')
         self._session = session.name
         self._budgeted = {
             session.sources[port.source].topic
@@ -51,10 +48,7 @@ class Watch:
 
     def __enter__(self) -> Watch:
         """Join the ROS graph."""
-        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-        self._node = rclpy.create_node('fournex_demo')
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self._node)
+        super().__enter__()
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._node.create_subscription(
             SessionStatus, f'/fournex/{self._session}/status', self._take_status, 5
@@ -67,17 +61,6 @@ class Watch:
             'runtime': self._node.create_client(ResetEpisode, '/fournex/reset_episode'),
         }
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Leave the ROS graph."""
-        self._executor.shutdown(timeout_sec=2.0)
-        self._node.destroy_node()
-        rclpy.try_shutdown()
 
     def _take_status(self, message: Any) -> None:
         self.status = message
@@ -112,7 +95,7 @@ class Watch:
         :raises FournexError: a process is gone.
         """
         self._alive()
-        self._executor.spin_once(timeout_sec=_SPIN_S)
+        self.spin_once()
 
     def require_alone(self, within_s: float) -> None:
         """

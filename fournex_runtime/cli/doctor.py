@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..doctor.finding import Level
-from ..errors import MissingDependencyError
 from ..policy.registry import locate_bundle
 from ..session.wiring import Wiring, load_wiring
 from .parser import Parser, positive
 from .robot_arguments import add_robot_options, check_wiring_file, namespace_words, split_ros
+from .ros_imports import needing_ros
 from .show_findings import finding_data, show_findings
 
 if TYPE_CHECKING:
@@ -59,17 +59,8 @@ def main(arguments: Sequence[str]) -> int:
     check_wiring_file(options.wiring)
     bundle = None if options.bundle is None else locate_bundle(options.bundle)
     wiring = load_wiring(options.wiring.expanduser(), bundle)
-    try:
+    with needing_ros('looking at a robot'):
         from ..ros.doctor import examine_robot
-    except ImportError as problem:
-        if (problem.name or '').split('.')[0] == 'fournex_runtime':
-            raise
-        raise MissingDependencyError(
-            str(problem.name),
-            'looking at a robot',
-            'source a ROS 2 environment and the workspace with fournex_msgs '
-            '(. install/setup.bash)',
-        ) from problem
     arguments = ['doctor', '--ros-args', *namespace_words(options), *ros]
     examined = examine_robot(wiring, options.seconds, arguments)
     if options.json:

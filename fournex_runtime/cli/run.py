@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from ..doctor.finding import check_overrides
-from ..errors import FournexError, MissingDependencyError
+from ..errors import FournexError
 from ..policy.registry import locate_bundle
 from .parser import REFUSED, Parser
 from .robot_arguments import (
@@ -17,6 +17,7 @@ from .robot_arguments import (
     parameter_path,
     split_ros,
 )
+from .ros_imports import needing_ros
 
 
 def parser() -> Parser:
@@ -79,17 +80,8 @@ def main(arguments: Sequence[str]) -> int:
     """
     try:
         words = ros_arguments(arguments)
-        try:
+        with needing_ros('driving a robot'):
             from ..ros.runtime import main as runtime
-        except ImportError as problem:
-            if (problem.name or '').split('.')[0] == 'fournex_runtime':
-                raise
-            raise MissingDependencyError(
-                str(problem.name),
-                'driving a robot',
-                'source a ROS 2 environment and the workspace with fournex_msgs '
-                '(. install/setup.bash)',
-            ) from problem
         return runtime(words)
     except FournexError as problem:
         print(f'{problem}\nNothing was started.', file=sys.stderr)

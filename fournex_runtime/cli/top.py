@@ -7,9 +7,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..errors import MissingDependencyError
 from ..session.tick import Mode
 from .parser import Parser, positive
+from .ros_imports import needing_ros
 from .table import number, table
 from .words import duration
 
@@ -48,15 +48,8 @@ def main(arguments: Sequence[str]) -> int:
     :param arguments: what follows it on the command line.
     """
     options = parser().parse(arguments)
-    try:
+    with needing_ros('looking at sessions'):
         from ..ros.status_watch import StatusWatch
-    except ImportError as problem:
-        raise MissingDependencyError(
-            str(problem.name),
-            'looking at sessions',
-            'source a ROS 2 environment and the workspace with fournex_msgs '
-            '(. install/setup.bash)',
-        ) from problem
     with StatusWatch(['top']) as watch:
         if options.once or not sys.stdout.isatty():
             print('looking for sessions …', file=sys.stderr, flush=True)

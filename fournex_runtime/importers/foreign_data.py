@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from ..configuration import PLAIN_TAGS
 from ..errors import ArtifactError
 
 MOST_BYTES = 1 << 20
@@ -25,21 +26,6 @@ MOST_DEPTH = 64
 
 _PLAIN = 'tag:yaml.org,2002:'
 _PYTHON_TUPLE = _PLAIN + 'python/tuple'
-_TAGS = frozenset(
-    _PLAIN + kind
-    for kind in (
-        'null',
-        'bool',
-        'int',
-        'float',
-        'str',
-        'timestamp',
-        'seq',
-        'map',
-        'merge',
-        'value',
-    )
-)
 _INTEGER = re.compile(r'[-+]?[0-9]+')
 _FLOAT = re.compile(r'[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?')
 _SPECIAL = re.compile(r'([-+]?)\.(inf|Inf|INF)|\.(nan|NaN|NAN)')
@@ -155,7 +141,7 @@ class _Values:
         if depth > MOST_DEPTH:
             self._refuse(node, f'is nested more than {MOST_DEPTH} deep')
         plain = self._plain(node, depth)
-        if node.tag in _TAGS or node.tag == _PYTHON_TUPLE:
+        if node.tag in PLAIN_TAGS or node.tag == _PYTHON_TUPLE:
             return plain
         return Tagged(node.tag, plain)
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
 from typing import Any
-
-import rclpy
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.signals import SignalHandlerOptions
 
 from fournex_msgs.msg import SessionStatus
 
+from .visitor import Visitor
+
 STATUS_TYPE = 'fournex_msgs/msg/SessionStatus'
-_SPIN_S = 0.05
 
 
-class StatusWatch:
+class StatusWatch(Visitor):
     """
     A node that listens to every status topic that there is; a context manager.
 
@@ -24,29 +20,10 @@ class StatusWatch:
     """
 
     def __init__(self, arguments: list[str]) -> None:
-        self._arguments = arguments
+        super().__init__('fournex_top', arguments)
         self._subscriptions: dict[str, Any] = {}
         self.newest: dict[str, tuple[float, Any]] = {}
         """By topic: when the newest status came, steady seconds, and the status."""
-
-    def __enter__(self) -> StatusWatch:
-        """Join the ROS graph."""
-        rclpy.init(args=self._arguments, signal_handler_options=SignalHandlerOptions.NO)
-        self._node = rclpy.create_node('fournex_top', start_parameter_services=False)
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self._node)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Leave the ROS graph."""
-        self._executor.shutdown(timeout_sec=2.0)
-        self._node.destroy_node()
-        rclpy.try_shutdown()
 
     def listen(self, seconds: float) -> None:
         """Take what comes for a while, from topics that appear meanwhile, too."""
@@ -57,7 +34,7 @@ class StatusWatch:
                     self._subscriptions[topic] = self._node.create_subscription(
                         SessionStatus, topic, self._keep(topic), 5
                     )
-            self._executor.spin_once(timeout_sec=_SPIN_S)
+            self.spin_once()
 
     def _keep(self, topic: str) -> Any:
         def keep(status: Any) -> None:

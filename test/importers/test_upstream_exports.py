@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import numpy as np
 import pytest
 from imported_session import ImportedSession
@@ -24,18 +22,10 @@ WIRED = {'joint_position': STATES, 'joint_velocity': STATES}
 
 
 @pytest.fixture(scope='module')
-def exported(checkout, torch_python, torch_environment, tmp_path_factory):
+def exported(with_torch, tmp_path_factory):
     """Return the folder with what upstream left behind."""
     folder = tmp_path_factory.mktemp('exported')
-    script = checkout / 'test' / 'support' / 'exported_policies.py'
-    done = subprocess.run(
-        [torch_python, '-W', 'ignore', script, folder],
-        env=torch_environment,
-        capture_output=True,
-        text=True,
-        timeout=110,
-    )
-    assert done.returncode == 0, done.stderr
+    with_torch('exported_policies.py', folder)
     return folder
 
 

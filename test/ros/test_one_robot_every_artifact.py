@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import shutil
-import subprocess
 import sys
 
 import numpy as np
@@ -98,30 +97,12 @@ def read_path(bag: pathlib.Path, session: str) -> Path:
 
 
 @pytest.fixture(scope='module')
-def run_exporter(checkout, torch_python, torch_environment):
-    """Return a function that runs a command of a robot's script on a folder."""
-
-    def run(name: str, command: str, folder: pathlib.Path) -> None:
-        script = checkout / 'test' / 'support' / f'{name}_artifacts.py'
-        done = subprocess.run(
-            [torch_python, '-W', 'ignore', script, command, folder],
-            env=torch_environment,
-            capture_output=True,
-            text=True,
-            timeout=100,
-        )
-        assert done.returncode == 0, done.stderr
-
-    return run
-
-
-@pytest.fixture(scope='module')
-def artifacts(run_exporter, tmp_path_factory):
+def artifacts(with_torch, tmp_path_factory):
     """Return the folder with the artifacts, a folder for each robot in it."""
     folder = tmp_path_factory.mktemp('artifacts')
     for name in TOPICS:
         (folder / name).mkdir()
-        run_exporter(name, 'export', folder / name)
+        with_torch(f'{name}_artifacts.py', 'export', folder / name)
     return folder
 
 
@@ -223,11 +204,11 @@ def test_the_robot_goes_the_same_way(name, artifact, drive):
     [('pendulum', SCALE), pytest.param('arm', None, marks=pytest.mark.soak)],
 )
 def test_its_actions_are_those_of_the_library_that_trained_it(
-    name, scale, drive, run_exporter, tmp_path
+    name, scale, drive, with_torch, tmp_path
 ):
     onnx = drive(name, 'policy.onnx')
     np.save(tmp_path / 'obs.npy', onnx.observations)
-    run_exporter(name, 'predict', tmp_path)
+    with_torch(f'{name}_artifacts.py', 'predict', tmp_path)
     expected = np.load(tmp_path / 'actions.npy')
     reach = np.ptp(onnx.actions)
     assert np.abs(np.clip(onnx.actions, -1.0, 1.0) - expected).max() <= TOLERANCE * reach

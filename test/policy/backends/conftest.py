@@ -29,18 +29,10 @@ print(json.dumps(said))
 
 
 @pytest.fixture(scope='session')
-def sb3_artifacts(checkout, torch_python, torch_environment, tmp_path_factory):
+def sb3_artifacts(with_torch, tmp_path_factory):
     """Return the folder with the zips that Stable-Baselines3 makes."""
     folder = tmp_path_factory.mktemp('sb3-artifacts')
-    script = checkout / 'test' / 'support' / 'sb3_artifacts.py'
-    done = subprocess.run(
-        [torch_python, '-W', 'ignore', script, folder],
-        env=torch_environment,
-        capture_output=True,
-        text=True,
-        timeout=50,
-    )
-    assert done.returncode == 0, done.stderr
+    with_torch('sb3_artifacts.py', folder, timeout_s=50.0)
     return folder
 
 
