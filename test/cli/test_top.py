@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from fournex_runtime.cli.top import sessions_table
 from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.ros.events import header
@@ -16,7 +18,9 @@ def status(**changes):
         'header': header(messages(), 0), 'session': 'arm', 'policy': 'arm-reach@3',
         'bundle_sha256': '', 'mode': 1, 'cause': '', 'ticks': 500, 'overruns': 2, 'period': 0.02,
         'rate': 49.99, 'lateness_p50': 1e-4, 'lateness_p99': 3e-4, 'lateness_max': 2e-3,
-        'infer_p50': 2e-5, 'infer_p99': 4e-5, 'inputs': ['joint_states', 'target'],
+        'infer_p50': 2e-5, 'infer_p99': 4e-5, 'stages': [], 'stage_p50': np.array([]),
+        'stage_p99': np.array([]), 'blame': '', 'late': 0, 'failed': 0, 'worker': 1,
+        'inputs': ['joint_states', 'target'],
         'input_ages': [0.004, -1.0], 'episode': 'episode-0007', 'episode_tick': 42,
         'episode_return': 1.5, 'faults': 3, 'recording': '', 'recording_dropped': 0,
     }  # fmt: skip
