@@ -112,7 +112,7 @@ def main(arguments: Sequence[str]) -> int:
     else:
         bundle = _written(draft, match, options)
     reference = bundle.contract.reference if options.to is None else str(options.to)
-    print(f'\n{inspect_bundle(bundle.folder)}')
+    print(f'\n{inspect_bundle(bundle.folder)[0]}')
     print(f'\nWritten: {reference}. Check the table by eye.')
     if options.wiring is not None:
         policy = reference if options.to is None else str(options.to.resolve())

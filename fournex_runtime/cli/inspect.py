@@ -18,6 +18,9 @@ from .parser import Parser
 if TYPE_CHECKING:
     from ..session.wiring import Wiring
 
+MISFIT = 1
+"""Exit status: contract and artifact contradict each other."""
+
 
 def parser() -> Parser:
     """Return the parser of this verb."""
@@ -25,7 +28,7 @@ def parser() -> Parser:
         'inspect',
         'Show what is in a policy bundle, a wiring file or a recording. A wiring that is shown '
         'has passed the\nchecks that can be made without a robot; of a bundle it says whether '
-        'the artifact fits the contract.',
+        'the artifact fits the contract\n(exit status 1 if not).',
         (
             ('fournex inspect my_policy/', "the contract: each value's place, unit, scale"),
             ('fournex inspect rover-nav@3', 'the same, of a policy in the registry'),
@@ -59,12 +62,17 @@ def main(arguments: Sequence[str]) -> int:
     path: pathlib.Path = locate_bundle(options.path)
     if not path.exists() and str(path) in ROBOTS:
         path = example_wiring(str(path))
-    print(_shown(path, options.bundle))
-    return 0
+    text, fits = _shown(path, options.bundle)
+    print(text)
+    return 0 if fits else MISFIT
 
 
-def _shown(path: pathlib.Path, bundle: pathlib.Path | None) -> str:
-    """Return the text for whatever lies at a path; imports only what that kind needs."""
+def _shown(path: pathlib.Path, bundle: pathlib.Path | None) -> tuple[str, bool]:
+    """
+    Return the text for whatever lies at a path, and whether what it consists of fits together.
+
+    Imports only what that kind needs.
+    """
     if not path.exists():
         raise FournexError(f'{path}: no such file or folder.' + _near(path))
     if path.name == CONTRACT_FILE:
@@ -73,7 +81,7 @@ def _shown(path: pathlib.Path, bundle: pathlib.Path | None) -> str:
         if (path / CONTRACT_FILE).is_file():
             return inspect_bundle(path)
         if (path / 'metadata.yaml').is_file() or any(path.glob('*.mcap')):
-            return _bag(path)
+            return _bag(path), True
         inside = [f'{path / name}' for name in ('wiring.yaml', 'bundle') if (path / name).exists()]
         hint = f' Did you mean {" or ".join(inside)}?' if inside else ''
         raise FournexError(
@@ -81,30 +89,32 @@ def _shown(path: pathlib.Path, bundle: pathlib.Path | None) -> str:
             f'no metadata.yaml and no .mcap file).{hint}'
         )
     if path.suffix == '.mcap':
-        return _bag(path)
+        return _bag(path), True
     if path.suffix in ('.yaml', '.yml'):
         from ..session.wiring import load_wiring
         from .show_wiring import show_wiring
 
         wiring = load_wiring(path, bundle)
-        return show_wiring(wiring, _check(wiring))
+        return show_wiring(wiring, _check(wiring)), True
     raise FournexError(
         f'{path}: not something to inspect: expected a policy bundle or a bag (folders), a wiring '
         'file (.yaml) or a recording (.mcap)'
     )
 
 
-def inspect_bundle(folder: pathlib.Path) -> str:
+def inspect_bundle(folder: pathlib.Path) -> tuple[str, bool]:
     """
-    Return what a bundle's contract and card say, and how its artifact compares with the contract.
+    Return what a bundle's contract and card say, and whether its artifact fits the contract.
 
+    :returns: the text, and False where the two contradict each other.
     :raises FournexError: it is not a sound bundle.
     """
     from ..policy.bundle import load_bundle
     from .show_bundle import show_bundle
 
     found = load_bundle(folder)
-    return show_bundle(found, _artifact(found))
+    words, fits = _artifact(found)
+    return show_bundle(found, words), fits
 
 
 def _check(wiring: Wiring) -> dict[str, str]:
@@ -126,17 +136,17 @@ def _check(wiring: Wiring) -> dict[str, str]:
     return found
 
 
-def _artifact(bundle: Bundle) -> str:
+def _artifact(bundle: Bundle) -> tuple[str, bool]:
     """Return how the artifact compares with the contract, in words; not of a program."""
     if bundle.contract.artifact.backend not in DATA_BACKENDS:
-        return 'not compared with the artifact here: loading it runs a program'
+        return 'not compared with the artifact here: loading it runs a program', True
     try:
         _run_once(bundle, INLINE)
     except MissingDependencyError as problem:
-        return f'not compared with the artifact: {problem}'
+        return f'not compared with the artifact: {problem}', True
     except FournexError as problem:
-        return f'NOT THOSE OF THE ARTIFACT: {problem}'
-    return 'names, shapes and types are those of the artifact'
+        return f'NOT THOSE OF THE ARTIFACT: {problem}', False
+    return 'names, shapes and types are those of the artifact', True
 
 
 def _run_once(bundle: Bundle, inference: Inference) -> str:

@@ -85,10 +85,11 @@ def _list(options: argparse.Namespace) -> int:
 def _show(options: argparse.Namespace) -> int:
     bundle = _bundle(options.reference)
     if not options.json:
-        from .inspect import inspect_bundle
+        from .inspect import MISFIT, inspect_bundle
 
-        print(inspect_bundle(bundle.folder))
-        return 0
+        text, fits = inspect_bundle(bundle.folder)
+        print(text)
+        return 0 if fits else MISFIT
     contract = bundle.contract
     shown: dict[str, Any] = {
         'reference': contract.reference,
