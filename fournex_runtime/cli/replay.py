@@ -10,13 +10,15 @@ from ..errors import ConfigurationError
 from ..policy.registry import locate_bundle
 from ..record.bag_reader import BagReader
 from ..record.compare import compare
-from ..record.replay import Verification, read_manifest, verify
+from ..record.replay import read_manifest, verify
 from ..record.selection import ALL_TICKS, Selection
 from ..record.session_replay import ReplayedTick
+from ..record.verification import Verification
 from .parser import Parser
 from .progress import Progress
 from .show_comparison import show_comparison
 from .show_tick import show_tick
+from .show_verification import differences, summary
 
 FAILED = 1
 
@@ -72,7 +74,8 @@ def parser() -> Parser:
         '--max-error',
         type=float,
         metavar='X',
-        help='with these: exit status 1 if a value differs by more than this, in its unit',
+        help='with these: exit status 1 if a value differs by more than this, in its unit; '
+        "without: by how much the network's outputs may differ, on another machine for instance",
     )
     found.add_argument('--session', default='', metavar='NAME', help='with --tick: show only its')
     return found
@@ -94,9 +97,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.policy or options.wiring is not None:
         others = _bundles(options.bag, options.policy, '--policy')
         return against(options.bag, others, options.wiring, bundles, selection, options.max_error)
-    if options.max_error is not None:
-        raise ConfigurationError('--max-error is for --policy and --wiring; bits have no error')
-    return replay(options.bag, bundles, selection)
+    return replay(options.bag, bundles, selection, max_error=options.max_error)
 
 
 def show(
@@ -180,6 +181,7 @@ def replay(
     bundles: Mapping[str, pathlib.Path],
     selection: Selection = ALL_TICKS,
     prefix: str = '',
+    max_error: float | None = None,
 ) -> int:
     """
     Verify a recording and print what came of it; returns the exit status.
@@ -188,6 +190,8 @@ def replay(
     :param bundles: policy bundles by session, for those that are not where they were.
     :param selection: the ticks to compare.
     :param prefix: put before the first line.
+    :param max_error: by how much the network's outputs may differ, in their units; None: not at
+        all.
     """
     found = [one for one in _verified(bag, bundles, selection) if one.ticks]
     several = len(found) > 1
@@ -196,32 +200,12 @@ def replay(
             print(f'{bag} is cut off; what is there of it is compared')
     for one in found:
         print(prefix + summary(bag, one, several))
-        if one.first_difference:
-            print(f'first difference: {one.first_difference}')
-        if not one.all_equal:
-            for words in one.environment:
-                print(f'other than at the recording: {words}')
-    return 0 if all(one.all_equal for one in found) else FAILED
-
-
-def summary(bag: pathlib.Path, found: Verification, several: bool = False) -> str:
-    """
-    Return the counts of one session in one line.
-
-    :param bag: the recording.
-    :param found: what came of re-running it.
-    :param several: the recording has other sessions, too.
-    """
-    parts = []
-    for stage, count in found.stages.items():
-        text = f'{stage} {count.equal} equal'
-        if count.unequal:
-            text += f' and {count.unequal} UNEQUAL'
-        if count.unverifiable:
-            text += f' and {count.unverifiable} unverifiable'
-        parts.append(text)
-    whose = f' of session {found.session}' if several else ''
-    return f'replaying {found.ticks} ticks{whose} from {bag}: {", ".join(parts)}'
+        words = differences(one)
+        if words:
+            print(words)
+    if max_error is None:
+        return 0 if all(one.all_equal for one in found) else FAILED
+    return 0 if all(one.within(max_error) for one in found) else FAILED
 
 
 def _bundles(

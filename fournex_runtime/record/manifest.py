@@ -27,6 +27,17 @@ _PACKAGES = (
     'pillow',
     'rclpy',
 )
+_OF_BITS = (
+    'processor',
+    'processor.vector',
+    'machine',
+    'backends',
+    'package.fournex_runtime',
+    'package.numpy',
+    'package.onnxruntime',
+)
+"""What of an environment can change the bits of a result, beside installed terms."""
+_VECTOR_FLAGS = ('avx', 'amx', 'fma', 'sse4', 'f16c', 'asimd', 'sve')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +92,8 @@ def environment(backends: Sequence[str], contracts: Sequence[Contract] = ()) -> 
         'python': sys.version.split()[0],
         'platform': platform.platform(),
         'machine': platform.machine(),
-        'processor': _processor(),
+        'processor': _processor('model name') or platform.processor(),
+        'processor.vector': _vector_units(),
         'host': platform.node(),
         'backends': ', '.join(sorted(set(backends))),
     }
@@ -95,16 +107,39 @@ def environment(backends: Sequence[str], contracts: Sequence[Contract] = ()) -> 
     return found
 
 
-def _processor() -> str:
-    """Return the processor's model as Linux names it, or what Python knows."""
+def environment_differences(
+    recorded: Mapping[str, str], here: Mapping[str, str]
+) -> tuple[str, ...]:
+    """
+    Return which of the things that can change the bits of a result differ, in words.
+
+    :param recorded: the environment of a recording; what it does not name is not compared.
+    :param here: that of this process.
+    """
+    watched = [*_OF_BITS, *(key for key in recorded if key.startswith('term.'))]
+    return tuple(
+        f'{key}: recorded with {recorded[key]}, here {here.get(key, "none")}'
+        for key in watched
+        if key in recorded and recorded[key] != here.get(key)
+    )
+
+
+def _processor(name: str) -> str:
+    """Return a field of the first processor as Linux names it; empty elsewhere."""
     try:
         with open('/proc/cpuinfo', encoding='utf-8') as lines:
             for line in lines:
-                if line.startswith('model name'):
+                if line.startswith(name):
                     return line.split(':', 1)[1].strip()
     except OSError:
         pass
-    return platform.processor()
+    return ''
+
+
+def _vector_units() -> str:
+    """Return the instructions that a library may choose its arithmetic by."""
+    flags = _processor('flags') or _processor('Features')
+    return ' '.join(sorted(flag for flag in flags.split() if flag.startswith(_VECTOR_FLAGS)))
 
 
 def encode_manifest(manifest: Manifest, messages: Messages) -> bytes:

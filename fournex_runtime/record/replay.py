@@ -17,9 +17,7 @@ from ..errors import FournexError, ReplayError
 from ..pipeline.messages import Messages
 from ..policy.backend import Backend, load_backend
 from ..policy.bundle import Bundle, load_bundle
-from ..policy.contract import Contract
 from ..policy.inference import Inference
-from ..policy.installed_terms import distributions
 from ..policy.registry import Registry
 from ..session.engine import Engine
 from ..session.wiring import parse_wiring
@@ -31,6 +29,7 @@ from .manifest import (
     SessionManifest,
     decode_manifest,
     environment,
+    environment_differences,
 )
 from .selection import ALL_TICKS, Selection
 from .session_replay import ReplayedTick, SessionReplay
@@ -119,9 +118,10 @@ def verify(
         run_through(reader, sessions, progress)
         for one in manifest.sessions:
             replay = sessions[one.tick_topic]
-            replay.finish()
+            replay.finish((reader.expected_counts or {}).get(one.tick_topic, 0))
             contract = found[one.name].contract
-            replay.result.environment = _differences(manifest, replay.backend, contract)
+            here = environment([replay.backend.description], [contract])
+            replay.result.environment = environment_differences(manifest.environment, here)
         results = [replay.result for replay in sessions.values()]
         for result in results:
             if result.ticks == 0 and selection == ALL_TICKS:
@@ -168,18 +168,6 @@ def _of_recording(folder: pathlib.Path, manifest: SessionManifest) -> Bundle:
             'with --bundle'
         )
     return bundle
-
-
-def _differences(manifest: Manifest, backend: Backend, contract: Contract) -> tuple[str, ...]:
-    here = environment([backend.description], [contract])
-    terms = (f'term.{kind}' for kind in distributions([contract]))
-    packages = ('package.numpy', 'package.onnxruntime', *terms)
-    watched = ('processor', 'machine', 'backends', *packages)
-    return tuple(
-        f'{key}: recorded with {manifest.environment[key]}, here {here.get(key, "none")}'
-        for key in watched
-        if key in manifest.environment and manifest.environment[key] != here.get(key)
-    )
 
 
 def run_through(

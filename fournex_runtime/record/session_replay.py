@@ -31,8 +31,10 @@ from ..session.tick import (
     TickRecord,
     Timing,
 )
+from .deviations import Deviations
 from .difference import array_difference, decision_difference
 from .manifest import SessionManifest
+from .named_values import ContractValues
 from .recorded_inputs import RecordedInputs
 from .selection import ALL_TICKS, Selection
 from .tick_record import TICK_TYPE, decode_tick, decode_timing
@@ -83,6 +85,8 @@ class SessionReplay:
         selection: Selection = ALL_TICKS,
         watch: Callable[[ReplayedTick], None] | None = None,
     ) -> None:
+        bundle = engine.bundle
+        self._deviations = Deviations(ContractValues(bundle.contract, bundle.statistics))
         self.result = Verification(manifest.name)
         self.backend = backend
         self._selection = selection
@@ -128,8 +132,19 @@ class SessionReplay:
             message = self._types.decode(data, TICK_TYPE)
             self._tick(decode_tick(message, self._command_topics), decode_timing(message))
 
-    def finish(self) -> None:
-        """Count the commands that no tick record accounts for, if every tick was asked for."""
+    def finish(self, claimed: int = 0) -> None:
+        """
+        Count what is not in the bag and should be.
+
+        That is the tick records that the bag claims to have, and, if every tick was asked for,
+        those of commands that no record accounts for.
+
+        :param claimed: how many tick records the bag says it has.
+        """
+        self.result.deviations = self._deviations.all
+        lost = claimed - (self._next_tick - (self._first_tick or 0))
+        if lost > 0:
+            self._gap(self._next_tick + lost)
         if self._selection != ALL_TICKS:
             return
         for topic, left in self._commands.items():
@@ -139,9 +154,8 @@ class SessionReplay:
         self._tell_first()
 
     def _tick(self, record: TickRecord, timing: Timing) -> None:
-        missing = record.tick - self._next_tick
-        if missing != 0:
-            self._gap(missing, record)
+        if record.tick != self._next_tick:
+            self._gap(record.tick)
         self._next_tick = record.tick + 1
         if self._first_tick is None:
             self._first_tick = record.tick
@@ -156,7 +170,8 @@ class SessionReplay:
         inferred, recurrent = self._judge_inference(record, request, chosen)
         state, decided, commanded = self._judge_conclusion(record, request, recurrent, sure)
         if chosen:
-            self.result.add(observed, inferred, decided, commanded)
+            verdicts = (observed, inferred, decided, commanded)
+            self.result.add(record.tick, verdicts, self._differences)
             self._tell_first()
             if self._watch is not None:
                 words = tuple(self._differences)
@@ -169,16 +184,21 @@ class SessionReplay:
         if self._differences and not self.result.first_difference:
             self.result.first_difference = self._differences[0]
 
-    def _gap(self, missing: int, record: TickRecord) -> None:
-        """Count ticks that are not in the bag; what follows is uncertain for a while."""
+    def _gap(self, end: int) -> None:
+        """
+        Count ticks that are not in the bag; what follows is uncertain for a while.
+
+        :param end: the tick that comes next.
+        """
+        missing = end - self._next_tick
         if missing > 0:
-            counted = self._selection.missing(self._next_tick, record.tick)
+            counted = self._selection.missing(self._next_tick, end)
             self.result.add_missing(counted)
             self._differs(f'tick {self._next_tick}: {missing} tick records are not in the bag')
             if counted:
                 self._tell_first()
         else:
-            self._differs(f'tick {record.tick}: comes after tick {self._next_tick - 1}')
+            self._differs(f'tick {end}: comes after tick {self._next_tick - 1}')
         self._uncertain = self._memory
 
     def _judge_observation(self, record: TickRecord, request: Request, sure: bool) -> bool | None:
@@ -188,6 +208,7 @@ class SessionReplay:
             return None
         if words:
             self._differs(f'tick {record.tick}: {words}')
+            self._deviate('observation', record, record.observation, made)
         return not words
 
     def _judge_inference(
@@ -214,8 +235,12 @@ class SessionReplay:
                 words = array_difference('raw action', record.raw_action, outputs)
                 if record.mode is Mode.POLICY:
                     words = words or array_difference('state', record.state, state)
+                    if words:
+                        self._deviate('state', record, record.state, state)
                 else:
                     following = state  # the record holds the one that was kept instead
+                if words:
+                    self._deviate('raw action', record, record.raw_action, outputs)
         if words:
             self._differs(f'tick {record.tick}: {words}')
         return None if words is None else not words, following
@@ -256,6 +281,7 @@ class SessionReplay:
         words = decision_difference(record, made, sure)
         if words and decided:
             self._differs(f'tick {record.tick}: {words}')
+            self._deviate('safe action', record, record.safe_action, made.safe_action)
         commanded = self._judge_commands(record, made, decided)
         return state, (not words) if decided else None, commanded
 
@@ -306,6 +332,10 @@ class SessionReplay:
             ),
             commands=commands,
         )
+
+    def _deviate(self, stage: str, record: TickRecord, before: Arrays, after: Arrays) -> None:
+        if self._selection.holds(record):
+            self._deviations.add(stage, record.tick, before, after)
 
     def _differs(self, words: str) -> None:
         self._differences.append(words)

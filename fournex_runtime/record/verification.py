@@ -3,6 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Sequence
+
+from .deviations import Deviation
+
+MOST_DIVERGENCES = 1000
+"""How many unequal ticks are kept one by one; all are counted."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Divergence:
+    """
+    One tick that is not as recorded.
+
+    :param tick: its number.
+    :param stage: the first stage that is not.
+    :param words: what differs.
+    """
+
+    tick: int
+    stage: str
+    words: str
 
 
 @dataclasses.dataclass
@@ -41,6 +63,8 @@ class Verification:
     :param commands: the bytes of the command messages.
     :param first_difference: tick and what differs, in words; empty when nothing does.
     :param environment: what of machine and software differs from the recording's, in words.
+    :param deviations: how far the unequal values are from the recorded ones.
+    :param divergences: the first unequal ticks, at most ``MOST_DIVERGENCES``.
     """
 
     session: str
@@ -51,6 +75,8 @@ class Verification:
     commands: Count = dataclasses.field(default_factory=Count)
     first_difference: str = ''
     environment: tuple[str, ...] = ()
+    deviations: Sequence[Deviation] = ()
+    divergences: list[Divergence] = dataclasses.field(default_factory=list)
 
     @property
     def stages(self) -> dict[str, Count]:
@@ -62,18 +88,20 @@ class Verification:
             'commands': self.commands,
         }
 
-    def add(
-        self,
-        observed: bool | None,
-        inferred: bool | None,
-        decided: bool | None,
-        commanded: bool | None,
-    ) -> None:
-        """Count one tick by the verdicts over its stages; None for unverifiable."""
+    def add(self, tick: int, verdicts: Sequence[bool | None], words: Sequence[str]) -> None:
+        """
+        Count one tick.
+
+        :param tick: its number.
+        :param verdicts: over its four stages; None for unverifiable.
+        :param words: what differs.
+        """
         self.ticks += 1
-        verdicts = (observed, inferred, decided, commanded)
         for count, verdict in zip(self.stages.values(), verdicts):
             count.add(verdict)
+        if False in verdicts and len(self.divergences) < MOST_DIVERGENCES:
+            stage = list(self.stages)[list(verdicts).index(False)]
+            self.divergences.append(Divergence(tick, stage, words[0] if words else ''))
 
     def add_missing(self, ticks: int) -> None:
         """Count ticks whose records are not in the bag."""
@@ -85,3 +113,29 @@ class Verification:
     def all_equal(self) -> bool:
         """Return whether there was a tick and every stage of every tick is equal."""
         return self.ticks > 0 and all(count.all_equal for count in self.stages.values())
+
+    @property
+    def only_inference(self) -> bool:
+        """Return whether all that differs is what the network computed."""
+        others = (self.observations, self.safe_actions, self.commands)
+        return self.raw_actions.unequal > 0 and not any(count.unequal for count in others)
+
+    def within(self, error: float) -> bool:
+        """
+        Return whether every tick was judged and none is further off than a bound.
+
+        That bound is for the network's outputs and its recurrent state alone: what is built of
+        messages, and the gate before the actuators, are equal on every machine or wrong.
+
+        :param error: the greatest error that is fine, in the unit of the value.
+        """
+        others = (self.observations, self.safe_actions, self.commands)
+        judged = not self.raw_actions.unverifiable and all(count.all_equal for count in others)
+        known = [one for one in self.deviations if one.stage in ('raw action', 'state')]
+        exact = not self.raw_actions.unequal
+        return (
+            self.ticks > 0
+            and judged
+            and (exact or bool(known))
+            and not any(math.isnan(one.greatest) or one.greatest > error for one in known)
+        )

@@ -15,6 +15,7 @@ from fournex_runtime.errors import BundleError, MessageError, RecordingError, Re
 from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.policy.backend import load_backend
 from fournex_runtime.record.replay import verify
+from fournex_runtime.record.selection import Selection
 from fournex_runtime.record.tick_record import TICK_TYPE
 from fournex_runtime.session.engine import Engine
 from fournex_runtime.session.tick import (
@@ -39,11 +40,11 @@ MANIFEST = '/fournex/manifest'
 class Player:
     """Drives the shipped pendulum policy through every mode and records it."""
 
-    def __init__(self, folder, checkout):
+    def __init__(self, folder, checkout, backend=lambda loaded: loaded):
         wiring = load_wiring(checkout / 'examples/pendulum/wiring.yaml')
         session = wiring.sessions[0]
         self.engine = Engine(wiring.bundles[session.name], session, messages())
-        self.backend = load_backend(wiring.bundles[session.name])
+        self.backend = backend(load_backend(wiring.bundles[session.name]))
         self.recording = EvaluationRecording(
             folder, wiring, self.engine, self.backend.description, messages()
         )
@@ -423,5 +424,75 @@ def test_another_environment_is_told(tampered):
                 one.value = '1.0'
 
     (result,) = verify(tampered(edit_manifest(older)))
-    assert result.all_equal
+    assert result.all_equal and not result.only_inference
     assert result.environment == (f'package.numpy: recorded with 1.0, here {np.__version__}',)
+
+
+class OtherProcessor:
+    """A backend as on a processor whose last bits are others."""
+
+    def __init__(self, backend):
+        self.backend = backend
+        self.description = backend.description
+
+    def run(self, inputs, state):
+        outputs, following = self.backend.run(inputs, state)
+        action = np.nextafter(outputs['action'], np.float32(2.0), dtype=np.float32)
+        return {'action': action}, following
+
+
+def test_what_another_processor_computed_is_told_in_units(tmp_path, checkout):
+    records = Player(tmp_path / 'bag', checkout, OtherProcessor).play()
+    asked = [one.raw_action['action'] for one in records if one.raw_action]
+    (result,) = verify(tmp_path / 'bag')
+    unequal = len(asked)
+    assert counts(result) == {**ALL, 'raw actions': (TICKS - unequal, unequal, 0)}
+    (deviation,) = result.deviations
+    assert (deviation.stage, deviation.name) == ('raw action', 'joint_effort_target/cart')
+    assert (deviation.unit, deviation.ticks) == ('N', unequal)
+    ulp = max(np.spacing(abs(action)).max() for action in asked)  # ten newtons a unit
+    assert 5.0 * ulp <= deviation.greatest <= 10.0 * ulp
+    assert result.only_inference and not result.all_equal
+    assert result.within(1e-5) and not result.within(1e-9)
+    assert len(result.divergences) == unequal
+    assert result.divergences[0].stage == 'raw actions'
+    assert result.divergences[0].tick == deviation.first
+    assert 'raw action action[0]: recorded' in result.divergences[0].words
+
+
+def test_no_bound_excuses_what_the_network_did_not_compute(tampered):
+    edit = numbers('safe_action', 'float64_data')
+    (result,) = verify(tampered(edit_tick(10, edit)))
+    assert not result.only_inference and not result.within(1e9)
+    (deviation,) = result.deviations
+    assert (deviation.stage, deviation.name) == ('safe action', 'joint_effort_target/cart')
+    assert (deviation.ticks, deviation.first, deviation.at) == (1, 10, 10)
+
+
+def test_an_error_of_an_observation_is_in_the_unit_of_its_term(tampered):
+    def nearer(message):
+        seen = message.observation[0].float32_data.copy()
+        seen[1] += np.float32(0.5)  # the contract's scale for the pole is 10 a radian
+        message.observation[0].float32_data = seen
+
+    (result,) = verify(tampered(edit_tick(10, nearer)))
+    found = {(one.stage, one.name): one for one in result.deviations}
+    deviation = found['observation', 'joint_position/pole']
+    assert deviation.unit == 'rad' and deviation.greatest == pytest.approx(0.05, rel=1e-5)
+    assert not result.within(1.0)
+
+
+def test_ticks_that_a_bag_claims_and_does_not_have_are_unverifiable(original, tmp_path):
+    bag = shutil.copytree(original[0].parent, tmp_path / 'bag')
+    metadata = bag / 'metadata.yaml'
+    lines = metadata.read_text().splitlines()
+    at = next(i for i, line in enumerate(lines) if line.strip() == f'name: {TICK_TOPIC}')
+    at += next(i for i, line in enumerate(lines[at:]) if 'message_count' in line)
+    lines[at] = lines[at].replace(str(TICKS), str(TICKS + 7))
+    metadata.write_text('\n'.join(lines) + '\n')
+    (result,) = verify(bag)
+    assert result.ticks == TICKS + 7
+    assert counts(result) == dict.fromkeys(ALL, (TICKS, 0, 7))
+    assert result.first_difference == f'tick {TICKS}: 7 tick records are not in the bag'
+    (part,) = verify(bag, selection=Selection(10, 20))
+    assert part.all_equal and part.ticks == 11
