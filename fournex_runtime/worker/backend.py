@@ -63,14 +63,16 @@ class WorkerBackend:
         backend, content = contract.artifact.backend, bundle.artifact
         if backend in DATA_BACKENDS:
             backend, content = 'onnx', model or onnx_model(bundle)
-        self._file = str(bundle.folder / contract.artifact.file)
+        self.file = str(bundle.folder / contract.artifact.file)
         self.timeout_ns = round(timeout_s * 1e9)
         """How long :meth:`run` waits; may be changed from one call to the next."""
         self._asked = self._answered = 0
+        self.silent_since_ns = 0
+        """When the first late answer was missed since it last said something; 0: none was."""
         self.late = 0
         """How many requests were given up."""
         self._closed = False
-        interpreter = find_interpreter(backend, inference.python, self._file)
+        interpreter = find_interpreter(backend, inference.python, self.file)
         spec = signature(contract)
         layout = ChannelLayout(spec, contract.state)
         self._handles = ChannelHandles.create(layout.size)
@@ -83,7 +85,7 @@ class WorkerBackend:
                     interpreter,
                     {
                         'backend': backend,
-                        'file': self._file,
+                        'file': self.file,
                         'packages': packages(backend),
                         'artifact': artifact,
                         'channel': self._handles.descriptors,
@@ -129,9 +131,32 @@ class WorkerBackend:
         """Return the worker's process id."""
         return self._process.pid
 
+    @property
+    def death(self) -> int:
+        """Return the file descriptor that can be read once the worker has ended."""
+        return self._process.death
+
     def log(self) -> str:
         """Return the beginning of what the worker has printed."""
         return self._process.log()
+
+    def ending(self) -> str:
+        """Return in words how the worker has ended."""
+        return f'{self.file}: its worker {self._process.ending()}'
+
+    def hangs(self, patience_ns: int) -> bool:
+        """Return whether it has said nothing for so long after its first late answer."""
+        since_ns = self.silent_since_ns
+        if not since_ns or time.monotonic_ns() - since_ns < patience_ns:
+            return False
+        if Waiter((self._handles.answer,)).wait(0):  # an answer that nobody has fetched yet
+            self.silent_since_ns = 0
+            return False
+        return True
+
+    def kill(self) -> None:
+        """End the worker's process at once; for any other thread than the one that asks."""
+        self._process.kill()
 
     def run(self, inputs: Arrays, state: Arrays) -> tuple[Arrays, Arrays]:
         """
@@ -143,8 +168,8 @@ class WorkerBackend:
         """
         deadline_ns = time.monotonic_ns() + self.timeout_ns
         if self._closed:
-            raise WorkerDied(f'{self._file}: its worker was closed')
-        self._channel.put(inputs, state, self._file)
+            raise WorkerDied(f'{self.file}: its worker was closed')
+        self._channel.put(inputs, state, self.file)
         self._asked += 1
         os.eventfd_write(self._handles.request, 1)
         self._wait(deadline_ns)
@@ -165,19 +190,20 @@ class WorkerBackend:
             if found and waiter.readable(0):
                 try:
                     self._answered += os.eventfd_read(self._handles.answer)
+                    self.silent_since_ns = 0
                 except BlockingIOError:  # taken back: as good as no answer
                     continue
                 if self._answered == self._asked:
                     return
                 if self._answered > self._asked:
                     self.close()
-                    raise WorkerDied(f'{self._file}: its worker answered what nobody asked')
+                    raise WorkerDied(f'{self.file}: its worker answered what nobody asked')
             elif found:
-                words = self._process.ending()
-                raise WorkerDied(f'{self._file}: its worker {words}')
-            if time.monotonic_ns() >= deadline_ns:
+                raise WorkerDied(self.ending())
+            if (now_ns := time.monotonic_ns()) >= deadline_ns:
                 self.late += 1
-                raise LateAnswer(f'{self._file}: no answer within {self.timeout_ns / 1e6:g} ms')
+                self.silent_since_ns = self.silent_since_ns or now_ns
+                raise LateAnswer(f'{self.file}: no answer within {self.timeout_ns / 1e6:g} ms')
 
     def close(self) -> None:
         """End the worker. Later requests are refused."""

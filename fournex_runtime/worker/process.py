@@ -182,7 +182,7 @@ class WorkerProcess:
 
     def ending(self) -> str:
         """Return in words how it ended, and what it had printed; it must have ended."""
-        self._end_group()
+        self.kill()
         status = self._process.wait()
         words = f'(process {self.pid}) ended with status {status}'
         if status < 0:
@@ -199,7 +199,8 @@ class WorkerProcess:
             return ''
         return os.pread(self._log, LOG_BYTES, 0).rstrip(b'\0').decode('utf-8', 'replace')
 
-    def _end_group(self) -> None:
+    def kill(self) -> None:
+        """Kill it, with all that it started."""
         _kill_group(self._process)
 
     def close(self) -> None:

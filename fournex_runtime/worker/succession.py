@@ -6,11 +6,12 @@ A worker holds nothing that outlives a request, so the next one gives the same b
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Sequence
 
-from ..errors import FournexError, WorkerDied
+from ..errors import FournexError, LateAnswer, WorkerDied
 from ..policy.backend import Arrays, Backend, Request
 from ..policy.batch import run_one_by_one
 from ..policy.bundle import Bundle
@@ -19,6 +20,14 @@ from ..policy.inference import DEFAULT_INFERENCE, Inference
 from ..policy.onnx_artifact import onnx_model
 from .backend import WorkerBackend
 from .caps import Cap, describe_caps
+from .wait import Waiter
+
+HANG_S = 1.0
+"""How long after its first late answer a worker that has said nothing since is killed."""
+RETRY_S = 1.0
+"""How long after a worker could not be started the next attempt is made."""
+
+_FOREVER_NS = 3600 * 10**9
 
 
 class SuccessiveWorkers:
@@ -26,8 +35,9 @@ class SuccessiveWorkers:
     A worker, and those that come after it.
 
     With ``spare``, the next one is there before it is needed, loaded and warmed up, and takes over
-    within the call in which the one before it dies. Without, it is started then. Starting happens
-    in a thread of its own; the one that calls :meth:`run` waits for it only if it is to.
+    within the call in which the one before it dies. Without, it is started then. A thread, the
+    keeper, starts workers, notices those that die while nobody asks them, and kills one that
+    hangs; the one that calls :meth:`run` waits for it only if it is to.
 
     :param bundle: the bundle; its artifact is checked against its contract here.
     :param inference: as for a worker, and whether there is a spare.
@@ -47,16 +57,23 @@ class SuccessiveWorkers:
         """How long :meth:`run` waits; may be changed from one call to the next."""
         self.waits = False
         """Whether :meth:`run` waits for a worker that is being started, within its time."""
+        self.number = 1
+        """Which worker answers, or is to: the first one is 1."""
         self.deaths = 0
-        """How many workers have died."""
+        """How many workers have died, spares counted."""
+        self.problem = ''
+        """Why the last of them did."""
         self._changed = threading.Condition()
-        self._closed = self._starting = False
-        self._problem = ''
+        self._closed = False
+        self._not_started = ''
+        self._retry_ns = 0
         self._next: WorkerBackend | None = None
         self._current: WorkerBackend | None = self._make()
         self._newest = self._current
-        if inference.spare:
-            self._begin()
+        self._asked: WorkerBackend | None = None
+        self._dead: list[WorkerBackend] = []
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        threading.Thread(target=self._keep, name='fournex-keeper', daemon=True).start()
 
     def _make(self) -> WorkerBackend:
         return WorkerBackend(self._bundle, self._inference, model=self._model)
@@ -87,9 +104,17 @@ class SuccessiveWorkers:
         return self._inference.spare
 
     @property
+    def spare_pid(self) -> int:
+        """Return the process id of the spare that is loaded and warmed up; 0 without one."""
+        spare = self._next
+        return 0 if spare is None else spare.pid
+
+    @property
     def spare_ready(self) -> bool:
         """Return whether a spare is loaded and warmed up."""
         return self._next is not None
+
+    # --- asking ----------------------------------------------------------------------------------
 
     def run(self, inputs: Arrays, state: Arrays) -> Request:
         """
@@ -101,50 +126,107 @@ class SuccessiveWorkers:
         """
         deadline_ns = time.monotonic_ns() + self.timeout_ns
         while True:
-            worker = self._current or self._take_next(deadline_ns)
+            worker = self._worker(deadline_ns)
             worker.timeout_ns = max(0, deadline_ns - time.monotonic_ns())
             try:
                 return worker.run(inputs, state)
+            except LateAnswer:
+                self._wake_keeper()  # which gives it a while
+                raise
             except WorkerDied as problem:
                 with self._changed:
                     if self._closed:
                         raise
-                    self.deaths += 1
-                    self._problem = str(problem)
-                    self._current = None
-                    spare = self._next is not None
-                if not spare:
-                    self._begin(worker)
+                    self._bury(worker, str(problem))
+            finally:
+                self._asked = None
 
-    def _take_next(self, deadline_ns: int) -> WorkerBackend:
-        """Make the next worker the current one, and have another started for a spare."""
+    def _worker(self, deadline_ns: int) -> WorkerBackend:
+        """Return the worker to ask, which the keeper leaves alone meanwhile."""
         with self._changed:
-            while self._next is None:
+            while self._current is None:
+                if self._next is not None:
+                    self._current, self._next = self._next, None
+                    self._newest = self._current
+                    self.number += 1
+                    self._wake_keeper()
+                    break
                 left_s = (deadline_ns - time.monotonic_ns()) * 1e-9
-                if not (self.waits and self._starting and left_s > 0):
-                    if not self._starting:
-                        self._begin()
-                    raise WorkerDied(f'{self._problem}; the next one is being started')
+                if self._closed:
+                    raise WorkerDied(f'{self._newest.file}: its worker was closed')
+                if self._not_started or not self.waits or left_s <= 0:
+                    following = self._not_started or 'the next one is being started'
+                    raise WorkerDied(f'{self.problem}; {following}')
                 self._changed.wait(left_s)
-            before, self._current, self._next = self._newest, self._next, None
-            self._newest = self._current
-        if self._inference.spare:
-            self._begin(before)
-        return self._current
+            self._asked = self._current
+            return self._current
 
-    def _begin(self, before: WorkerBackend | None = None) -> None:
-        """Start a worker in a thread, which also clears away one that has died."""
+    def _bury(self, worker: WorkerBackend, problem: str) -> None:
+        """Have a worker that has died cleared away and followed by another; with the lock."""
+        if worker is self._current:
+            self._current = None
+        elif worker is self._next:
+            self._next = None
+        else:
+            return  # somebody else has noticed
+        self.deaths += 1
+        self.problem = problem
+        self._dead.append(worker)
+        self._wake_keeper()
+
+    # --- the keeper ------------------------------------------------------------------------------
+
+    def _wake_keeper(self) -> None:
         with self._changed:
-            if self._starting or self._closed:
-                return
-            self._starting = True
-        threading.Thread(
-            target=self._start, args=(before,), name='fournex-next-worker', daemon=True
-        ).start()
+            if not self._closed:
+                os.eventfd_write(self._wake, 1)
 
-    def _start(self, before: WorkerBackend | None) -> None:
-        if before is not None:
-            before.close()
+    def _keep(self) -> None:
+        """Start, watch and clear away workers until closed."""
+        while True:
+            with self._changed:
+                if self._closed:
+                    break
+                watched = [one for one in (self._current, self._next) if one is not None]
+                wanted = len(watched) < 1 + self._inference.spare
+                cleared = [one for one in self._dead if one is not self._asked]
+                self._dead = [one for one in self._dead if one is self._asked]
+            for one in cleared:
+                one.close()
+            now_ns = time.monotonic_ns()
+            if wanted and now_ns >= self._retry_ns:
+                self._start()
+                continue
+            again_ns = self._retry_ns if wanted else now_ns + _FOREVER_NS
+            self._watch(watched, again_ns)
+        os.close(self._wake)
+
+    def _watch(self, watched: Sequence[WorkerBackend], until_ns: int) -> None:
+        """Wait until a worker dies or hangs, or somebody wants something."""
+        for one in watched:
+            late_ns = one.silent_since_ns
+            if late_ns:
+                until_ns = min(until_ns, late_ns + round(HANG_S * 1e9))
+        waiter = Waiter((self._wake, *(one.death for one in watched)))
+        if waiter.wait(until_ns - time.monotonic_ns()) and waiter.readable(0):
+            os.eventfd_read(self._wake)
+        if self._closed:
+            return
+        for index, one in enumerate(watched, 1):
+            if waiter.readable(index):
+                self._noticed(one, one.ending())
+            elif one.hangs(round(HANG_S * 1e9)):
+                words = f'gave no answer for {HANG_S:g} s and was killed'
+                one.kill()
+                self._noticed(one, f'{one.file}: its worker (process {one.pid}) {words}')
+
+    def _noticed(self, worker: WorkerBackend, problem: str) -> None:
+        with self._changed:
+            if not self._closed:
+                self._bury(worker, problem)
+
+    def _start(self) -> None:
+        """Start the next worker, and hand it over when it is ready."""
         made: WorkerBackend | None = None
         problem = ''
         try:
@@ -152,10 +234,9 @@ class SuccessiveWorkers:
         except Exception as failed:  # whatever it is, the next one must be startable
             known = isinstance(failed, (FournexError, OSError))
             problem = str(failed) if known else f'{type(failed).__name__}: {failed}'
+            self._retry_ns = time.monotonic_ns() + round(RETRY_S * 1e9)
         with self._changed:
-            self._starting = False
-            if problem:
-                self._problem = problem
+            self._not_started = problem
             if not self._closed:
                 self._next, made = made, None
             self._changed.notify_all()
@@ -169,12 +250,21 @@ class SuccessiveWorkers:
     def close(self) -> None:
         """End the workers. Later requests are refused."""
         with self._changed:
+            if self._closed:
+                return
+            self._wake_keeper()
             self._closed = True
-            ended = {self._newest, self._current, self._next}
-            self._next = None
+            ended = {self._newest, self._current, self._next, *self._dead}
+            self._current = self._next = None
+            self._changed.notify_all()
         for worker in ended - {None}:
             assert worker is not None
             worker.close()
+
+
+def worker_number(backend: Backend) -> int:
+    """Return which worker of a session answers, from 1; 0 where the runtime itself does."""
+    return backend.number if isinstance(backend, SuccessiveWorkers) else 0
 
 
 def describe_isolation(backend: Backend) -> str:

@@ -8,7 +8,7 @@ import time
 import pytest
 from backend_cases import ONNX_CASES, SB3_CASES, TORCH_CASES, bits, initial, observations
 
-from fournex_runtime.errors import WorkerDied
+from fournex_runtime.errors import LateAnswer, WorkerDied
 from fournex_runtime.policy.inference import Inference
 from fournex_runtime.worker.succession import SuccessiveWorkers, describe_isolation
 
@@ -81,6 +81,38 @@ def test_a_spare_takes_over_within_the_call(begin):
     assert describe_isolation(workers).startswith('process, with a spare; capped: ')
 
 
+def test_a_worker_that_dies_while_nobody_asks_is_followed_by_another(begin):
+    made, workers = begin(RECURRENT, spare=True)
+    question = observations(1)[0], initial(made)
+    expected = bits([workers.run(*question)])
+    for killed in ('spare_pid', 'pid'):
+        wait_until(lambda: workers.spare_ready)
+        pid = getattr(workers, killed)
+        deaths = workers.deaths
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: workers.deaths > deaths)
+        assert f'(process {pid}) was killed by SIGKILL' in workers.problem
+        wait_until(lambda: workers.spare_ready and workers.spare_pid != pid)
+        assert bits([workers.run(*question)]) == expected
+    assert workers.number == 2  # a spare that dies has answered nothing
+
+
+def test_a_worker_that_hangs_is_killed_and_followed_by_another(begin):
+    made, workers = begin(RECURRENT, spare=True)
+    wait_until(lambda: workers.spare_ready)
+    question = observations(1)[0], initial(made)
+    expected = bits([workers.run(*question)])
+    workers.timeout_ns = 20_000_000
+    os.kill(workers.pid, signal.SIGSTOP)
+    for _ in range(3):
+        with pytest.raises(LateAnswer):
+            workers.run(*question)
+    wait_until(lambda: workers.deaths)  # though nobody asks it any more
+    assert 'gave no answer for 1 s and was killed' in workers.problem
+    workers.timeout_ns = 60_000_000_000
+    assert bits([workers.run(*question)]) == expected and workers.number == 2
+
+
 def test_without_a_spare_the_call_fails_at_once_and_later_ones_are_answered(begin):
     made, workers = begin(RECURRENT)
     question = observations(1)[0], initial(made)
@@ -98,7 +130,7 @@ def test_closing_while_the_next_one_is_being_started_leaves_nothing(begin):
     workers.close()
     with pytest.raises(WorkerDied):
         workers.run(observations(1)[0], initial(made))
-    wait_until(lambda: 'fournex-next-worker' not in {one.name for one in threading.enumerate()})
+    wait_until(lambda: 'fournex-keeper' not in {one.name for one in threading.enumerate()})
 
     assert not workers.spare_ready and threading.active_count() <= threads + 1  # the spawner
     children = f'/proc/self/task/{threading.main_thread().native_id}/children'
