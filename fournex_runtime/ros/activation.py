@@ -380,6 +380,10 @@ class Activation:
             publish(data, next(numbers))
             if kind == 'mode_changed':
                 self._say_mode(session.name, record)
+            elif kind == 'worker_replaced':
+                said = dict(values)
+                words = f'worker {said["worker"]} (process {said["pid"]}) answers now'
+                self._node.get_logger().warning(f'{session.name}: {words}: {said["why"]}')
 
         return tell
 

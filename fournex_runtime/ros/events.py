@@ -9,7 +9,7 @@ import numpy as np
 
 from ..pipeline.messages import Messages
 from ..session.tick import TickRecord
-from ..worker.succession import SuccessiveWorkers
+from ..worker.succession import worker_number
 from .hosted import HostedSession
 
 EVENT_TYPE = 'fournex_msgs/msg/SessionEvent'
@@ -83,9 +83,7 @@ def encode_status(
             episode_return=state.episode.total,
             late=summary.late,
             failed=summary.failed,
-            worker=session.backend.deaths + 1
-            if isinstance(session.backend, SuccessiveWorkers)
-            else 0,
+            worker=worker_number(session.backend),
             faults=summary.faults,
             recording=recording,
             recording_dropped=dropped,

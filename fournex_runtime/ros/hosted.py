@@ -28,6 +28,7 @@ from ..session.tick import (
     TickRecord,
     Timing,
 )
+from ..worker.succession import describe_replacement, worker_number
 from .feed import Feed
 from .run_recording import Write
 
@@ -92,6 +93,7 @@ class HostedSession:
         self._episode_numbers = itertools.count(1)
         self._stop = ''
         self._last_mode: Mode | None = None
+        self._worker = 0
         self._record_ns = 0
 
     # --- activation ------------------------------------------------------------------------------
@@ -164,6 +166,7 @@ class HostedSession:
         self.state = self.engine.initial_state()
         self.statistics = TickStatistics()
         self._last_mode = None
+        self._worker = worker_number(self.backend)
         self._record_ns = 0
         self._stop = ''
         if self._episode is None:
@@ -282,6 +285,7 @@ class HostedSession:
             publish_ns=published_ns - concluded_ns,
             record_ns=self._record_ns,
             skipped=due.skipped,
+            worker=worker_number(self.backend) if request.observation is not None else 0,
         )
         self._account(record, timing, request, begin_ns, outlets)
         self._record_ns = time.monotonic_ns() - published_ns
@@ -317,6 +321,9 @@ class HostedSession:
         if record.mode is not self._last_mode:
             outlets.event('mode_changed', record, ())
             self._last_mode = record.mode
+        if timing.worker > self._worker:
+            self._worker = timing.worker
+            outlets.event('worker_replaced', record, describe_replacement(self.backend))
 
 
 def _first_tick(first: Sequence[Sequence[Received]], ros_ns: int) -> TickInputs:

@@ -267,6 +267,13 @@ def worker_number(backend: Backend) -> int:
     return backend.number if isinstance(backend, SuccessiveWorkers) else 0
 
 
+def describe_replacement(backend: Backend) -> list[tuple[str, str]]:
+    """Return which worker answers now and why the one before it does not: for an event."""
+    assert isinstance(backend, SuccessiveWorkers)
+    number, pid, why = str(backend.number), str(backend.pid), backend.problem
+    return [('worker', number), ('pid', pid), ('why', why)]
+
+
 def describe_isolation(backend: Backend) -> str:
     """Return in words what keeps a policy apart: for log, manifest and diagnostics."""
     if isinstance(backend, SuccessiveWorkers):
