@@ -9,10 +9,8 @@ import json
 import os
 import pathlib
 import select
-import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 import weakref
@@ -23,6 +21,7 @@ from ..errors import ArtifactError, ConfigurationError, MissingDependencyError, 
 from .caps import Cap
 from .channel import sealed_memory
 from .interpreter import environment, install_command
+from .scratch import Scratch
 from .wait import Waiter
 
 LOG_BYTES = 65536
@@ -79,7 +78,7 @@ class WorkerProcess:
         self._backend: str = configuration['backend']
         self._file: str = configuration['file']
         opened: list[int] = []
-        scratch = tempfile.mkdtemp(prefix='fournex-worker-')
+        scratch = Scratch()
         try:
             opened.append(sealed_memory('fournex-worker-log', LOG_BYTES, _SEALS))
             log = opened[0]
@@ -90,7 +89,7 @@ class WorkerProcess:
                 'parent': os.getpid(),
                 'report': told,
                 'threads': threads,
-                'scratch': scratch,
+                'scratch': scratch.folder,
             }
             content = json.dumps(full).encode()
             opened.append(sealed_memory('fournex-worker-configuration', content, _SEALS))
@@ -99,7 +98,7 @@ class WorkerProcess:
         except (OSError, ConfigurationError):
             for descriptor in opened:
                 os.close(descriptor)
-            os.rmdir(scratch)
+            scratch.remove()
             raise
         os.close(told)
         os.close(opened[3])
@@ -218,12 +217,12 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
         process.kill()
 
 
-def _end(process: subprocess.Popen[bytes], descriptors: Sequence[int], scratch: str) -> None:
+def _end(process: subprocess.Popen[bytes], descriptors: Sequence[int], scratch: Scratch) -> None:
     _kill_group(process)
     process.wait()
     for descriptor in descriptors:
         os.close(descriptor)
-    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.remove()
 
 
 def _signal_name(number: int) -> str:

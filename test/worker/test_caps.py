@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -232,6 +233,51 @@ def test_its_scratch_folder_goes_with_it(plain, monkeypatch, tmp_path):
     (folder / 'left').write_text('something')
     backend.close()
     assert not folder.exists()
+
+
+def test_what_a_killed_runtime_left_goes_with_the_next_worker(plain, start, tmp_path, checkout):
+    program = (
+        'import pathlib, sys, time\n'
+        'from fournex_runtime.policy.bundle import load_bundle\n'
+        'from fournex_runtime.worker.backend import WorkerBackend\n'
+        'backend = WorkerBackend(load_bundle(pathlib.Path(sys.argv[1])))\n'
+        'print("ready", flush=True)\n'
+        'time.sleep(60)\n'
+    )
+    scratch = tmp_path / 'scratch'
+    scratch.mkdir()
+    environment = {**os.environ, 'PYTHONPATH': str(checkout), 'TMPDIR': str(scratch)}
+    command = [sys.executable, '-c', program, plain.folder]
+    killed = start('killed', command, environment=environment)
+    killed.wait_for('ready')
+    (left,) = scratch.iterdir()
+    (left / 'file').write_text('something')
+    start('beside', command, environment=environment).wait_for('ready')
+    assert left.exists() and len([*scratch.iterdir()]) == 2, 'that of one that lives stays'
+    killed.signal(signal.SIGKILL)
+    killed.wait(5)
+    assert left.exists()
+    start('next', command, environment=environment).wait_for('ready')
+    assert not left.exists() and len([*scratch.iterdir()]) == 2
+
+
+BUSY = """
+import sys, threading
+sys.path.insert(0, sys.argv[1])
+from fournex_runtime.worker import caps
+caps.CPU_S = 1
+print(caps.ProcessorTime(1).arm(), flush=True)
+while True:
+    pass
+"""
+
+
+def test_the_kernel_ends_what_computes_for_too_long(checkout):
+    done = subprocess.run(
+        [sys.executable, '-c', BUSY, checkout], capture_output=True, text=True, timeout=50
+    )
+    assert done.stdout == 'processor time: 1 s an answer\n'
+    assert done.returncode == -signal.SIGXCPU
 
 
 def test_an_artifact_that_takes_too_much_memory_is_refused_and_only_its_worker_suffers(plain):

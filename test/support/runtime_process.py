@@ -1,0 +1,56 @@
+"""What a test sees of a runtime from outside: its workers, what it holds open."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that any thread of a process has started, the oldest first."""
+    found = []
+    for thread in pathlib.Path(f'/proc/{pid}/task').glob('*/children'):
+        try:
+            found += [int(word) for word in thread.read_text().split()]
+        except OSError:
+            continue  # the thread has just ended
+    return sorted(found, key=_began)
+
+
+def _began(pid: int) -> int:
+    try:
+        stat = pathlib.Path(f'/proc/{pid}/stat').read_text()
+    except OSError:
+        return 0
+    return int(stat.rsplit(')', 1)[1].split()[19])
+
+
+def workers(pid: int) -> list[int]:
+    """Return the living workers of a runtime, the oldest first: the one that answers."""
+    return [one for one in children(pid) if b'fournex_runtime/worker' in _command(one)]
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return pathlib.Path(f'/proc/{pid}/cmdline').read_bytes()  # empty once it has died
+    except OSError:
+        return b''
+
+
+def resources(pid: int) -> dict[str, int]:
+    """Return what a process holds, by name: memory, threads, descriptors, shared memory."""
+    status = pathlib.Path(f'/proc/{pid}/status').read_text()
+    fields = dict(line.split(':', 1) for line in status.splitlines())
+    shared = [
+        os.readlink(one)
+        for one in pathlib.Path(f'/proc/{pid}/map_files').glob('*')
+        if one.is_symlink()
+    ]
+    return {
+        'resident memory [KiB]': int(fields['RssAnon'].split()[0]),
+        'threads': int(fields['Threads']),
+        'descriptors': len(os.listdir(f'/proc/{pid}/fd')),
+        'shared memory [mappings]': sum(
+            one.startswith(('/memfd:', '/dev/shm/')) for one in shared
+        ),
+    }
