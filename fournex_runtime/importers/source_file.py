@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from ..errors import ArtifactError, FournexError
 from ..policy.onnx_header import OnnxHeader, read_onnx_header
-from ..policy.sb3.zip_members import ZipMembers, read_file
+from ..policy.zip_members import ZipMembers, read_file
 from .foreign import Foreign
 from .foreign_data import MOST_BYTES, read_json, read_yaml
 

@@ -24,8 +24,8 @@ from .backend import Signature
 from .bundle import MOST_BYTES
 from .contract import RecurrentState
 from .inference import DEFAULT_INFERENCE, Inference
-from .sb3.zip_members import ZipMembers
 from .torch_module import TorchModule, torch, use_device
+from .zip_members import ZipMembers
 
 _CONFIG, _WEIGHTS = 'config.json', 'model.safetensors'
 _POLICIES = {

@@ -34,7 +34,7 @@ from .batch import run_one_by_one
 from .bundle import MOST_BYTES
 from .contract import RecurrentState
 from .inference import Inference, Refusal, describe, none_left
-from .sb3.zip_members import ZipMembers
+from .zip_members import ZipMembers
 
 try:
     import torch as torch

@@ -3,8 +3,7 @@ Policies of Stable-Baselines3 and sb3-contrib, without Stable-Baselines3, torch,
 
 ::
 
-    zip_members     the archive, guarded         ─┐
-    inert_pickle    pickles as data               │
+    inert_pickle    pickles as data              ─┐
     numpy_records   … their arrays                ├─ saved_policy    read_sb3() → Sb3Policy
     torch_weights   policy.pth                    │  vec_normalize   read_vec_normalize()
     spaces          observation, action spaces    │  actions         raw output → action

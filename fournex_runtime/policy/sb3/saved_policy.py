@@ -20,12 +20,12 @@ from typing import Any
 
 from ...configuration import nearest
 from ...errors import ArtifactError
+from ..zip_members import ZipMembers, read_file
 from .inert_pickle import Name, Record, Vocabulary, read_pickle
 from .numpy_records import NUMPY, as_number, describe
 from .policy_classes import EXTRACTORS_MODULE, POLICY_CLASSES, PolicyClass, algorithm
 from .spaces import SPACES, Box, Dict, Space, as_space
 from .torch_weights import Weights, read_weights
-from .zip_members import ZipMembers, read_file
 
 EXPORT_HINT = (
     'What a training script defines itself is not in the file: export the policy to ONNX in its '

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ArtifactError
+from ..zip_members import ZipMembers
 from .inert_pickle import External, Name, Record, Vocabulary, read_pickle
 from .numpy_records import describe
-from .zip_members import ZipMembers
 
 _STORAGES = {
     'DoubleStorage': 'f8',

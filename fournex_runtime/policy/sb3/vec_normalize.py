@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ArtifactError
+from ..zip_members import read_file
 from .inert_pickle import Record, Vocabulary, read_pickle
 from .numpy_records import as_array, as_number, describe
 from .spaces import SPACES
-from .zip_members import read_file
 
 _WRAPPER = 'stable_baselines3.common.vec_env.vec_normalize.VecNormalize'
 _STATISTICS = 'stable_baselines3.common.running_mean_std.RunningMeanStd'

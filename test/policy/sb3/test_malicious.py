@@ -30,7 +30,7 @@ from fournex_runtime.errors import ArtifactError
 from fournex_runtime.policy.sb3.network import build_onnx
 from fournex_runtime.policy.sb3.saved_policy import read_sb3
 from fournex_runtime.policy.sb3.vec_normalize import read_vec_normalize
-from fournex_runtime.policy.sb3.zip_members import ZipMembers
+from fournex_runtime.policy.zip_members import ZipMembers
 
 READ = ('policy_class', 'policy_kwargs', 'observation_space', 'action_space')
 UNREAD = ('lr_schedule', 'clip_range', '_last_obs', 'rollout_buffer_class')

@@ -16,8 +16,8 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 
-from ...errors import ArtifactError
-from ...regular_file import read_regular_file
+from ..errors import ArtifactError
+from ..regular_file import read_regular_file
 
 MOST_BYTES = 1 << 30
 """The most that a file, or all members of an archive together, may take by default: 1 GiB."""
