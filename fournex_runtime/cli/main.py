@@ -24,6 +24,7 @@ VERBS = {
     'run': 'drive your robot: host the sessions of a wiring file',
     'top': 'show the live sessions: mode, rate, lateness, ages, faults',
     'replay': 'run a recording again and compare it with what happened, bit for bit',
+    'diff': 'compare two recordings: configuration, and tick by tick where they part',
     'import': 'make a policy bundle of what a training left behind',
     'report': 'write a recording as one page with all its curves, for a browser',
     'inspect': 'show what is in a policy bundle, a wiring file or a recording',
@@ -35,7 +36,7 @@ _MODULES = {'import': 'import_artifact'}
 _GROUPS = {
     'Bring a policy': ('import', 'policies'),
     'Drive a robot': ('demo', 'doctor', 'run', 'top'),
-    'Understand what happened': ('replay', 'report', 'inspect'),
+    'Understand what happened': ('replay', 'diff', 'report', 'inspect'),
     'Judge a policy': ('evaluate',),
 }
 _EXAMPLES = {
@@ -44,6 +45,7 @@ _EXAMPLES = {
     'fournex doctor wiring.yaml': 'before the robot moves: what is wired wrong?',
     'fournex run wiring.yaml --record runs': 'drive, and record every tick',
     'fournex replay runs/rover-0001': 'the same ticks again, from the recorded messages',
+    'fournex diff runs/r-0001 runs/r-0002': 'two runs: where do they part?',
     'fournex policies diff walk@7 walk@8': 'what differs, value by value',
     'fournex inspect my_policy/': "the policy's contract, to check by eye",
     'fournex evaluate rover --episodes 20': 'twenty rooms, no ROS needed',

@@ -43,10 +43,10 @@ class Difference:
 def differences(before: Bundle, after: Bundle) -> list[Difference]:
     """Return what differs, but for the networks themselves, in the order of the contract."""
     found = [
-        *_compared(contract_facts(before.contract), contract_facts(after.contract)),
+        *compared(contract_facts(before.contract), contract_facts(after.contract)),
         *_statistics(before, after),
         *_first_states(before, after),
-        *_compared(_card_facts(before.card), _card_facts(after.card)),
+        *compared(_card_facts(before.card), _card_facts(after.card)),
     ]
     return [one for one in found if one.before != one.after]
 
@@ -80,7 +80,7 @@ def network_difference(before: Bundle, after: Bundle) -> str:
     return f'{other}; on {ASKED} made-up observations their outputs differ by up to {apart:.3g}'
 
 
-def _compared(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Difference]:
+def compared(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Difference]:
     """
     Compare fact by fact.
 

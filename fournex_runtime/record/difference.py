@@ -38,24 +38,31 @@ def decision_difference(record: TickRecord, made: TickRecord, sure: bool) -> str
     )
 
 
-def array_difference(what: str, recorded: Arrays, made: Arrays) -> str:
-    """Return the first element whose bits differ, in words; empty when none does."""
+def array_difference(
+    what: str, recorded: Arrays, made: Arrays, names: tuple[str, str] = ('recorded', 're-run')
+) -> str:
+    """
+    Return the first element whose bits differ, in words; empty when none does.
+
+    :param what: the arrays, in words.
+    :param recorded: the one version.
+    :param made: the other.
+    :param names: of the versions.
+    """
+    one, two = names
     if list(recorded) != list(made):
-        return (
-            f'{what}: recorded {", ".join(recorded) or "none"}, re-run {", ".join(made) or "none"}'
-        )
+        return f'{what}: {one} {", ".join(recorded) or "none"}, {two} {", ".join(made) or "none"}'
     for name, array in recorded.items():
         other = made[name]
         if array.shape != other.shape or array.dtype != other.dtype:
             return (
-                f'{what} {name}: recorded {array.dtype} {list(array.shape)}, re-run '
+                f'{what} {name}: {one} {array.dtype} {list(array.shape)}, {two} '
                 f'{other.dtype} {list(other.shape)}'
             )
         index = _first_unequal(array, other)
         if index is not None:
             return (
-                f'{what} {name}[{index}]: recorded {array.flat[index]!r}, re-run '
-                f'{other.flat[index]!r}'
+                f'{what} {name}[{index}]: {one} {array.flat[index]!r}, {two} {other.flat[index]!r}'
             )
     return ''
 
