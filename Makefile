@@ -27,7 +27,7 @@ help:
 	@echo 'make lint    linters and type checks alone'
 	@echo 'make bench   the control loop beside bare rclpy nodes and the kernel, into build/bench and'
 	@echo '             docs/benchmarks.md (two hours; BENCH="--seconds 4 --rounds 4": 20 minutes);'
-	@echo '             make bench-quick: two minutes; make bench-parts: recorder, worker, binding'
+	@echo '             make bench-quick: two minutes; make bench-parts: tick, recorder, worker'
 	@echo 'make setup   only what the others need; then, in a shell: . build/jazzy/setup.sh'
 	@echo 'make clean   remove environments and builds'
 	@echo
@@ -53,7 +53,7 @@ bench-quick:
 	@$(environment) run -- python bench/control_loop.py --quick $(BENCH)
 
 bench-parts:
-	@$(environment) run -- sh -c 'python bench/recording_cost.py && \
+	@$(environment) run -- sh -c 'python bench/tick_cost.py && python bench/recording_cost.py && \
 		python bench/worker_cost.py && python bench/onnx_binding.py'
 
 setup:

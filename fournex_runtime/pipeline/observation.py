@@ -7,7 +7,6 @@ the same bits everywhere; the cast to the artifact's dtype comes last.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..configuration import FOREVER_NS
 from ..errors import MessageError, WiringError
+from ..immutable import immutable
 from ..policy.contract import Contract, Normalisation, Term
 from ..policy.contract_types import INTEGERS
 from ..policy.installed_terms import observation_kind
@@ -50,7 +50,7 @@ __all__ = [
 ]
 
 
-@dataclasses.dataclass(frozen=True)
+@immutable
 class Observation:
     """
     What the policy is asked with.

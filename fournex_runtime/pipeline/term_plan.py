@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import MessageError, UnresolvedFrame
 from ..finite import all_finite
+from ..immutable import immutable
 from ..policy.contract import Term
 from .fields import Reader, Vector
 from .framed_readers import FramePose
@@ -29,7 +29,7 @@ class NonFinite(MessageError):
     """A term's value is not finite; never passed on to history, state or policy."""
 
 
-@dataclasses.dataclass(frozen=True)
+@immutable
 class LastAction:
     """
     The action of the tick before, as the policy gave it and after the contract's clip.
@@ -42,7 +42,7 @@ class LastAction:
     clipped: Vector
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@immutable
 class Seen:
     """
     What the terms of a tick are made of.

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from ..configuration import FOREVER_NS
 from ..errors import ArtifactError, GraphError, LateAnswer
+from ..immutable import immutable
 from ..pipeline.messages import Messages
 from ..policy.backend import Backend
 from ..record.tick_record import TickCodec
@@ -51,7 +52,7 @@ class Outlets:
     event: Callable[[str, TickRecord, Sequence[tuple[str, str]]], None]
 
 
-@dataclasses.dataclass(frozen=True)
+@immutable
 class Due:
     """
     The release of a tick.

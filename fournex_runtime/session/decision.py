@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 
+from ..immutable import immutable
 from ..pipeline.observation import History, LastAction
 from ..policy.contract import Contract
 from ..safety.reactions import Fault, Reaction
@@ -13,7 +14,7 @@ from .chunk_player import ChunkPlayer, Playing
 from .tick import Answer, Arrays, Mode, Request, SafeAction, SessionState, Vector, frozen
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@immutable
 class Act:
     """What a tick decides: mode, command, and what the policy remembers."""
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..immutable import immutable
 from ..pipeline.observation import History, LastAction, Observation
 from ..pipeline.transforms import FrameTree
 from ..safety.reactions import Fault
@@ -53,7 +54,7 @@ class AnswerKind(enum.IntEnum):
     BELATED = 4
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@immutable
 class Received:
     """
     One message as a tick took it.
@@ -68,7 +69,7 @@ class Received:
     data: bytes
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@immutable
 class EpisodeStart:
     """A request to begin an episode: its id, its seed, and metadata for its event."""
 
@@ -77,7 +78,7 @@ class EpisodeStart:
     metadata: tuple[tuple[str, str], ...] = ()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@immutable
 class TickInputs:
     """
     Everything a tick is given.
@@ -98,7 +99,7 @@ class TickInputs:
     stop: str = ''
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@immutable
 class Latched:
     """
     The newest message of a source.
@@ -121,7 +122,7 @@ Newest = tuple[Latched | None, ...]
 """The newest message of each source; None before the first."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@immutable
 class Episode:
     """The episode that a session is in: ticks and return so far."""
 
@@ -131,7 +132,7 @@ class Episode:
     total: float = 0.0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@immutable
 class SessionState:
     """
     All that a session remembers from one tick to the next; never changed, only replaced.
@@ -166,7 +167,7 @@ class SessionState:
     frames: FrameTree = FrameTree()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@immutable
 class Request:
     """
     What ``observe`` made of a tick's inputs; ``observation`` is what the policy is asked with.
@@ -201,7 +202,7 @@ class Request:
     frames: FrameTree
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@immutable
 class Answer:
     """
     What came of asking the policy.
@@ -218,7 +219,7 @@ class Answer:
     problem: str = ''
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@immutable
 class TickInput:
     """What one source had given when the tick sampled it; see ``fournex_msgs/TickInput``."""
 
@@ -228,7 +229,7 @@ class TickInput:
     age_ns: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@immutable
 class Timing:
     """What was measured about a tick, in nanoseconds; see ``fournex_msgs/TickTiming``."""
 
@@ -247,7 +248,7 @@ class Timing:
     batch_row: int = 0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@immutable
 class TickRecord:
     """
     One tick, consumed and produced; see ``fournex_msgs/Tick`` for each field.
