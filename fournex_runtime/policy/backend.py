@@ -110,15 +110,28 @@ class Backend(Protocol):
         """
         ...
 
-    def run_batch(self, requests: Sequence[Request]) -> list[Request]:
+    @property
+    def batch_size(self) -> int:
+        """
+        Return how many rows a batch is to have for the sessions that it was loaded for.
+
+        0 where their requests are run one after the other, because the artifact has no batch axis
+        or because they would not have the same bits in every row.
+        With ``deterministic`` every batch has that many, and then neither the other rows nor
+        which row it is changes a bit of a result; else it is the greatest number.
+        """
+        ...
+
+    def run_batch(self, requests: Sequence[Request | None]) -> list[Request | None]:
         """
         Run the policy once for each of some requests that know nothing of each other.
 
-        In one call where the artifact has an open batch axis, else one after the other. The
-        results are those of :meth:`run` within 1e-6; their last bits may depend on how many
-        requests go together, so what must be repeated to the bit is asked one by one.
+        In one run, with a row for each, where the artifact has a batch axis; else one after the
+        other. The results are those of :meth:`run` within 1e-6; their last bits may depend on the
+        number of rows.
 
-        :param requests: inputs and state of each, as for :meth:`run`.
+        :param requests: inputs and state of each row, as for :meth:`run`; None for a row that
+            nobody asks with.
         :returns: outputs and next state of each, in the same order.
         :raises ArtifactError: the artifact failed, or an array is not what the contract says.
         """

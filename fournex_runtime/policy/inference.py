@@ -36,6 +36,10 @@ class Inference:
     :param cores: processor cores that its worker may run on; empty for all.
     :param memory_bytes: how much memory its worker may take beside what its libraries take.
     :param spare: keep a second worker, loaded and warmed up, for when the first one dies.
+    :param batch: ask it together with other sessions that run the same artifact with the same
+        means.
+    :param deterministic: what a session gets may not depend on who asks with it.
+    :param rows: how many sessions ask it together; no setting, but counted by who loads it.
     """
 
     providers: tuple[str, ...] = ('cpu',)
@@ -45,6 +49,9 @@ class Inference:
     cores: tuple[int, ...] = ()
     memory_bytes: int = 4 << 30
     spare: bool = False
+    batch: bool = True
+    deterministic: bool = True
+    rows: int = 1
 
     def inline(self) -> Inference:
         """Return the same in the process that asks: for what drives no robot."""
@@ -133,8 +140,17 @@ def read_inference(section: Section | None, folder: pathlib.Path, backend: str) 
     memory_bytes = DEFAULT_INFERENCE.memory_bytes
     if 'memory' in section:
         memory_bytes = section.integer('memory', least=1) << 20
-    spare = section.flag('spare', DEFAULT_INFERENCE.spare)
-    found = Inference(providers, threads, python, isolation, cores, memory_bytes, spare)
+    found = Inference(
+        providers,
+        threads,
+        python,
+        isolation,
+        cores,
+        memory_bytes,
+        section.flag('spare', DEFAULT_INFERENCE.spare),
+        section.flag('batch', DEFAULT_INFERENCE.batch),
+        section.flag('deterministic', DEFAULT_INFERENCE.deterministic),
+    )
     section.finish()
     return found
 

@@ -49,6 +49,8 @@ class LeRobotModel(TorchModule):
     :raises MissingDependencyError: lerobot is not installed.
     """
 
+    batches = False  # it draws one sequence of numbers for all rows, and queues frames
+
     def __init__(
         self,
         model: bytes,

@@ -75,6 +75,9 @@ class OnnxModel:
         if self._session.provider != 'cpu' or sum(map(_bytes, self._takes)) <= _BOUND_BYTES:
             self._bound = self._session.bind(self._takes, outputs)
         self._together = self._batched(outputs)
+        self._rows, self._batch_size = inference.rows, 0
+        if self._together is not None:
+            self._batch_size = self._together.size_for(inference.rows, inference.deterministic)
 
     def _refuse_what_is_no_model(self, model: bytes) -> None:
         try:
@@ -151,6 +154,11 @@ class OnnxModel:
         """Return what computes it."""
         return self._session.provider
 
+    @property
+    def batch_size(self) -> int:
+        """Return how many rows a batch is to have; 0: none."""
+        return self._batch_size
+
     def run(self, inputs: Arrays, state: Arrays) -> tuple[Arrays, Arrays]:
         """Run the model once; see :class:`~fournex_runtime.policy.backend.Backend`."""
         feed = self._feed(inputs, state)
@@ -173,13 +181,15 @@ class OnnxModel:
         following = {one.name: array for one, array in zip(self._state, found[self._outputs :])}
         return outputs, following
 
-    def run_batch(self, requests: Sequence[Request]) -> list[Request]:
+    def run_batch(self, requests: Sequence[Request | None]) -> list[Request | None]:
         """Run the model for each request; see :class:`~fournex_runtime.policy.backend.Backend`."""
-        feeds = [self._feed(*one) for one in requests]
-        alone = len(feeds) < 2 or any(len(one) > len(self._takes) for one in feeds)
+        feeds = [None if one is None else self._feed(*one) for one in requests]
+        alone = len(feeds) < 2 or (self._rows > 1 and not self._batch_size)
+        alone = alone or any(one and len(one) > len(self._takes) for one in feeds)
         if alone or self._together is None or not self._together.keeps_requests_apart:
             return run_one_by_one(self, requests)
-        return [self._result(found) for found in self._together.run(feeds)]
+        together = self._together.run(feeds)
+        return [None if found is None else self._result(found) for found in together]
 
     def _mismatch(self, feed: Arrays) -> str:
         """Return which array was not what the contract says, or an empty text."""

@@ -47,7 +47,7 @@ class TorchExportModel(TorchModule):
             raise ArtifactError(
                 f'{file}: not a loadable torch.export program: {problem}'
             ) from problem
-        super().__init__(module, _arguments(program, file), device, file, spec, state)
+        super().__init__(module, _arguments(program, file), device, file, spec, state, inference)
 
 
 def _arguments(program: Any, file: str) -> list[str]:

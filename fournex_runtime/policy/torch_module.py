@@ -19,6 +19,7 @@ a module that gives two answers to one question.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import operator
 import os
 import re
@@ -30,10 +31,10 @@ from numpy.typing import NDArray
 
 from ..errors import ArtifactError, MissingDependencyError
 from .backend import Arrays, ArraySpec, Request, Signature, made_up
-from .batch import run_one_by_one
+from .batch import BatchedRun, run_one_by_one
 from .bundle import MOST_BYTES
 from .contract import RecurrentState
-from .inference import Inference, Refusal, describe, none_left
+from .inference import DEFAULT_INFERENCE, Inference, Refusal, describe, none_left
 from .zip_members import ZipMembers
 
 try:
@@ -123,8 +124,12 @@ class TorchModule:
     :param file: where it comes from, for errors.
     :param spec: what the contract says that it takes and gives.
     :param state: its recurrent state.
+    :param inference: whether, and how, several sessions ask it together.
     :raises ArtifactError: it does not run, or does not fit the contract.
     """
+
+    batches = True
+    """Whether it can be run with more than one row at all, if its arrays allow it."""
 
     def __init__(
         self,
@@ -134,6 +139,7 @@ class TorchModule:
         file: str,
         spec: Signature,
         state: tuple[RecurrentState, ...],
+        inference: Inference = DEFAULT_INFERENCE,
     ) -> None:
         self._module = module
         self._device = device
@@ -152,6 +158,7 @@ class TorchModule:
         self.changes = self._probe(spec)
         """Names of the buffers that change when it runs."""
         self._reset()
+        self._inference = inference
 
     @property
     def description(self) -> str:
@@ -172,9 +179,50 @@ class TorchModule:
         """Return what computes it."""
         return self._device.name
 
-    def run_batch(self, requests: Sequence[Request]) -> list[Request]:
-        """Run the module for each request; a batch of one is all that is known of it."""
-        return run_one_by_one(self, requests)
+    @functools.cached_property
+    def batch_size(self) -> int:
+        """Return how many rows a batch is to have; 0: none."""
+        if self._together is None:
+            return 0
+        return self._together.size_for(self._inference.rows, self._inference.deterministic)
+
+    def run_batch(self, requests: Sequence[Request | None]) -> list[Request | None]:
+        """Run the module for each; see :class:`~fournex_runtime.policy.backend.Backend`."""
+        apart = self._inference.rows > 1 and not self.batch_size
+        if len(requests) < 2 or apart or self._together is None:
+            return run_one_by_one(self, requests)
+        found = self._together.run([None if one is None else self._feed(*one) for one in requests])
+        return [None if one is None else self._result(one) for one in found]
+
+    @functools.cached_property
+    def _together(self) -> BatchedRun | None:
+        """
+        Return what runs several requests at once; None where the module does not.
+
+        It does not say which axis is the batch. Nearly always it is the first, and of a state of
+        three axes the one in the middle (``layers, batch, hidden``).
+        """
+        if self._kept or not self.batches or self.changes:
+            return None
+        state_axes = (1, 0) if self._passed else (0,)
+        for axis in state_axes:
+            axes = [
+                axis if len(one.shape) == 3 and one.name not in self._inputs else 0
+                for one in self._takes
+            ]
+            given = [
+                axis if len(one.shape) == 3 and number >= self._outputs else 0
+                for number, one in enumerate(self._results)
+            ]
+            both = [*zip(self._takes, axes), *zip(self._results, given)]
+            if any(not one.shape or one.shape[axis] != 1 for one, axis in both):
+                continue
+            made = BatchedRun(
+                both[: len(self._takes)], both[len(self._takes) :], self._call, self._file
+            )
+            if made.keeps_requests_apart:
+                return made
+        return None
 
     def close(self) -> None:
         """Do nothing: there is nothing that outlives the object."""
@@ -183,9 +231,34 @@ class TorchModule:
         with torch.inference_mode():
             for one, buffer in self._kept:
                 buffer(self._module).copy_(torch.from_numpy(state[one.name]))
-            given = [inputs[name] for name in self._inputs]
-            given += [state[one.name] for one in self._passed]
-            arguments = [torch.from_numpy(one).to(self._device.name) for one in given]
+        arrays = self._call(self._feed(inputs, state))
+        for array, spec in zip(arrays, self._results):
+            problem = spec.mismatch(array)
+            if problem:
+                raise ArtifactError(f'{self._file}: output {problem}')
+        outputs, following = self._result(arrays)
+        for one, buffer in self._kept:
+            following[one.name] = _array(buffer(self._module)).copy()
+        return outputs, following
+
+    def _feed(self, inputs: Arrays, state: Arrays) -> dict[str, Array]:
+        """Return the arrays of a request by the names of the module's arguments."""
+        feed = {name: inputs[name] for name in self._inputs if name in inputs}
+        feed.update({one.input: state[one.name] for one in self._passed if one.name in state})
+        return feed
+
+    def _result(self, arrays: Sequence[Array]) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Return outputs and next state by name, of arrays in the order of the results."""
+        outputs = {one.name: a for one, a in zip(self._results[: self._outputs], arrays)}
+        following = {one.name: a for one, a in zip(self._passed, arrays[self._outputs :])}
+        return outputs, following
+
+    def _call(self, feed: Arrays) -> list[Array]:
+        """Run the module; return the arrays that it gives, each its own."""
+        with torch.inference_mode():
+            arguments = [
+                torch.from_numpy(feed[one.name]).to(self._device.name) for one in self._takes
+            ]
             found = list(_flat(self._module(*arguments)))
             if len(found) != len(self._results):
                 raise ArtifactError(
@@ -193,12 +266,7 @@ class TorchModule:
                     f'{_count(self._results)}: '
                     f'{", ".join(one.name for one in self._results)}'
                 )
-            arrays = [self._array(one, spec) for one, spec in zip(found, self._results)]
-            outputs = {one.name: a for one, a in zip(self._results[: self._outputs], arrays)}
-            following = {one.name: a for one, a in zip(self._passed, arrays[self._outputs :])}
-            for one, buffer in self._kept:
-                following[one.name] = _array(buffer(self._module)).copy()
-        return outputs, following
+            return [self._array(one, spec) for one, spec in zip(found, self._results)]
 
     def _array(self, found: Any, spec: ArraySpec) -> Array:
         """Return a result as an array of its own: the module may write into its own again."""
@@ -206,11 +274,7 @@ class TorchModule:
             raise ArtifactError(
                 f'{self._file}: gives a {type(found).__name__} for {spec.name}; expected a tensor'
             )
-        array = _array(found).copy()
-        problem = spec.mismatch(array)
-        if problem:
-            raise ArtifactError(f'{self._file}: output {problem}')
-        return array
+        return _array(found).copy()
 
     def _check_arguments(self, found: Sequence[str], expected: Sequence[str]) -> None:
         if len(found) != len(expected):

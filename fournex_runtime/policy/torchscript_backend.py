@@ -45,7 +45,7 @@ class TorchScriptModel(TorchModule):
             raise ArtifactError(
                 f'{file}: not a loadable TorchScript archive: {problem}'
             ) from problem
-        super().__init__(module, _arguments(module, file), device, file, spec, state)
+        super().__init__(module, _arguments(module, file), device, file, spec, state, inference)
         if not self.changes:
             self._freeze(spec)
 

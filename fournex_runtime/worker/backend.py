@@ -8,10 +8,11 @@ import os
 import time
 import weakref
 from collections.abc import Sequence
+from typing import overload
 
 from ..errors import ArtifactError, LateAnswer, WorkerDied
 from ..policy.backend import Arrays, Request, Signature, signature
-from ..policy.batch import run_one_by_one
+from ..policy.batch import greatest_size, run_one_by_one
 from ..policy.bundle import Bundle
 from ..policy.contract_types import DATA_BACKENDS
 from ..policy.inference import DEFAULT_INFERENCE, Inference
@@ -66,7 +67,8 @@ class WorkerBackend:
         self.file = str(bundle.folder / contract.artifact.file)
         self.timeout_ns = round(timeout_s * 1e9)
         """How long :meth:`run` waits; may be changed from one call to the next."""
-        self._asked = self._answered = 0
+        self._asked = self._answered = self._deadline_ns = 0
+        self._requests: Sequence[Request | None] = ()
         self.silent_since_ns = 0
         """When the first late answer was missed since it last said something; 0: none was."""
         self.late = 0
@@ -74,7 +76,8 @@ class WorkerBackend:
         self._closed = False
         interpreter = find_interpreter(backend, inference.python, self.file)
         spec = signature(contract)
-        layout = ChannelLayout(spec, contract.state)
+        self._rows = inference.rows
+        layout = ChannelLayout(spec, contract.state, greatest_size(inference.rows))
         self._handles = ChannelHandles.create(layout.size)
         self._release = weakref.finalize(self, _close_all, self._handles.descriptors)
         try:
@@ -95,6 +98,8 @@ class WorkerBackend:
                         'providers': inference.providers,
                         'cores': sorted(inference.cores),
                         'memory': inference.memory_bytes,
+                        'rows': inference.rows,
+                        'deterministic': inference.deterministic,
                     },
                     (artifact, *self._handles.descriptors),
                     inference.threads,
@@ -109,7 +114,24 @@ class WorkerBackend:
         except BaseException:
             self.close()
             raise
-        self._waiter = Waiter((self._handles.answer, self._process.death))
+        self.batch_size = self._checked_batch_size(layout.rows)
+        """How many rows a batch is to have; 0: none."""
+        self._waiter = Waiter(self.descriptors)
+
+    def _checked_batch_size(self, most: int) -> int:
+        """Return what the worker says, which may be anything."""
+        size = self.report.batch_size
+        if not isinstance(size, int) or not 0 <= size <= most:
+            self.close()
+            raise WorkerDied(
+                f'{self.file}: its worker wants batches of {size!r}, most are {most}'
+            )
+        return size
+
+    @property
+    def descriptors(self) -> tuple[int, int]:
+        """Return the descriptors that can be read when an answer is there, or will never be."""
+        return self._handles.answer, self._process.death
 
     @property
     def description(self) -> str:
@@ -166,27 +188,69 @@ class WorkerBackend:
         :raises LateAnswer: no answer within ``timeout_s``; the next call asks anew.
         :raises WorkerDied: the worker has ended.
         """
-        deadline_ns = time.monotonic_ns() + self.timeout_ns
+        self.ask([(inputs, state)])
+        (answer,) = self.collect()
+        assert answer is not None
+        return answer
+
+    def run_batch(self, requests: Sequence[Request | None]) -> list[Request | None]:
+        """
+        Run the policy for each request; see :class:`~fournex_runtime.policy.backend.Backend`.
+
+        In one run, if it was loaded for several sessions and its artifact has a batch axis.
+        """
+        if len(requests) < 2 or len(requests) > greatest_size(self._rows):
+            return run_one_by_one(self, requests)
+        self.ask(requests, batch=True)
+        return list(self.collect())
+
+    def ask(self, requests: Sequence[Request | None], batch: bool = False) -> None:
+        """
+        Put requests to the worker; :meth:`collect` returns its answers.
+
+        :param requests: one a row, as for :meth:`run_batch`.
+        :param batch: whether they go together; else there is one.
+        :raises ArtifactError: an array is not what the contract says.
+        :raises WorkerDied: the worker was closed.
+        """
+        self._deadline_ns = time.monotonic_ns() + self.timeout_ns
         if self._closed:
             raise WorkerDied(f'{self.file}: its worker was closed')
-        self._channel.put(inputs, state, self.file)
+        self._channel.put(requests, self.file, batch)
+        self._requests = requests
         self._asked += 1
         os.eventfd_write(self._handles.request, 1)
-        self._wait(deadline_ns)
-        outputs, following, problem = self._channel.take()
+
+    @overload
+    def collect(self) -> Sequence[Request | None]: ...
+
+    @overload
+    def collect(self, until_ns: int | None) -> Sequence[Request | None] | None: ...
+
+    def collect(self, until_ns: int | None = None) -> Sequence[Request | None] | None:
+        """
+        Return the answers to what was asked last, one a row.
+
+        :param until_ns: how long to wait for them at most, on the steady clock; until they are
+            late when left out.
+        :returns: None where they are not there yet, and are not late either.
+        :raises ArtifactError: the artifact failed.
+        :raises LateAnswer: no answer within ``timeout_s``.
+        :raises WorkerDied: the worker has ended.
+        """
+        if not self._answered_by(until_ns):
+            return None
+        found, problem = self._channel.take(self._requests)
         if problem:
             raise ArtifactError(problem)
-        return outputs, following
+        return found
 
-    def run_batch(self, requests: Sequence[Request]) -> list[Request]:
-        """Run the policy for each request; the memory between here and there holds one."""
-        return run_one_by_one(self, requests)
-
-    def _wait(self, deadline_ns: int) -> None:
+    def _answered_by(self, until_ns: int | None) -> bool:
         """Wait for the answer to the last request, and pass over those to earlier ones."""
-        waiter = self._waiter
+        waiter, deadline_ns = self._waiter, self._deadline_ns
+        until_ns = deadline_ns if until_ns is None else min(until_ns, deadline_ns)
         while True:
-            found = waiter.wait(deadline_ns - time.monotonic_ns())
+            found = waiter.wait(until_ns - time.monotonic_ns())
             if found and waiter.readable(0):
                 try:
                     self._answered += os.eventfd_read(self._handles.answer)
@@ -194,16 +258,19 @@ class WorkerBackend:
                 except BlockingIOError:  # taken back: as good as no answer
                     continue
                 if self._answered == self._asked:
-                    return
+                    return True
                 if self._answered > self._asked:
                     self.close()
                     raise WorkerDied(f'{self.file}: its worker answered what nobody asked')
             elif found:
                 raise WorkerDied(self.ending())
-            if (now_ns := time.monotonic_ns()) >= deadline_ns:
+            now_ns = time.monotonic_ns()
+            if now_ns >= deadline_ns:
                 self.late += 1
                 self.silent_since_ns = self.silent_since_ns or now_ns
                 raise LateAnswer(f'{self.file}: no answer within {self.timeout_ns / 1e6:g} ms')
+            if now_ns >= until_ns:
+                return False
 
     def close(self) -> None:
         """End the worker. Later requests are refused."""

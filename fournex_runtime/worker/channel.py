@@ -1,6 +1,7 @@
 """
-The shared memory between a session and its worker: one request and one result, in fixed places.
+The shared memory between sessions and their worker: requests and results, in fixed places.
 
+There is one of each for every row of a batch, and one of each where sessions ask by themselves.
 Both sides work out the same places from what the contract says that the artifact takes and gives,
 in a memfd that is sealed against resizing, so that neither can pull it from under the other. Two
 eventfds carry the generation numbers: ``request`` counts the requests made, ``answer`` counts the
@@ -16,20 +17,21 @@ import fcntl
 import mmap
 import os
 import struct
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ArtifactError
-from ..policy.backend import Arrays, ArraySpec, Signature
+from ..policy.backend import Arrays, ArraySpec, Request, Signature
 from ..policy.contract import RecurrentState
 
 _ALIGNMENT = 64
 _STATUS = struct.Struct('<II')
-_TEXT_AT = 8
-_TEXT_BYTES = 4088
+_ASKED = struct.Struct('<I')
+_ASKED_AT = 8
+_TEXT_AT = 16
+_TEXT_BYTES = 4080
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
 
 
@@ -98,10 +100,10 @@ def sealed_memory(name: str, content: int | bytes, seals: int) -> int:
 
 class _Place:
     """
-    Where one array lies.
+    Where one array of each row lies.
 
     :param spec: its name, shape and dtype.
-    :param offset: where it begins.
+    :param offset: where that of the first row begins; the others follow.
     """
 
     def __init__(self, spec: ArraySpec, offset: int) -> None:
@@ -114,27 +116,40 @@ class _Place:
 
 class ChannelLayout:
     """
-    Where everything of a channel lies: status and text of an error, then the arrays.
+    Where everything of a channel lies: status, rows asked, text of an error, then the arrays.
 
     :param spec: what the artifact takes and gives.
     :param state: its recurrent state.
+    :param rows: how many requests can be made at once.
     """
 
-    def __init__(self, spec: Signature, state: tuple[RecurrentState, ...]) -> None:
+    def __init__(self, spec: Signature, state: tuple[RecurrentState, ...], rows: int = 1) -> None:
         remembered = tuple(ArraySpec(one.name, one.shape, 'float32') for one in state)
+        self.rows = rows
         self.size = _TEXT_AT + _TEXT_BYTES
+        self.present = self._place(ArraySpec('', (1,), 'bool'))
         self.inputs = self._places(spec.inputs)
         self.state = self._places(remembered)
         self.outputs = self._places(spec.outputs)
         self.following = self._places(remembered)
 
     def _places(self, specs: Iterable[ArraySpec]) -> tuple[_Place, ...]:
-        places = []
-        for spec in specs:
-            place = _Place(spec, -(-self.size // _ALIGNMENT) * _ALIGNMENT)
-            self.size = place.offset + place.bytes
-            places.append(place)
-        return tuple(places)
+        return tuple(self._place(spec) for spec in specs)
+
+    def _place(self, spec: ArraySpec) -> _Place:
+        place = _Place(spec, -(-self.size // _ALIGNMENT) * _ALIGNMENT)
+        self.size = place.offset + place.bytes * self.rows
+        return place
+
+
+@dataclasses.dataclass(frozen=True)
+class _Row:
+    """The arrays of one row, where they lie."""
+
+    inputs: Arrays
+    state: Arrays
+    outputs: Arrays
+    following: Arrays
 
 
 class _Mapped:
@@ -150,44 +165,77 @@ class _Mapped:
         self._memory = mmap.mmap(
             handles.memory, layout.size, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE
         )
-        self._inputs = self._arrays(layout.inputs)
-        self._state = self._arrays(layout.state)
-        self._outputs = self._arrays(layout.outputs)
-        self._following = self._arrays(layout.following)
-
-    def _arrays(self, places: Iterable[_Place]) -> tuple[tuple[_Place, NDArray[Any]], ...]:
-        return tuple(
-            (place, np.ndarray(place.spec.shape, place.dtype, self._memory, place.offset))
-            for place in places
+        self._present: NDArray[np.bool_] = np.ndarray(
+            (layout.rows,), bool, self._memory, layout.present.offset
         )
+        sides = (layout.inputs, layout.state, layout.outputs, layout.following)
+        self._rows = [
+            _Row(*(self._arrays(side, row) for side in sides)) for row in range(layout.rows)
+        ]
+        self._specs = {place.name: place.spec for side in sides for place in side}
+
+    def _arrays(self, places: Iterable[_Place], row: int) -> Arrays:
+        return {
+            place.name: np.ndarray(
+                place.spec.shape, place.dtype, self._memory, place.offset + row * place.bytes
+            )
+            for place in places
+        }
+
+    def _copy(self, given: Arrays, places: Arrays, file: str, what: str) -> None:
+        for name, place in places.items():
+            value = given.get(name)
+            if value is None:
+                raise ArtifactError(f'{file}: {what} {name} is missing')
+            if value.shape != place.shape or value.dtype != place.dtype:
+                raise ArtifactError(f'{file}: {what} {self._specs[name].mismatch(value)}')
+            place[...] = value
 
 
 class SessionSide(_Mapped):
     """The side that asks."""
 
-    def put(self, inputs: Arrays, state: Arrays, file: str) -> None:
+    def put(self, requests: Sequence[Request | None], file: str, batch: bool = False) -> None:
         """
-        Copy a request in.
+        Copy requests in.
 
+        :param requests: one a row; None for a row that nobody asks with.
         :param file: the artifact, for errors.
-        :raises ArtifactError: an array is missing or not what the contract says.
+        :param batch: whether they are to be run as a batch, or the only one by itself.
+        :raises ArtifactError: an array is missing or not what the contract says, or there are
+            more of them than rows.
         """
-        _copy(inputs, self._inputs, file, 'input')
-        _copy(state, self._state, file, 'state')
+        if len(requests) > len(self._rows):
+            raise ArtifactError(
+                f'{file}: {len(requests)} requests at once to a worker for {len(self._rows)}'
+            )
+        for number, request in enumerate(requests):
+            self._present[number] = request is not None
+            if request is not None:
+                self._copy(request[0], self._rows[number].inputs, file, 'input')
+                self._copy(request[1], self._rows[number].state, file, 'state')
+        _ASKED.pack_into(self._memory, _ASKED_AT, len(requests) if batch else 0)
 
-    def take(self) -> tuple[Arrays, Arrays, str]:
-        """Copy a result out: outputs, next state, and what went wrong; empty if nothing did."""
+    def take(self, requests: Sequence[Request | None]) -> tuple[list[Request | None], str]:
+        """
+        Copy results out.
+
+        :param requests: what was put in.
+        :returns: outputs and next state of each, and what went wrong; empty if nothing did.
+        """
         failed, length = _STATUS.unpack_from(self._memory)
         if failed:
             text = self._memory[_TEXT_AT : _TEXT_AT + min(length, _TEXT_BYTES)]
-            return {}, {}, text.decode('utf-8', 'replace') or 'failed without a word'
-        outputs = {place.name: array.copy() for place, array in self._outputs}
-        following = {place.name: array.copy() for place, array in self._following}
-        return outputs, following, ''
+            return [], text.decode('utf-8', 'replace') or 'failed without a word'
+        return [
+            None if request is None else (_copies(row.outputs), _copies(row.following))
+            for request, row in zip(requests, self._rows)
+        ], ''
 
     def close(self) -> None:
         """Unmap the memory."""
-        self._inputs = self._state = self._outputs = self._following = ()
+        self._rows = []
+        del self._present
         self._memory.close()
 
 
@@ -196,20 +244,29 @@ class WorkerSide(_Mapped):
 
     def __init__(self, layout: ChannelLayout, handles: ChannelHandles) -> None:
         super().__init__(layout, handles)
-        self.inputs: Arrays = {place.name: array for place, array in self._inputs}
-        """The inputs where they lie."""
-        self.state: Arrays = {place.name: array for place, array in self._state}
-        """The state where it lies."""
+        self.places: list[Request] = [(row.inputs, row.state) for row in self._rows]
+        """Inputs and state of each row, where they lie."""
 
-    def answer(self, outputs: Arrays, following: Arrays, file: str) -> None:
+    def batch(self) -> list[Request | None] | None:
+        """Return what was asked as a batch, where it lies; None: the first row by itself."""
+        (asked,) = _ASKED.unpack_from(self._memory, _ASKED_AT)
+        if not asked:
+            return None
+        present = self._present[:asked].tolist()
+        return [one if there else None for one, there in zip(self.places, present)]
+
+    def answer(self, results: Sequence[Request | None], file: str) -> None:
         """
-        Copy a result in.
+        Copy results in.
 
+        :param results: outputs and next state of each row.
         :param file: the artifact, for errors.
         :raises ArtifactError: an array is missing or not what the contract says.
         """
-        _copy(outputs, self._outputs, file, 'output')
-        _copy(following, self._following, file, 'state output')
+        for row, result in zip(self._rows, results):
+            if result is not None:
+                self._copy(result[0], row.outputs, file, 'output')
+                self._copy(result[1], row.following, file, 'state output')
         _STATUS.pack_into(self._memory, 0, 0, 0)
 
     def fail(self, problem: str) -> None:
@@ -219,13 +276,5 @@ class WorkerSide(_Mapped):
         _STATUS.pack_into(self._memory, 0, 1, len(text))
 
 
-def _copy(
-    given: Arrays, places: tuple[tuple[_Place, NDArray[Any]], ...], file: str, what: str
-) -> None:
-    for place, array in places:
-        value = given.get(place.name)
-        if value is None:
-            raise ArtifactError(f'{file}: {what} {place.name} is missing')
-        if value.shape != array.shape or value.dtype != place.dtype:
-            raise ArtifactError(f'{file}: {what} {place.spec.mismatch(value)}')
-        array[...] = value
+def _copies(arrays: Arrays) -> Arrays:
+    return {name: array.copy() for name, array in arrays.items()}

@@ -25,6 +25,7 @@ import numpy as np
 
 from ..errors import FournexError
 from ..policy.backend import ArraySpec, Backend, Signature
+from ..policy.batch import greatest_size
 from ..policy.contract import RecurrentState
 from ..policy.inference import Inference
 from .caps import Cap, ProcessorTime, cap_memory
@@ -44,7 +45,8 @@ def serve(configuration: dict[str, Any], caps: list[Cap]) -> None:
     sys.stdout = sys.stderr = _Log(2)
     spec, state = read_spec(configuration)
     handles = ChannelHandles(*configuration['channel'])
-    channel = WorkerSide(ChannelLayout(spec, state), handles)
+    layout = ChannelLayout(spec, state, greatest_size(configuration['rows']))
+    channel = WorkerSide(layout, handles)
     file = configuration['file']
     try:
         model, timing, memory = _load(configuration, spec, state, channel)
@@ -61,6 +63,7 @@ def serve(configuration: dict[str, Any], caps: list[Cap]) -> None:
         {
             'description': model.description,
             'provider': model.provider,
+            'batch_size': model.batch_size,
             'python': platform.python_version(),
             'numpy': np.__version__,
             'caps': [dataclasses.astuple(one) for one in caps],
@@ -93,7 +96,12 @@ def _load(
     """Load the artifact and run it on zeros; return it, how long that took and its memory cap."""
     began_ns = time.monotonic_ns()
     kind = _kind(configuration['backend'])
-    inference = Inference(tuple(configuration['providers']), configuration['threads'])
+    inference = Inference(
+        tuple(configuration['providers']),
+        configuration['threads'],
+        deterministic=configuration['deterministic'],
+        rows=configuration['rows'],
+    )
     memory = cap_memory(configuration['memory'], inference.providers != ('cpu',))
     with os.fdopen(configuration['artifact'], 'rb') as stream:
         artifact = stream.read()
@@ -101,7 +109,7 @@ def _load(
     model = kind(artifact, file, spec, state, inference)
     loaded_ns = time.monotonic_ns()
     for _ in range(max(1, configuration['warm_up'])):
-        channel.answer(*model.run(channel.inputs, channel.state), file)
+        channel.answer([model.run(*channel.places[0])], file)
     done_ns = time.monotonic_ns()
     timing = {'load_ns': loaded_ns - began_ns, 'warm_up_ns': done_ns - loaded_ns}
     return model, timing, memory
@@ -147,7 +155,11 @@ def _answer(
     while True:
         asked += os.eventfd_read(handles.request)
         try:
-            channel.answer(*model.run(channel.inputs, channel.state), file)
+            batch = channel.batch()
+            if batch is None:
+                channel.answer([model.run(*channel.places[0])], file)
+            else:
+                channel.answer(model.run_batch(batch), file)
         except FournexError as problem:
             channel.fail(str(problem))
         except Exception as problem:  # whatever it is, the session is told at once

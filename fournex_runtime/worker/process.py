@@ -39,6 +39,7 @@ class WorkerReport:
 
     :param description: library, version and provider.
     :param provider: what computes it.
+    :param batch_size: how many rows a batch is to have; 0: none.
     :param python: its interpreter's version.
     :param numpy: its numpy's version.
     :param load_ns: how long loading the artifact took, imports counted.
@@ -48,6 +49,7 @@ class WorkerReport:
 
     description: str
     provider: str
+    batch_size: int
     python: str
     numpy: str
     load_ns: int

@@ -10,10 +10,11 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from typing import overload
 
 from ..errors import FournexError, LateAnswer, WorkerDied
 from ..policy.backend import Arrays, Backend, Request
-from ..policy.batch import run_one_by_one
+from ..policy.batch import greatest_size, run_one_by_one
 from ..policy.bundle import Bundle
 from ..policy.contract_types import DATA_BACKENDS
 from ..policy.inference import DEFAULT_INFERENCE, Inference
@@ -71,6 +72,9 @@ class SuccessiveWorkers:
         self._current: WorkerBackend | None = self._make()
         self._newest = self._current
         self._asked: WorkerBackend | None = None
+        self._deadline_ns = 0
+        self._requests: Sequence[Request | None] = ()
+        self._batch = False
         self._dead: list[WorkerBackend] = []
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         threading.Thread(target=self._keep, name='fournex-keeper', daemon=True).start()
@@ -87,6 +91,16 @@ class SuccessiveWorkers:
     def provider(self) -> str:
         """Return what computes it."""
         return self._newest.provider
+
+    @property
+    def batch_size(self) -> int:
+        """Return how many rows a batch is to have; 0: none."""
+        return self._newest.batch_size
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """Return the descriptors that can be read when an answer is there, or will never be."""
+        return () if self._asked is None else self._asked.descriptors
 
     @property
     def caps(self) -> tuple[Cap, ...]:
@@ -124,22 +138,88 @@ class SuccessiveWorkers:
         :raises LateAnswer: no answer within ``timeout_ns``; the next call asks anew.
         :raises WorkerDied: the worker has ended, and there is no other yet.
         """
-        deadline_ns = time.monotonic_ns() + self.timeout_ns
+        self.ask([(inputs, state)])
+        (answer,) = self.collect()
+        assert answer is not None
+        return answer
+
+    def run_batch(self, requests: Sequence[Request | None]) -> list[Request | None]:
+        """
+        Run the policy for each request; see :class:`~fournex_runtime.policy.backend.Backend`.
+
+        In one run, if it was loaded for several sessions and its artifact has a batch axis.
+        """
+        if not 2 <= len(requests) <= greatest_size(self._inference.rows):
+            return run_one_by_one(self, requests)
+        self.ask(requests, batch=True)
+        return list(self.collect())
+
+    def ask(self, requests: Sequence[Request | None], batch: bool = False) -> None:
+        """
+        Put requests to the worker; :meth:`collect` returns its answers.
+
+        :param requests: one a row, as for :meth:`run_batch`.
+        :param batch: whether they go together; else there is one.
+        :raises ArtifactError: an array is not what the contract says.
+        :raises WorkerDied: the worker has ended, and there is no other yet.
+        """
+        self._deadline_ns = time.monotonic_ns() + self.timeout_ns
+        self._requests, self._batch = requests, batch
+        self._put()
+
+    def _put(self) -> None:
+        """Put what is asked to the first worker that takes it."""
         while True:
-            worker = self._worker(deadline_ns)
-            worker.timeout_ns = max(0, deadline_ns - time.monotonic_ns())
+            worker = self._worker(self._deadline_ns)
+            worker.timeout_ns = max(0, self._deadline_ns - time.monotonic_ns())
             try:
-                return worker.run(inputs, state)
+                worker.ask(self._requests, self._batch)
+                return
+            except WorkerDied as problem:
+                self._lost(worker, problem)
+            except BaseException:
+                self._asked = None
+                raise
+
+    @overload
+    def collect(self) -> Sequence[Request | None]: ...
+
+    @overload
+    def collect(self, until_ns: int | None) -> Sequence[Request | None] | None: ...
+
+    def collect(self, until_ns: int | None = None) -> Sequence[Request | None] | None:
+        """
+        Return the answers to what was asked last; see :meth:`.WorkerBackend.collect`.
+
+        What a worker leaves undone when it dies is put to the next one, if that is there.
+        """
+        while True:
+            worker = self._asked
+            assert worker is not None
+            try:
+                found = worker.collect(until_ns)
+            except WorkerDied as problem:
+                self._lost(worker, problem)
+                self._put()
+                continue
             except LateAnswer:
+                self._asked = None
                 self._wake_keeper()  # which gives it a while
                 raise
-            except WorkerDied as problem:
-                with self._changed:
-                    if self._closed:
-                        raise
-                    self._bury(worker, str(problem))
-            finally:
+            except BaseException:
                 self._asked = None
+                raise
+            if found is not None:
+                self._asked = None
+            return found
+
+    def _lost(self, worker: WorkerBackend, problem: WorkerDied) -> None:
+        """Have a worker that has died followed by another."""
+        self._asked = None
+        with self._changed:
+            if self._closed:
+                raise problem
+            self._bury(worker, str(problem))
 
     def _worker(self, deadline_ns: int) -> WorkerBackend:
         """Return the worker to ask, which the keeper leaves alone meanwhile."""
@@ -242,10 +322,6 @@ class SuccessiveWorkers:
             self._changed.notify_all()
         if made is not None:
             made.close()
-
-    def run_batch(self, requests: Sequence[Request]) -> list[Request]:
-        """Run the policy for each request."""
-        return run_one_by_one(self, requests)
 
     def close(self) -> None:
         """End the workers. Later requests are refused."""

@@ -140,11 +140,13 @@ def weights() -> dict[str, NDArray[np.float32]]:
     }
 
 
-def onnx_model(network: str) -> bytes:
+def onnx_model(network: str, batch: int | str = 1) -> bytes:
     """
     Return ``h' = tanh(obs W + h U)``, ``action = h' V``.
 
     Without ``h`` when it is not recurrent; ``action = h' V + noise`` when it is drawn.
+
+    :param batch: length of the first axis, or the name of one that is left open.
     """
     recurrent = network == 'recurrent'
     nodes = [helper.make_node('MatMul', ['obs', 'W'], ['x'])]
@@ -164,7 +166,7 @@ def onnx_model(network: str) -> bytes:
     if recurrent:
         inputs['h_in'] = outputs['h_out'] = MEMORY
     numbers = weights() if recurrent else {k: v for k, v in weights().items() if k != 'U'}
-    return model_of(nodes, inputs, outputs, numbers)
+    return model_of(nodes, inputs, outputs, numbers, batch)
 
 
 def endless_onnx_model() -> bytes:
@@ -202,13 +204,20 @@ def model_of(
     inputs: Mapping[str, int],
     outputs: Mapping[str, int],
     numbers: Mapping[str, NDArray[Any]],
+    batch: int | str = 1,
 ) -> bytes:
     """Return a model of nodes; inputs and outputs by the size of their last axis."""
     graph = helper.make_graph(
         nodes,
         'policy',
-        [helper.make_tensor_value_info(k, TensorProto.FLOAT, [1, n]) for k, n in inputs.items()],
-        [helper.make_tensor_value_info(k, TensorProto.FLOAT, [1, n]) for k, n in outputs.items()],
+        [
+            helper.make_tensor_value_info(k, TensorProto.FLOAT, [batch, n])
+            for k, n in inputs.items()
+        ],
+        [
+            helper.make_tensor_value_info(k, TensorProto.FLOAT, [batch, n])
+            for k, n in outputs.items()
+        ],
         [numpy_helper.from_array(value, name) for name, value in numbers.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)

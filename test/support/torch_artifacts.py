@@ -25,6 +25,19 @@ class Stateless(nn.Module):
         return self.layers(obs)
 
 
+class Uneven(nn.Module):
+    """Has rows of a length that processors do not like, so that it may matter which one it is."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(SIZE, 33), nn.ELU(), nn.Linear(33, 7), nn.ELU(), nn.Linear(7, ACTIONS)
+        )
+
+    def forward(self, obs):
+        return self.layers(obs)
+
+
 class Lstm(nn.Module):
     def __init__(self):
         super().__init__()
@@ -172,6 +185,12 @@ def main(folder):
             with torch.no_grad():
                 scripted(asked[0])
             scripted.save(folder / f'{name}-in-mid-episode.pt')
+    torch.jit.script(Uneven().eval().requires_grad_(False)).save(folder / 'uneven.pt')
+    rows = {0: torch.export.Dim('rows')}
+    program = torch.export.export(
+        networks['stateless'], (torch.zeros(4, SIZE),), dynamic_shapes=(rows,)
+    )
+    torch.export.save(program, folder / 'open.pt2')
     export(networks['stateless'], folder, 'stateless')
     export(networks['drawn'], folder, 'drawn', noise[0])
     export(networks['lstm'], folder, 'lstm', *memory)

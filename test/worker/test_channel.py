@@ -56,33 +56,32 @@ def same(one, other):
 
 def test_arrays_of_every_shape_and_dtype_go_through(sides):
     session, worker = sides
-    session.put(INPUTS, MEMORY, 'f')
-    assert same(worker.inputs, INPUTS) and same(worker.state, MEMORY)
-    worker.answer(OUTPUTS, {'h': worker.state['h'] * 2}, 'f')
-    outputs, following, problem = session.take()
+    session.put([(INPUTS, MEMORY)], 'f')
+    assert same(worker.places[0][0], INPUTS) and same(worker.places[0][1], MEMORY)
+    worker.answer([(OUTPUTS, {'h': worker.places[0][1]['h'] * 2})], 'f')
+    [(outputs, following)], problem = session.take([(INPUTS, MEMORY)])
     assert same(outputs, OUTPUTS) and same(following, {'h': MEMORY['h'] * 2}) and not problem
 
 
 def test_no_two_arrays_share_a_byte(sides):
     session, worker = sides
     ones = {name: np.ones_like(array) for name, array in {**INPUTS, **MEMORY}.items()}
-    session.put(ones, ones, 'f')
-    worker.answer(OUTPUTS, MEMORY, 'f')
+    session.put([(ones, ones)], 'f')
+    worker.answer([(OUTPUTS, MEMORY)], 'f')
     worker.fail('x' * 100_000)
-    assert same(worker.inputs, {name: ones[name] for name in INPUTS})
-    assert same(worker.state, {'h': ones['h']})
-    worker.answer(OUTPUTS, MEMORY, 'f')
-    outputs, following, _ = session.take()
+    assert same(worker.places[0][0], {name: ones[name] for name in INPUTS})
+    assert same(worker.places[0][1], {'h': ones['h']})
+    worker.answer([(OUTPUTS, MEMORY)], 'f')
+    [(outputs, following)], _ = session.take([(INPUTS, MEMORY)])
     assert same(outputs, OUTPUTS) and same(following, MEMORY)
 
 
 def test_what_was_taken_out_is_ours_alone(sides):
     session, worker = sides
-    worker.answer(OUTPUTS, MEMORY, 'f')
-    outputs, following, _ = session.take()
-    worker.answer(
-        {name: array * 0 for name, array in OUTPUTS.items()}, {'h': MEMORY['h'] * 0}, 'f'
-    )
+    worker.answer([(OUTPUTS, MEMORY)], 'f')
+    [(outputs, following)], _ = session.take([(INPUTS, MEMORY)])
+    zeros = {name: array * 0 for name, array in OUTPUTS.items()}
+    worker.answer([(zeros, {'h': MEMORY['h'] * 0})], 'f')
     assert same(outputs, OUTPUTS) and same(following, MEMORY)
 
 
@@ -90,11 +89,11 @@ def test_an_error_comes_through_in_as_many_words_as_there_is_room_for(sides):
     session, worker = sides
     for said in ('the äxle is broken', 'x' * 100_000):
         worker.fail(said)
-        outputs, following, problem = session.take()
-        assert outputs == {} and following == {}
+        found, problem = session.take([(INPUTS, MEMORY)])
+        assert found == []
         assert problem and said.startswith(problem) and len(problem) >= min(len(said), 4000)
-    worker.answer(OUTPUTS, MEMORY, 'f')
-    assert session.take()[2] == ''
+    worker.answer([(OUTPUTS, MEMORY)], 'f')
+    assert session.take([(INPUTS, MEMORY)])[1] == ''
 
 
 @pytest.mark.parametrize(
@@ -110,16 +109,16 @@ def test_an_error_comes_through_in_as_many_words_as_there_is_room_for(sides):
 )
 def test_a_request_is_checked_before_it_is_copied(sides, change, words):
     with pytest.raises(ArtifactError, match=words):
-        sides[0].put({**INPUTS, **change}, MEMORY, 'f')
+        sides[0].put([({**INPUTS, **change}, MEMORY)], 'f')
     with pytest.raises(ArtifactError, match='f: state h is missing'):
-        sides[0].put(INPUTS, {}, 'f')
+        sides[0].put([(INPUTS, {})], 'f')
 
 
 def test_an_answer_of_the_wrong_kind_is_named(sides):
     with pytest.raises(ArtifactError, match='f: output choice has dtype int32, expected int64'):
-        sides[1].answer({**OUTPUTS, 'choice': np.array([1], np.int32)}, MEMORY, 'f')
+        sides[1].answer([({**OUTPUTS, 'choice': np.array([1], np.int32)}, MEMORY)], 'f')
     with pytest.raises(ArtifactError, match='f: state output h is missing'):
-        sides[1].answer(OUTPUTS, {}, 'f')
+        sides[1].answer([(OUTPUTS, {})], 'f')
 
 
 def test_nobody_can_change_the_size_of_the_memory(handles):
