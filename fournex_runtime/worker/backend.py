@@ -123,9 +123,7 @@ class WorkerBackend:
         size = self.report.batch_size
         if not isinstance(size, int) or not 0 <= size <= most:
             self.close()
-            raise WorkerDied(
-                f'{self.file}: its worker wants batches of {size!r}, most are {most}'
-            )
+            raise WorkerDied(f'{self.file}: its worker wants batches of {size!r}, most are {most}')
         return size
 
     @property

@@ -115,7 +115,7 @@ def test_a_batch_that_a_worker_was_not_made_for_is_asked_one_by_one(made):
     """As a replay may have to, of a recording with more sessions."""
     case = dataclasses.replace(OPEN_ONNX, worker=True)
     policy = made(case)
-    backend = load_backend(policy)
+    backend = load_backend(policy, DEFAULT_INFERENCE, 30.0)
     try:
         assert backend.batch_size == 0
         asked = requests(backend, policy)
