@@ -33,7 +33,7 @@ from .checkup import Checkup
 from .endpoints import qos_profile
 from .events import EVENT_TYPE, encode_event
 from .feed import Feed
-from .graph import message_class, wait_for_publishers, wait_until_settled
+from .graph import GraphWatch, message_class, wait_for_publishers
 from .hosted import HostedSession, Outlets
 from .polling import PolledTopic
 from .robot_description import RobotDescription
@@ -71,6 +71,7 @@ class Activation:
     Everything that lives from activation to deactivation.
 
     :param node: the runtime's node.
+    :param graph: who has come and gone so far.
     :param wiring: the wiring.
     :param sessions: the configured sessions.
     :param messages: the message types.
@@ -81,6 +82,7 @@ class Activation:
     def __init__(
         self,
         node: Node,
+        graph: GraphWatch,
         wiring: Wiring,
         sessions: Sequence[HostedSession],
         messages: Messages,
@@ -88,6 +90,7 @@ class Activation:
         interrupted: Callable[[], bool],
     ) -> None:
         self._node = node
+        self._graph = graph
         self._wiring = wiring
         self._sessions = sessions
         self._messages = messages
@@ -161,7 +164,7 @@ class Activation:
                 self._feeds[topic].push(received)
 
     def _await_graph(self) -> None:
-        """Wait until the graph is still, and for the publishers that the policies need."""
+        """Wait for the publishers that the policies need, and until the graph is still."""
         needed = {
             session.engine.wiring.sources[port.source].topic
             for session in self._sessions
@@ -170,8 +173,8 @@ class Activation:
         if self._follows_clock:
             needed.add('/clock')
         timeout_s = self._settings.graph_timeout_s
-        wait_until_settled(self._node, timeout_s, self._interrupted)
         wait_for_publishers(self._node, sorted(needed), timeout_s, self._interrupted)
+        self._graph.wait_until_settled(timeout_s, self._interrupted)
 
     @property
     def _follows_clock(self) -> bool:

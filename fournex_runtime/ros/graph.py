@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -16,8 +17,15 @@ from ..errors import GraphError
 from ..pipeline.ports import Target
 from .endpoints import graph_topic
 
-SETTLED_S = 0.5
-"""How long the graph must stay as it is before it is believed, in seconds."""
+SETTLED_S = 0.2
+"""
+How long the graph must stay as it is before it is believed, in seconds.
+
+Participants announce themselves every 0.1 s at the beginning, and answer a new one at once.
+"""
+LOOK_S = 0.02
+_UNSEEN_S = 0.2
+"""What came and went between two looks that lie further apart is not known."""
 
 
 def message_class(name: str) -> type[Any]:
@@ -37,23 +45,42 @@ def message_class(name: str) -> type[Any]:
         ) from problem
 
 
-def wait_until_settled(node: Node, timeout_s: float, interrupted: Callable[[], bool]) -> None:
+class GraphWatch:
     """
-    Wait until no participant has come or gone for ``SETTLED_S``.
+    Knows since when no participant has come or gone.
 
     Discovery takes a part of a second; what is asked of the graph before that is not there yet,
-    also another commander of the same topic.
+    also another commander of the same topic. Made together with the node and looked at now and
+    then, it lets that time pass while the node has other things to do.
 
-    :param timeout_s: how long at most, in seconds.
-    :param interrupted: asked now and then; ends the wait.
+    :param node: the node.
     """
-    deadline = time.monotonic() + timeout_s
-    seen, since = sorted(node.get_node_names_and_namespaces()), time.monotonic()
-    while time.monotonic() < min(deadline, since + SETTLED_S) and not interrupted():
-        time.sleep(0.02)
-        now = sorted(node.get_node_names_and_namespaces())
-        if now != seen:
-            seen, since = now, time.monotonic()
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._seen: list[tuple[str, str]] = []
+        self._since = self._looked = -math.inf
+        self.look()
+
+    def look(self) -> None:
+        """Take note of who is there."""
+        now, seen = time.monotonic(), sorted(self._node.get_node_names_and_namespaces())
+        if seen != self._seen or now - self._looked > _UNSEEN_S:
+            self._seen, self._since = seen, now
+        self._looked = now
+
+    def wait_until_settled(self, timeout_s: float, interrupted: Callable[[], bool]) -> None:
+        """
+        Wait until no participant has come or gone for ``SETTLED_S``.
+
+        :param timeout_s: how long at most, in seconds.
+        :param interrupted: asked now and then; ends the wait.
+        """
+        deadline = time.monotonic() + timeout_s
+        self.look()
+        while time.monotonic() < min(deadline, self._since + SETTLED_S) and not interrupted():
+            time.sleep(LOOK_S)
+            self.look()
 
 
 def wait_for_publishers(
@@ -73,7 +100,7 @@ def wait_for_publishers(
             raise GraphError('interrupted while waiting for publishers')
         if time.monotonic() >= deadline:
             return
-        time.sleep(0.05)
+        time.sleep(LOOK_S)
 
 
 def other_commanders(node: Node, target: Target) -> str:

@@ -33,7 +33,7 @@ from ..worker.succession import describe_isolation
 from .activation import Activation, Settings
 from .diagnostics import fill_status, make_updater
 from .events import STATUS_TYPE, encode_status
-from .graph import message_class, other_commanders
+from .graph import GraphWatch, message_class, other_commanders
 from .hosted import HostedSession
 from .loop import Clock, Loop
 from .realtime import Grant, Manners
@@ -41,6 +41,8 @@ from .session_loading import load_sessions
 from .session_services import SessionServices
 
 STATUS_PERIOD_S = 0.2
+_LOOK_S = 0.05
+"""How often the graph is looked at until the first activation."""
 WATCH_S = 10.0
 """
 How long after activation another commander makes this runtime give way.
@@ -99,6 +101,7 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
             self._lockstep_ns,
         )
         self.loop.failed = self._loop_failed
+        self._graph = GraphWatch(self)
         self.problem = ''
         """Why the last transition failed; empty when it did not."""
         self._transition = threading.RLock()
@@ -114,6 +117,7 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
         SessionServices(self, self.loop, lambda: self._sessions, lambda: self.active, services)
         self.create_timer(STATUS_PERIOD_S, self._publish_status, callback_group=self._reports)
         self.create_timer(STATUS_PERIOD_S, self._watch_commands, callback_group=services)
+        self._looking = self.create_timer(_LOOK_S, self._graph.look, callback_group=services)
         self._manners: Manners | None = None
         self._granted: list[Grant] = []
         self._watch_until = 0.0
@@ -190,8 +194,10 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
             except Exception as problem:  # rclpy would swallow it
                 return self._refused(problem)
             record = str(self.get_parameter('record').value)
+            self._looking.cancel()
             activation = Activation(
                 self,
+                self._graph,
                 self._wiring,
                 self._sessions,
                 self._messages,

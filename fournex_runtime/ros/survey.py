@@ -20,7 +20,7 @@ from ..pipeline.ports import Qos
 from ..session.wiring import SessionWiring
 from .controllers import ask_controllers
 from .endpoints import graph_topic, published_topics, qos_profile, subscribed_topics
-from .graph import message_class, wait_for_publishers, wait_until_settled
+from .graph import GraphWatch, message_class, wait_for_publishers
 from .polling import PolledTopic
 from .robot_description import RobotDescription
 
@@ -149,7 +149,7 @@ class Surveyor:
 
     def _discover(self) -> None:
         """Wait until the graph is still, and a little for publishers that are not there yet."""
-        wait_until_settled(self._node, self._patience_s, self._interrupted)
+        GraphWatch(self._node).wait_until_settled(self._patience_s, self._interrupted)
         needed = {
             session.sources[port.source].topic
             for session in self._sessions
