@@ -10,40 +10,29 @@ path, so a message is read in the same way wherever it comes from.
 from __future__ import annotations
 
 import functools
-import os
-import pathlib
 from typing import Any
 
 import numpy as np
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-from rosbags.typesys.store import Typestore
 
 from ..errors import MessageError
 from .joint_state_decoder import JOINT_STATE, JointStateDecoder
+from .message_types import MessageTypes
 
 _ARRAYS = {'byte': 'uint8', 'char': 'uint8'}
 """Numpy's name of numbers in arrays, where it is not that of the definition."""
 _LARGE_BYTES = 65536
 
 
-def _definition_folders(package: str) -> list[pathlib.Path]:
-    """Return where the ``.msg`` files of a package may lie, the sourced environment first."""
-    prefixes = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
-    folders = [pathlib.Path(prefix) / 'share' / package / 'msg' for prefix in prefixes if prefix]
-    checkout = pathlib.Path(__file__).resolve().parents[2]
-    return [*folders, checkout / package / 'msg']
-
-
 class Messages:
     """
     A set of message types by name, and their CDR coding.
 
-    :param typestore: the types to begin with; the common interfaces of Jazzy when left out.
-        Types that are not in it are looked up as ``.msg`` files in the sourced environment.
+    :param typestore: the types to begin with. Those that are not in it are looked up as ``.msg``
+        files in the sourced environment, then among the common interfaces of Jazzy.
     """
 
-    def __init__(self, typestore: Typestore | None = None) -> None:
-        self.typestore = typestore or get_typestore(Stores.ROS2_JAZZY)
+    def __init__(self, typestore: MessageTypes | None = None) -> None:
+        self.typestore = typestore or MessageTypes()
 
     def type(self, name: str) -> Any:
         """
@@ -60,33 +49,8 @@ class Messages:
 
         :raises MessageError: the name is malformed, or its package's definition is not found.
         """
-        if name in self.typestore.fielddefs:
-            return
-        parts = name.split('/')
-        if len(parts) != 3 or parts[1] != 'msg':
-            raise MessageError(
-                f'{name!r} is not a message type: write it as package/msg/Name, '
-                'for instance sensor_msgs/msg/JointState'
-            )
-        for folder in _definition_folders(parts[0]):
-            file = folder / f'{parts[2]}.msg'
-            if file.is_file():
-                found = get_types_from_msg(file.read_text(encoding='utf-8'), name)
-                self.typestore.register(found)
-                for _, fields in found[name][1]:
-                    self._ensure_field(fields)
-                return
-        raise MessageError(
-            f'message type {name} is unknown: no {parts[0]}/msg/{parts[2]}.msg in '
-            'AMENT_PREFIX_PATH. Source the workspace that has it'
-        )
-
-    def _ensure_field(self, field: Any) -> None:
-        kind, detail = field
-        if int(kind) == 2:  # a message type by name
-            self.ensure(detail)
-        elif int(kind) > 2:  # an array or a sequence of something
-            self._ensure_field(detail[0])
+        if name not in self.typestore.fielddefs:
+            self.typestore.look_up(name)
 
     def has_header(self, name: str) -> bool:
         """Return whether a message type begins with a ``std_msgs/Header`` called ``header``."""

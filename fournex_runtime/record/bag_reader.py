@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any
 
-from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
+from rosbags.typesys import get_types_from_idl, get_types_from_msg
 
 from ..errors import RecordingError
+from ..pipeline.message_types import MessageTypes
 from ..pipeline.messages import Messages
 from . import metadata
 from .mcap_file import McapFile, RecordedChannel, RecordedMessage
@@ -119,7 +120,7 @@ class BagReader:
 
         :raises RecordingError: a definition cannot be understood, or two contradict each other.
         """
-        typestore = get_typestore(Stores.EMPTY)
+        typestore = MessageTypes()
         for channel in self._channels.values():
             try:
                 typestore.register(_parsed(channel))

@@ -5,6 +5,7 @@ import pytest
 
 from fournex_runtime.pipeline.field_commands import Template
 from fournex_runtime.pipeline.field_path import NUMBERS, field_getter, field_path
+from fournex_runtime.pipeline.message_types import common_interfaces
 from fournex_runtime.pipeline.messages import messages
 
 DEPTH = 5
@@ -12,6 +13,7 @@ DEPTH = 5
 
 def paths(kind, prefix='', depth=0):
     """Yield the path of every field that is made of numbers; the second element of sequences."""
+    messages().ensure(kind)
     for name, (node, detail) in messages().typestore.fielddefs[kind][1]:
         many, length = int(node) > 2, 0
         if many:
@@ -37,7 +39,7 @@ def value_for(path):
 
 KINDS = sorted(
     kind
-    for kind in messages().typestore.fielddefs
+    for kind in common_interfaces().fielddefs
     if kind.split('/')[0].endswith('_msgs') and kind.split('/')[0] != 'fournex_msgs'
 )
 
