@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from ..policy.contract import Term
-from ..safety.gate import Limits
+from ..safety.limits import Limits
 from ..session.wiring import StopCommand
 from .finding import Finding, failure, not_checked, passed, warning
 from .survey import Case

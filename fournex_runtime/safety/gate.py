@@ -2,17 +2,21 @@
 The gate before the actuators: the last code that touches a command's values.
 
 It lets through only what is finite and within the wiring's limits. The finite check cannot be
-turned off.
+turned off. Where limits are at odds, the range wins over the rate and the rate over the
+acceleration.
 """
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..finite import all_finite
+from .limits import RANGE, RATE, Limits
+
+__all__ = ['Gate', 'Limits', 'NonFiniteCommand']
 
 Vector = NDArray[np.float64]
 
@@ -21,47 +25,38 @@ class NonFiniteCommand(ValueError):
     """A value of a command is not finite; nothing is published."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Limits:
-    """
-    The limits of one action term, one number a value, in the unit of the term.
-
-    :param term: name of the action term.
-    :param labels: names of the values.
-    :param low: least command.
-    :param high: greatest command.
-    :param rate: greatest change, per second; infinite where there is none.
-    """
-
-    term: str
-    labels: tuple[str, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-    rate: tuple[float, ...]
-
-
 class Gate:
     """
     The gate of one action term.
 
     :param limits: its limits.
-    :param period_ns: control period, to which the rate applies.
+    :param period_ns: control period, to which rate and acceleration apply.
     """
 
     def __init__(self, limits: Limits, period_ns: int) -> None:
         self._limits = limits
+        period_s = period_ns * 1e-9
+        size = len(limits.labels)
         self._low, self._high = np.array(limits.low), np.array(limits.high)
-        self._step = np.array(limits.rate) * (period_ns * 1e-9)
+        self._step = np.array(limits.rate) * period_s
         self._has_rate = bool(np.isfinite(self._step).any())
+        self._bend = np.array(limits.acceleration or (np.inf,) * size) * (period_s * period_s)
+        self._bends = np.isfinite(self._bend)
+        self._has_acceleration = bool(self._bends.any())
+        self._low_by = limits.low_by or (RANGE,) * size
+        self._high_by = limits.high_by or (RANGE,) * size
+        self._rate_by = limits.rate_by or (RATE,) * size
 
-    def check(self, values: Vector, last: Vector | None) -> tuple[Vector, tuple[str, ...]]:
+    def check(
+        self, values: Vector, last: Vector | None, before: Vector | None = None
+    ) -> tuple[Vector, tuple[str, ...]]:
         """
         Return the nearest command within the limits, and which limits changed it.
 
-        Position limits win over the rate: a command outside them is never returned.
-
         :param values: the command asked for.
-        :param last: the command before, for the rate; None lets the rate rest.
+        :param last: the command before, for rate and acceleration; None lets both rest, for a
+            stop, and for what was let through already and is said again.
+        :param before: the command before that; None: the robot was standing.
         :raises NonFiniteCommand: a value is not finite.
         """
         if not all_finite(values):
@@ -70,19 +65,57 @@ class Gate:
             raise NonFiniteCommand(f'{self._limits.term}: not finite at {names}')
         limited: list[str] = []
         safe = values
-        if last is not None and self._has_rate:
+        if last is not None and self._has_acceleration:
+            safe = self._bent(self._in_range(safe, limited), last, before, limited)
+        elif last is not None and self._has_rate:
             with np.errstate(over='ignore'):  # a sum that overflows is no bound
-                low, high = last - self._step, last + self._step
-            safe = self._clip(safe, low, high, 'rate', limited)
-        safe = self._clip(safe, self._low, self._high, 'range', limited)
-        return safe, tuple(limited)
+                clipped = safe.clip(last - self._step, last + self._step)
+            self._note(safe, clipped, self._rate_by, limited)
+            safe = clipped
+        return self._in_range(safe, limited), tuple(limited)
 
-    def _clip(
-        self, values: Vector, low: Vector, high: Vector, what: str, limited: list[str]
-    ) -> Vector:
-        clipped: Vector = values.clip(low, high)
-        if clipped.tobytes() == values.tobytes():
-            return clipped
-        for index in np.flatnonzero(clipped != values):
-            limited.append(f'{self._limits.term}/{self._limits.labels[index]}: {what}')
+    def _in_range(self, values: Vector, limited: list[str]) -> Vector:
+        clipped: Vector = values.clip(self._low, self._high)
+        if clipped.tobytes() != values.tobytes():
+            raised = (values < clipped).tolist()
+            sides = zip(raised, self._low_by, self._high_by)
+            by = [low_by if up else high_by for up, low_by, high_by in sides]
+            self._note(values, clipped, by, limited)
         return clipped
+
+    def _bent(
+        self, values: Vector, last: Vector, before: Vector | None, limited: list[str]
+    ) -> Vector:
+        """
+        Return how far the way to some positions goes within one period.
+
+        Never faster than it can be braked before them: who goes by ``u = (m + f) a`` in a period,
+        ``m`` a whole number and ``f`` below 1, goes ``u + (u - a) + … = (m + 1) (m / 2 + f) a``.
+        """
+        with np.errstate(all='ignore'):
+            way = values - last
+            stepped = way.clip(-self._step, self._step)
+            bends = np.abs(way) / self._bend
+            whole = np.floor(0.5 * np.sqrt(1.0 + 8.0 * bends) - 0.5)
+            braked = self._bend * (0.5 * whole + bends / (whole + 1.0))
+            # within the last period there is no braking; what overflows is no bound
+            bound = self._bends & (whole > 0.0) & np.isfinite(braked)
+            braked = np.where(bound, braked, np.inf)
+            wanted = stepped.clip(-braked, braked)
+            speed = np.zeros(len(last)) if before is None else last - before
+            made = wanted.clip(speed - self._bend, speed + self._bend)
+            made = np.where(self._bends, made, wanted).clip(-self._step, self._step)
+            safe: Vector = np.where(made == way, values, last + made)
+        self._note(np.where(made == stepped, values, safe), safe, self._rate_by, limited)
+        braking = ('acceleration',) * len(values)
+        self._note(np.where(made == stepped, safe, values), safe, braking, limited)
+        return safe
+
+    def _note(
+        self, values: Vector, clipped: Vector, by: Sequence[str], limited: list[str]
+    ) -> None:
+        """Name the limits that changed values; each once."""
+        for index in np.flatnonzero(clipped != values):
+            words = f'{self._limits.term}/{self._limits.labels[index]}: {by[index]}'
+            if words not in limited:
+                limited.append(words)

@@ -13,7 +13,8 @@ from ..pipeline.action_terms import build_action
 from ..pipeline.observation import LastAction
 from ..policy.backend import ArraySpec, signature
 from ..policy.contract import Contract
-from ..safety.gate import Gate, Limits, NonFiniteCommand
+from ..safety.gate import Gate, NonFiniteCommand
+from ..safety.limits import Limits
 from ..safety.reactions import Fault
 from .tick import Answer, AnswerKind, Arrays, SafeAction, Vector, frozen
 

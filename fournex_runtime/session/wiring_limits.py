@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 from ..configuration import Section, parse_number
 from ..policy.contract import Contract, Term
-from ..safety.gate import Limits
+from ..safety.limits import EFFORTS, POSITIONS, VELOCITIES, Limits, ValueLimits, term_limits
 from .wiring_terms import check_terms
+
+_ELSEWHERE = {
+    'velocity': (*POSITIONS, *VELOCITIES),
+    'acceleration': (*POSITIONS, *VELOCITIES),
+    'effort': EFFORTS,
+}
+"""Limits by their physical name, and the kinds of command that they are for."""
+_AXES = ('x', 'y', 'z')
 
 
 def read_limits(section: Section, contract: Contract) -> tuple[Limits, ...]:
@@ -17,46 +27,123 @@ def read_limits(section: Section, contract: Contract) -> tuple[Limits, ...]:
     :raises WiringError: it is not valid or does not fit the contract.
     """
     check_terms(section, contract, contract.action_terms, 'action term')
-    found = tuple(_term_limits(section.section(one.name), one) for one in contract.action_terms)
+    found = tuple(
+        _TermReader(section.section(one.name), one).read() for one in contract.action_terms
+    )
     section.finish()
     return found
 
 
-def _term_limits(section: Section, term: Term) -> Limits:
-    """Read the limits of a term; a value's own come before those of ``all``."""
-    everyone = section.optional_section('all')
-    low, high, rate = [], [], []
-    for label in term.labels:
-        own = section.optional_section(label)
-        low.append(_limit(section, own, everyone, label, 'min'))
-        high.append(_limit(section, own, everyone, label, 'max'))
-        rate.append(_limit(section, own, everyone, label, 'rate'))
-        if low[-1] >= high[-1]:
-            raise section.problem(label, f'min {low[-1]} is not below max {high[-1]}')
-        if rate[-1] <= 0.0:
-            raise section.problem(label, f'rate {rate[-1]} is not above 0')
+class _TermReader:
+    """Reads the limits of a term; a value's own come before those of ``all``."""
+
+    def __init__(self, section: Section, term: Term) -> None:
+        self._section = section
+        self._term = term
+        self._everyone = section.optional_section('all')
+
+    def read(self) -> Limits:
+        """Return the limits."""
+        section, term = self._section, self._term
+        workspace = self._workspace()
+        values = tuple(
+            self._value(label, section.optional_section(label), workspace) for label in term.labels
+        )
+        if self._everyone is not None:
+            self._everyone.finish()
+        section.finish()
+        try:
+            return term_limits(term.name, term.command, term.labels, values)
+        except ValueError as problem:
+            raise section.problem('', str(problem)) from problem
+
+    def _value(
+        self, label: str, own: Section | None, workspace: dict[str, tuple[float, float]]
+    ) -> ValueLimits:
+        places = [place for place in (own, self._everyone) if place is not None]
+        command = self._term.command
+        physical = {key: self._physical(places, key) for key in _ELSEWHERE}
+        # What bounds the same thing by another name makes the plain one unnecessary.
+        ranged = {
+            **dict.fromkeys(VELOCITIES, physical['velocity']),
+            **dict.fromkeys(EFFORTS, physical['effort']),
+        }.get(command)
+        slowed = physical['acceleration' if command in VELOCITIES else 'velocity']
+        box = workspace.get(label)
+        needless = ranged is not None or box is not None
+        low = self._number(places, label, 'min', -math.inf if needless else None)
+        high = self._number(places, label, 'max', math.inf if needless else None)
+        rate = self._number(places, label, 'rate', math.inf if slowed is not None else None)
+        if low >= high:
+            raise self._section.problem(label, f'min {low} is not below max {high}')
         if own is not None:
             own.finish()
-    if everyone is not None:
-        everyone.finish()
-    section.finish()
-    return Limits(term.name, term.labels, tuple(low), tuple(high), tuple(rate))
+        return ValueLimits(
+            low,
+            high,
+            rate,
+            velocity=_unless(physical['velocity']),
+            acceleration=_unless(physical['acceleration']),
+            effort=_unless(physical['effort']),
+            workspace=box or (-math.inf, math.inf),
+        )
+
+    def _number(self, places: list[Section], label: str, key: str, default: float | None) -> float:
+        for place in places:
+            if key in place:
+                if key != 'rate':
+                    return place.number(key)
+                return _positive(
+                    place, key, place.parsed(key, _parse_rate, 'a number per second or unlimited')
+                )
+        if default is not None:
+            return default
+        raise self._section.problem(
+            '',
+            f'{label} has no {key}: give it under {label}: or under all:'
+            + (' (a change per second, or unlimited)' if key == 'rate' else ''),
+        )
+
+    def _physical(self, places: list[Section], key: str) -> float | None:
+        for place in places:
+            if key in place:
+                if self._term.command not in _ELSEWHERE[key]:
+                    raise place.problem(
+                        key,
+                        f'is for {", ".join(_ELSEWHERE[key])}; a {self._term.command} has min, '
+                        'max and rate',
+                    )
+                return _positive(place, key, place.number(key))
+        return None
+
+    def _workspace(self) -> dict[str, tuple[float, float]]:
+        """Read ``workspace: {x: [least, greatest], …}``, the box that a pose must be in."""
+        section = self._section.optional_section('workspace')
+        if section is None:
+            return {}
+        if self._term.command != 'pose_target':
+            raise self._section.problem(
+                'workspace', f'is for pose_target; a {self._term.command} has min and max'
+            )
+        found = {}
+        for axis in _AXES:
+            least, *more = section.numbers(axis)
+            if len(more) != 1 or least >= more[0]:
+                raise section.problem(axis, 'expected [least, greatest], the least one first')
+            found[axis] = (least, more[0])
+        section.finish()
+        return found
 
 
-def _limit(
-    section: Section, own: Section | None, everyone: Section | None, label: str, key: str
-) -> float:
-    for place in (own, everyone):
-        if place is not None and key in place:
-            if key == 'rate':
-                return place.parsed(key, _parse_rate, 'a number per second or unlimited')
-            return place.number(key)
-    raise section.problem(
-        '',
-        f'{label} has no {key}: give it under {label}: or under all:'
-        + (' (a change per second, or unlimited)' if key == 'rate' else ''),
-    )
+def _unless(limit: float | None) -> float:
+    return math.inf if limit is None else limit
+
+
+def _positive(place: Section, key: str, value: float) -> float:
+    if value <= 0.0:
+        raise place.problem(key, f'{value} is not above 0')
+    return value
 
 
 def _parse_rate(text: str) -> float:
-    return float('inf') if text == 'unlimited' else parse_number(text)
+    return math.inf if text == 'unlimited' else parse_number(text)

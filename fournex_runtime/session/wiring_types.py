@@ -11,7 +11,7 @@ from ..pipeline.joint_names import JointNames
 from ..pipeline.ports import FramePort, Port, Source, Target
 from ..policy.bundle import Bundle
 from ..policy.inference import DEFAULT_INFERENCE, Inference
-from ..safety.gate import Limits
+from ..safety.limits import Limits
 from ..safety.reactions import Fault, Reaction
 from .realtime import AS_IT_COMES, Realtime
 

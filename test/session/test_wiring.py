@@ -201,7 +201,15 @@ LIMITS = 'all: {min: -1.5, max: 1.5, rate: unlimited}'
         ((LIMITS, 'a: {min: -1, max: 1, rate: 1}'), 'b has no min: give it under b: or'),
         ((LIMITS, 'all: {min: 1, max: 1, rate: 1}'), 'a: min 1.0 is not below max 1.0'),
         ((LIMITS, 'all: {min: 2, max: 1, rate: 1}'), 'a: min 2.0 is not below max 1.0'),
-        ((LIMITS, 'all: {min: -1, max: 1, rate: 0}'), 'a: rate 0.0 is not above 0'),
+        ((LIMITS, 'all: {min: 1, max: 2, rate: 1, velocity: 0.5}'), 'a: nothing is within its '
+         'limits: they are at least 1 (range) and at most 0.5 (velocity)'),
+        ((LIMITS, 'all: {min: -1, max: 1, rate: 1, effort: 2}'), 'all.effort: is for joint_effort'
+         '_target; a joint_velocity_target has min, max and rate'),
+        ((LIMITS, 'all: {velocity: -1, rate: 1}'), 'all.velocity: -1.0 is not above 0'),
+        ((LIMITS, 'all: {velocity: 1}'), 'a has no rate: give it under a: or under all:'),
+        ((LIMITS, LIMITS + '\n        workspace: {x: [0, 1]}'), 'workspace: is for pose_target; a '
+         'joint_velocity_target has min and max'),
+        ((LIMITS, 'all: {min: -1, max: 1, rate: 0}'), 'all.rate: 0.0 is not above 0'),
         ((LIMITS, 'all: {min: -inf, max: 1, rate: 1}'), "all.min: expected a finite number, found "
          "'-inf'"),
         ((LIMITS, 'all: {min: nan, max: 1, rate: 1}'), 'all.min: expected a finite number, found'),
