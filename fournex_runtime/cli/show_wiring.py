@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from ..configuration import FOREVER_NS
 from ..pipeline.ports import Port, Target
 from ..policy.inference import Inference
-from ..safety.reactions import Fault, Reaction
+from ..safety.reactions import Fault, Kind, Reaction, Step
 from ..session.wiring import SessionWiring, Wiring
 from .table import facts, number, table
 from .words import duration, hertz, units
@@ -186,14 +187,20 @@ def _limits(wiring: Wiring, session: SessionWiring) -> str:
 
 
 def _reactions(session: SessionWiring) -> str:
-    rows = [(fault.value, _FAULTS[fault], _reaction(session.reactions[fault])) for fault in Fault]
+    to = session.reactions.to
+    rows = [(fault.value, _FAULTS[fault], _reaction(to[fault])) for fault in Fault]
     return '  reactions\n' + table(('fault', 'when', 'then'), rows, '    ')
 
 
 def _reaction(reaction: Reaction) -> str:
-    if reaction.hold_ns == 0:
-        return 'stop'
-    return f'hold the last command {duration(reaction.hold_ns)}, then stop'
+    return ', then '.join(_step(step) for step in reaction.steps)
+
+
+def _step(step: Step) -> str:
+    if step.kind is Kind.HOLD:
+        return f'hold the last command {duration(step.duration_ns)}'
+    lasts = '' if step.duration_ns >= FOREVER_NS else f' in {duration(step.duration_ns)}'
+    return f'{step}{lasts}'
 
 
 _FAULTS = {

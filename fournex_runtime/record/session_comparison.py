@@ -138,7 +138,6 @@ class SessionComparison:
             last_safe = self._other.commanded(record.safe_action, state.last_safe)
         if record.mode is Mode.POLICY and record.raw_action and self._same_outputs:
             last_action = self._other.last_action(record.raw_action)
-        acts = record.mode in (Mode.STANDBY, Mode.POLICY)
         return dataclasses.replace(
             state,
             tick=record.tick + 1,
@@ -147,7 +146,7 @@ class SessionComparison:
             episode=dataclasses.replace(record.episode, tick=record.episode.tick + 1),
             last_action=last_action,
             last_safe=last_safe,
-            fault_since_ns=None if acts else state.fault_since_ns,
+            reacting=state.reacting if record.mode is Mode.FALLBACK else None,
         )
 
     @property

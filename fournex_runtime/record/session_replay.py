@@ -327,9 +327,7 @@ class SessionReplay:
             recurrent=record.state,
             last_action=last_action,
             last_safe=last_safe,
-            fault_since_ns=(
-                None if record.mode in (Mode.STANDBY, Mode.POLICY) else state.fault_since_ns
-            ),
+            reacting=state.reacting if record.mode is Mode.FALLBACK else None,
             commands=commands,
         )
 

@@ -100,23 +100,32 @@ class SessionActions:
         whole = clipped[0].copy() if len(clipped) == 1 else np.concatenate(clipped)
         return LastAction(frozen(raw), frozen(whole))
 
-    def safe(
-        self, action: LastAction, last_safe: SafeAction | None
-    ) -> tuple[tuple[Vector, ...], tuple[str, ...]]:
-        """
-        Return what may be commanded for an action, and which limits changed it.
+    def asked(self, action: LastAction) -> tuple[Vector, ...]:
+        """Return what an action asks for, term by term, before all limits."""
+        parts = zip(self._terms, self._slices)
+        return tuple(term.command(action.clipped[where]) for term, where in parts)
 
-        :param action: the policy's action.
+    def through_gate(
+        self, asked: SafeAction, last_safe: SafeAction | None, before_safe: SafeAction | None
+    ) -> tuple[SafeAction, tuple[str, ...]]:
+        """
+        Return what may be commanded of what is asked for, and which limits changed it.
+
+        :param asked: by action term; None for a term that commands nothing.
         :param last_safe: the safe action before it; None before the first.
+        :param before_safe: the safe action before that.
         :raises UnusableAnswer: there is no command for it.
         """
-        safe: list[Vector] = []
+        safe: list[Vector | None] = []
         limited: list[str] = []
-        parts = zip(self._terms, self._gates, self._slices)
-        for index, (term, gate, where) in enumerate(parts):
+        for index, (term, gate, values) in enumerate(zip(self._terms, self._gates, asked)):
+            if values is None:
+                safe.append(None)
+                continue
             last = None if last_safe is None else last_safe[index]
+            before = None if before_safe is None else before_safe[index]
             try:
-                passed, touched = gate.check(term.command(action.clipped[where]), last)
+                passed, touched = gate.check(values, last, before)
             except NonFiniteCommand as problem:
                 raise UnusableAnswer(Fault.NON_FINITE, str(problem)) from problem
             if words := term.problem(passed):

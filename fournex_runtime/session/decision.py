@@ -1,17 +1,34 @@
-"""The mode machine of a session: what a tick does with the policy's answer or a fault."""
+"""What a tick does with the policy's answer or a fault: mode, command, and what is remembered."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from typing import Any
+
+from numpy.typing import NDArray
 
 from ..immutable import immutable
 from ..pipeline.observation import History, LastAction
 from ..policy.contract import Contract
-from ..safety.reactions import Fault, Reaction
+from ..safety.reactions import Kind
 from .actions import SessionActions, UnusableAnswer
+from .blending import Measured, blended
 from .chunk_player import ChunkPlayer, Playing
-from .tick import Answer, Arrays, Mode, Request, SafeAction, SessionState, Vector, frozen
+from .modes import Modes
+from .poses import ramp_targets
+from .tick import (
+    Answer,
+    Arrays,
+    Mode,
+    Reacting,
+    Request,
+    SafeAction,
+    SessionState,
+    SoftStart,
+    frozen,
+)
+from .wiring_types import SessionWiring
 
 
 @immutable
@@ -26,6 +43,8 @@ class Act:
     history: History
     last_action: LastAction
     chunk: Playing | None = None
+    reacting: Reacting | None = None
+    soft_start: SoftStart | None = None
 
 
 class Decision:
@@ -33,21 +52,31 @@ class Decision:
     Decides mode and safe action of each tick.
 
     :param contract: the contract of the session's policy.
-    :param reactions: what happens on each kind of fault.
+    :param wiring: the session's wiring.
     :param actions: the action terms with their limits.
     :param stop_command: returns the stop command, given the last safe action; None for none.
+    :param as_read: returns what the messages of a tick say, by observation term.
+    :raises WiringError: a reaction or the soft start cannot be done with these action terms.
     """
 
     def __init__(
         self,
         contract: Contract,
-        reactions: Mapping[Fault, Reaction],
+        wiring: SessionWiring,
         actions: SessionActions,
         stop_command: Callable[[SafeAction | None], SafeAction | None],
+        as_read: Callable[[Request, SessionState], Mapping[str, NDArray[Any]]],
     ) -> None:
-        self._reactions = reactions
+        self._period_ns = contract.period_ns
+        self._modes = Modes(wiring.reactions)
         self._actions = actions
         self._stop_command = stop_command
+        self._as_read = as_read
+        self._ramps = ramp_targets(contract, wiring)
+        self._soft_start_ns = wiring.soft_start_ns
+        self._measured = None
+        if wiring.soft_start_ns:
+            self._measured = Measured(contract, f'sessions.{wiring.name}.soft_start')
         self._player = None
         if contract.chunk is not None:
             self._player = ChunkPlayer(contract.chunk, contract.period_ns)
@@ -55,6 +84,8 @@ class Decision:
     def decide(self, request: Request, answer: Answer, kept: Act, state: SessionState) -> Act:
         """
         Return mode, safe action, and what the session remembers of the tick.
+
+        The order of what is asked here is that of ``modes.py``.
 
         :param request: the tick's request.
         :param answer: what came of it.
@@ -69,59 +100,120 @@ class Decision:
             return dataclasses.replace(
                 kept, mode=Mode.STANDBY, cause=f'waiting for {request.waiting}'
             )
-        fault = request.fault
-        if fault is None:
+        now_ns, reacting = request.inputs.steady_ns, None
+        if request.fault is not None:
+            reacting = self._modes.wrong(state, now_ns, request.started, *request.fault, own=False)
+        else:
+            if state.reacting is not None and not request.started:
+                reacting = self._modes.well(state, now_ns)
             try:
-                if request.playing is not None:
-                    return self._play(request.playing, state, kept.recurrent, request.history)
-                return self._policy_action(request, answer, state)
+                act = self._policy_acts(request, answer, state, kept)
             except UnusableAnswer as problem:
-                fault = problem.fault
-        return self._react(kept, request, fault, state)
+                reacting = self._modes.wrong(
+                    state, now_ns, request.started, *problem.fault, own=True
+                )
+            else:
+                if reacting is None:
+                    return act
+        return self._react(kept, reacting, now_ns, state)
 
-    def _policy_action(self, request: Request, answer: Answer, state: SessionState) -> Act:
-        history = request.observation.history if request.observation is not None else {}
-        actions = self._actions.usable(answer)
-        if self._player is None:
-            return self._command(actions[0], state, answer.state, history)
-        return self._play(Playing(frozen(actions), 0), state, answer.state, history)
+    # --- the policy acts -------------------------------------------------------------------------
 
-    def _play(
-        self, playing: Playing, state: SessionState, recurrent: Arrays, history: History
+    def _policy_acts(
+        self, request: Request, answer: Answer, state: SessionState, kept: Act
     ) -> Act:
-        """Command the next action of a chunk."""
-        assert self._player is not None
-        raw, chunk = self._player.action(playing), self._player.following(playing)
-        return self._command(raw, state, recurrent, history, chunk)
+        """
+        Command what the policy wants, or the next action of a chunk that it gave before.
 
-    def _command(
-        self,
-        raw: Vector,
-        state: SessionState,
-        recurrent: Arrays,
-        history: History,
-        chunk: Playing | None = None,
-    ) -> Act:
-        """Command a raw action."""
+        :raises UnusableAnswer: there is nothing to command.
+        """
+        playing, recurrent, history = request.playing, kept.recurrent, request.history
+        if playing is None:
+            history = request.observation.history if request.observation is not None else {}
+            actions, recurrent = self._actions.usable(answer), answer.state
+            raw = actions[0]
+            if self._player is not None:
+                playing = Playing(frozen(actions), 0)
+        chunk = None
+        if playing is not None:
+            assert self._player is not None
+            raw, chunk = self._player.action(playing), self._player.following(playing)
         action = self._actions.as_last(raw)
-        safe, limited = self._actions.safe(action, state.last_safe)
-        return Act(Mode.POLICY, '', safe, limited, recurrent, history, action, chunk)
+        asked, soft_start = self._softened(self._actions.asked(action), request, state)
+        safe, limited = self._actions.through_gate(asked, state.last_safe, state.before_safe)
+        return Act(
+            Mode.POLICY,
+            '',
+            safe,
+            limited,
+            recurrent,
+            history,
+            action,
+            chunk,
+            soft_start=soft_start,
+        )
 
-    def _react(
-        self, kept: Act, request: Request, fault: tuple[Fault, str], state: SessionState
-    ) -> Act:
-        kind, words = fault
-        cause = f'{kind.value}: {words}'
-        now = request.inputs.steady_ns
-        since = state.fault_since_ns
-        if since is None or request.started:
-            since = now
-        hold_ns = self._reactions[kind].hold_ns
-        if hold_ns > 0 and now - since < hold_ns:
-            return dataclasses.replace(kept, mode=Mode.FALLBACK, cause=cause, safe=state.last_safe)
-        return self._stop(kept, cause, state)
+    def _softened(
+        self, asked: SafeAction, request: Request, state: SessionState
+    ) -> tuple[SafeAction, SoftStart | None]:
+        """Return what is asked for while the policy takes over, and how that goes on."""
+        if self._measured is None:
+            return asked, None
+        now_ns, soft_start = request.inputs.steady_ns, state.soft_start
+        if self._takes_over(state):
+            at = self._measured.command(self._as_read(request, state))
+            if state.mode is not Mode.STANDBY and state.last_safe is not None:
+                at = state.last_safe  # the robot is being commanded: go on from there
+            soft_start = SoftStart(now_ns, at)
+        if soft_start is None:
+            return asked, None
+        gone_ns = now_ns - soft_start.since_ns + self._period_ns
+        if gone_ns >= self._soft_start_ns:
+            return asked, None
+        return blended(soft_start.from_safe, asked, gone_ns / self._soft_start_ns), soft_start
+
+    @staticmethod
+    def _takes_over(state: SessionState) -> bool:
+        """Return whether something else than the policy, or its own hold, commanded before."""
+        if state.reacting is not None:
+            return state.reacting.step.kind is not Kind.HOLD
+        return state.mode in (Mode.STANDBY, Mode.STOPPED, Mode.MANUAL)
+
+    # --- it does not -----------------------------------------------------------------------------
+
+    def _react(self, kept: Act, reacting: Reacting, now_ns: int, state: SessionState) -> Act:
+        """Do what the reaction to a fault has come to."""
+        step = reacting.step
+        if step.kind is Kind.STOP:
+            return self._stop(kept, reacting.cause, state)
+        safe: SafeAction | None = state.last_safe
+        limited: tuple[str, ...] = ()
+        if step.kind is Kind.RAMP and reacting.from_safe is not None:
+            gone_ns = now_ns - reacting.begun_ns + self._period_ns
+            asked = _ramped(reacting.from_safe, self._ramps[step.name], gone_ns / step.duration_ns)
+            try:
+                safe, limited = self._actions.through_gate(
+                    asked, state.last_safe, state.before_safe
+                )
+            except UnusableAnswer as problem:
+                return self._stop(kept, f'{reacting.cause}; {problem}', state)
+        return dataclasses.replace(
+            kept,
+            mode=Mode.FALLBACK,
+            cause=reacting.cause,
+            safe=safe,
+            limited=limited,
+            reacting=reacting,
+            soft_start=state.soft_start,
+        )
 
     def _stop(self, kept: Act, cause: str, state: SessionState) -> Act:
         """Publish the stop command, but where a target is to hold a command it never got."""
         safe = self._stop_command(state.last_safe)
         return dataclasses.replace(kept, mode=Mode.STOPPED, cause=cause, safe=safe)
+
+
+def _ramped(begin: SafeAction, end: SafeAction, share: float) -> SafeAction:
+    """Return a command on the way of a ramp; a term that had no command still has none."""
+    there = blended(begin, end, share)
+    return tuple(None if before is None else one for before, one in zip(begin, there))

@@ -67,7 +67,7 @@ class Engine:
         self._actions = SessionActions(self.contract, wiring.limits)
         self._commands = SessionCommands(self.contract, wiring, messages, frame_prefix)
         self._decision = Decision(
-            self.contract, wiring.reactions, self._actions, self._commands.stop
+            self.contract, wiring, self._actions, self._commands.stop, self.as_read
         )
         self._remembers = self.contract.has_history
 
@@ -83,7 +83,6 @@ class Engine:
             last_action=self._actions.none_yet(),
             recurrent=self._initial_recurrent(),
             last_safe=None,
-            fault_since_ns=None,
             commands=(0,) * len(self.wiring.targets),
         )
 
@@ -211,11 +210,6 @@ class Engine:
         answer = self._actions.answered(answer)
         act = self._decision.decide(request, answer, self._kept(request, state), state)
         inputs = request.inputs
-        fault_since = state.fault_since_ns
-        if act.mode in (Mode.STANDBY, Mode.POLICY):
-            fault_since = None
-        elif fault_since is None or request.started:
-            fault_since = inputs.steady_ns
         commands, counts = self._commands.encode(act.safe, inputs.ros_ns, state.commands)
         episode = request.episode
         record = TickRecord(
@@ -263,7 +257,9 @@ class Engine:
             last_action=act.last_action,
             recurrent=act.recurrent,
             last_safe=_latest(act.safe, state.last_safe),
-            fault_since_ns=fault_since,
+            before_safe=state.last_safe,
+            reacting=act.reacting,
+            soft_start=act.soft_start,
             commands=counts,
             chunk=act.chunk,
             frames=request.frames,

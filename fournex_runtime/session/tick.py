@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..immutable import immutable
 from ..pipeline.observation import History, LastAction, Observation
 from ..pipeline.transforms import FrameTree
-from ..safety.reactions import Fault
+from ..safety.reactions import Fault, Step
 from .chunk_player import Playing
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -133,6 +133,51 @@ class Episode:
 
 
 @immutable
+class Reacting:
+    """
+    A fault that a session reacts to.
+
+    :param kind: its kind.
+    :param words: what is wrong.
+    :param of_policy: the policy itself is at fault, not what it is given.
+    :param since_ns: steady time of the first tick of a fault, whatever its kind.
+    :param step: what is done about it.
+    :param begun_ns: steady time at which that began.
+    :param from_safe: what was commanded before that; of a ramp.
+    :param well_since_ns: steady time since which nothing is wrong any more; None: something is.
+    :param given_up: second policies that could not act either, and since when.
+    """
+
+    kind: Fault
+    words: str
+    of_policy: bool
+    since_ns: int
+    step: Step
+    begun_ns: int
+    from_safe: SafeAction | None = None
+    well_since_ns: int | None = None
+    given_up: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def cause(self) -> str:
+        """Return why the policy does not act, for records."""
+        return f'{self.kind.value}: {self.words}'
+
+
+@immutable
+class SoftStart:
+    """
+    A policy that takes over little by little.
+
+    :param since_ns: steady time at which it began to.
+    :param from_safe: what each term was at then; None for a term that nobody knows it of.
+    """
+
+    since_ns: int
+    from_safe: SafeAction
+
+
+@immutable
 class SessionState:
     """
     All that a session remembers from one tick to the next; never changed, only replaced.
@@ -146,7 +191,9 @@ class SessionState:
     :param last_action: the policy's action of the tick before.
     :param recurrent: recurrent state by name.
     :param last_safe: last command of each action term; None before the first.
-    :param fault_since_ns: steady time at which the present fault began; None without one.
+    :param before_safe: the command before that; the same where the robot was given time to stand.
+    :param reacting: the fault that is reacted to; None without one, and when stopped.
+    :param soft_start: of a policy that has not taken over wholly yet; usually None.
     :param commands: how many commands each target has been sent.
     :param chunk: actions that the policy gave and that are still to be played; usually None.
     :param frames: where frames are.
@@ -161,8 +208,10 @@ class SessionState:
     last_action: LastAction
     recurrent: Arrays
     last_safe: SafeAction | None
-    fault_since_ns: int | None
     commands: tuple[int, ...]
+    before_safe: SafeAction | None = None
+    reacting: Reacting | None = None
+    soft_start: SoftStart | None = None
     chunk: Playing | None = None
     frames: FrameTree = FrameTree()
 

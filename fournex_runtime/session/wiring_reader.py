@@ -7,12 +7,12 @@ import pathlib
 from ..configuration import Section, nearest
 from ..policy.contract import Contract
 from ..policy.inference import read_inference
-from ..safety.reactions import Fault, Reaction, parse_reaction
 from .wiring_frames import read_frames
 from .wiring_inputs import SourceReader, read_ports
 from .wiring_joints import read_joint_names
 from .wiring_limits import read_limits
 from .wiring_outputs import one_a_topic, read_targets
+from .wiring_reactions import read_poses, read_reactions, read_soft_start_ns
 from .wiring_types import SessionWiring
 
 
@@ -48,7 +48,10 @@ class SessionReader:
         )
         targets, stops = read_targets(section.section('outputs'), self._contract, names)
         limits = read_limits(section.section('limits'), self._contract)
-        reactions, reward = self._reactions(), self._reward()
+        reactions = read_reactions(section.section('reactions'))
+        poses = read_poses(section.optional_section('poses'), self._contract)
+        soft_start_ns = read_soft_start_ns(section)
+        reward = self._reward()
         lockstep, phase = self._pacing()
         inference = read_inference(
             section.optional_section('inference'), self._folder, self._contract.artifact.backend
@@ -78,18 +81,9 @@ class SessionReader:
             start_tolerance=start_tolerance,
             frame_ports=frame_ports,
             frames=frames,
+            poses=poses,
+            soft_start_ns=soft_start_ns,
         )
-
-    def _reactions(self) -> dict[Fault, Reaction]:
-        section = self._section.section('reactions')
-        expected = '"stop" or "hold 100 ms then stop"'
-        default = section.parsed('default', parse_reaction, expected)
-        found = {
-            fault: section.parsed(fault.value, parse_reaction, expected, default)
-            for fault in Fault
-        }
-        section.finish()
-        return found
 
     def _reward(self) -> tuple[int, str] | None:
         section = self._section.optional_section('reward')

@@ -12,7 +12,7 @@ from ..pipeline.ports import FramePort, Port, Source, Target
 from ..policy.bundle import Bundle
 from ..policy.inference import DEFAULT_INFERENCE, Inference
 from ..safety.limits import Limits
-from ..safety.reactions import Fault, Reaction
+from ..safety.reactions import Reactions
 from .realtime import AS_IT_COMES, Realtime
 
 
@@ -55,6 +55,8 @@ class SessionWiring:
     :param stops: the stop command of each action term, same order.
     :param limits: the limits of each action term, same order.
     :param reactions: what happens on each kind of fault.
+    :param poses: by name and by action term, where ramps may go, in the unit of the term.
+    :param soft_start_ns: how long the policy takes to take over; 0: none.
     :param reward: index of the source of the reward, and its field; None without one.
     :param lockstep: indices of the sources that must carry one stamp, the trigger first; empty
         for a session that is paced by its period.
@@ -75,7 +77,7 @@ class SessionWiring:
     term_targets: tuple[Target, ...]
     stops: tuple[StopCommand, ...]
     limits: tuple[Limits, ...]
-    reactions: Mapping[Fault, Reaction]
+    reactions: Reactions
     reward: tuple[int, str] | None
     lockstep: tuple[int, ...]
     phase: tuple[int, int] | None = None
@@ -84,6 +86,8 @@ class SessionWiring:
     start_tolerance: Mapping[str, float] = dataclasses.field(default_factory=dict)
     frame_ports: tuple[FramePort, ...] = ()
     frames: FramesWiring | None = None
+    poses: Mapping[str, Mapping[str, tuple[float, ...]]] = dataclasses.field(default_factory=dict)
+    soft_start_ns: int = 0
 
     @property
     def tf_sources(self) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.policy.bundle import Bundle
 from fournex_runtime.policy.contract import load_contract
 from fournex_runtime.policy.inference import Inference
-from fournex_runtime.safety.reactions import Fault, Reaction
+from fournex_runtime.safety.reactions import Fault, parse_reaction
 from fournex_runtime.session.engine import Engine
 from fournex_runtime.session.wiring import StopCommand, parse_wiring
 
@@ -76,9 +76,11 @@ def test_arm(example):
 def test_pendulum(example):
     wiring = example('pendulum').wiring
     bridged = (Fault.STALE, Fault.LATE)
-    assert {wiring.reactions[fault] for fault in bridged} == {Reaction(60_000_000)}
-    others = {wiring.reactions[fault] for fault in Fault if fault not in bridged}
-    assert others == {Reaction(0)}
+    assert {wiring.reactions.to[fault] for fault in bridged} == {
+        parse_reaction('hold 60 ms then stop')
+    }
+    others = {wiring.reactions.to[fault] for fault in Fault if fault not in bridged}
+    assert others == {parse_reaction('stop')}
     assert wiring.lockstep == ()
 
 
@@ -152,9 +154,9 @@ def test_lockstep_names_the_trigger_first():
 
 
 def test_reactions_fall_back_on_the_default():
-    reactions = session(('default: stop', 'default: hold 1 s then stop')).reactions
-    assert reactions[Fault.LATE] == Reaction(1_000_000_000)
-    assert reactions[Fault.STALE] == Reaction(60_000_000)
+    reactions = session(('default: stop', 'default: hold 1 s then stop')).reactions.to
+    assert reactions[Fault.LATE] == parse_reaction('hold 1 s then stop')
+    assert reactions[Fault.STALE] == parse_reaction('hold 60 ms then stop')
 
 
 # --- refusals ------------------------------------------------------------------------------------
@@ -217,12 +219,12 @@ LIMITS = 'all: {min: -1.5, max: 1.5, rate: unlimited}'
         ((LIMITS, f'{LIMITS}\n        c: {{min: 0}}'), 'c: unknown key'),
         (('    limits:\n', '    limit:\n'), 'limits is missing: expected a mapping; the nearest '
          'key given is limit, line'),
-        (('default: stop', 'default: halt'), 'reactions.default: expected "stop" or "hold 100 ms '
-         'then stop", found \'halt\''),
+        (('default: stop', 'default: halt'), 'reactions.default: expected "stop", or steps '
+         'that end in it: "hold 100 ms then ramp 1 s to POSE then stop", found \'halt\''),
         (('stale: hold 60 ms then stop', 'stale: hold 60 ms'), 'reactions.stale: expected "stop"'),
         (('stale: hold 60 ms then stop', 'stale: hold forever then stop'), 'reactions.stale: '),
         (('stale: hold', 'stail: hold'), 'reactions.stail: unknown key. Did you mean stale?'),
-        (('      default: stop\n', ''), 'reactions: default is missing: expected "stop" or'),
+        (('      default: stop\n', ''), 'reactions: default is missing: expected "stop", or'),
         (('    reward:', '    pacing: {lockstep: joint_state}\n    reward:'), 'pacing.lockstep: '
          'joint_state is no topic of this session. Did you mean joint_states?'),
         (('    reward:', '    pacing: {lockstep: reward, with: [x]}\n    reward:'), 'pacing.with: '

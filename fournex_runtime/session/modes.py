@@ -1,0 +1,104 @@
+"""
+The state machine of a session: which mode may follow which, and what is done about a fault.
+
+A tick has one mode. What decides it, first of all first:
+
+1. a stop is asked for, or was and no episode has been begun since: ``STOPPED``;
+2. an operator commands: ``MANUAL``;
+3. an input that the policy needs has never come: ``STANDBY``;
+4. something is wrong, or was and the policy may not act again yet: the step that the reaction to
+   it has come to, ``FALLBACK`` or ``STOPPED``;
+5. else ``POLICY``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from ..safety.reactions import Fault, Kind, Reactions
+from .tick import Mode, Reacting, SessionState
+
+TRANSITIONS: Mapping[Mode, frozenset[Mode]] = {
+    Mode.STANDBY: frozenset(Mode),
+    Mode.POLICY: frozenset(Mode) - {Mode.STANDBY},
+    Mode.FALLBACK: frozenset(Mode) - {Mode.STANDBY},
+    Mode.STOPPED: frozenset(Mode),  # but for STOPPED itself only by a new episode
+    Mode.MANUAL: frozenset(Mode),
+}
+"""Which modes may follow a mode, itself included."""
+
+
+class Modes:
+    """
+    Says what a session does about what is wrong.
+
+    :param reactions: of the wiring.
+    """
+
+    def __init__(self, reactions: Reactions) -> None:
+        self._reactions = reactions
+
+    def wrong(
+        self, state: SessionState, now_ns: int, started: bool, kind: Fault, words: str, own: bool
+    ) -> Reacting:
+        """
+        Return what is done about a fault.
+
+        :param state: what the session remembered before the tick.
+        :param now_ns: steady time of the tick.
+        :param started: the tick begins an episode, and with it every time anew.
+        :param kind: what is wrong.
+        :param words: the same in words.
+        :param own: the policy itself is at fault.
+        """
+        before = None if started else state.reacting
+        since_ns = now_ns if before is None else before.since_ns
+        given_up = () if before is None else before.given_up
+        step, begun_ns = self._reactions.to[kind].step(since_ns, now_ns, dict(given_up))
+        found = Reacting(kind, words, own, since_ns, step, begun_ns, given_up=given_up)
+        return _from_where(found, before, state)
+
+    def well(self, state: SessionState, now_ns: int) -> Reacting | None:
+        """
+        Return what is done though nothing is wrong any more; None: the policy may act.
+
+        :param state: what the session remembered before the tick.
+        :param now_ns: steady time of the tick.
+        """
+        before = state.reacting
+        if before is None:
+            return None
+        after_ns = self._reactions.return_after_ns
+        since_ns = now_ns if before.well_since_ns is None else before.well_since_ns
+        if after_ns is None:
+            if before.step.kind is Kind.HOLD:
+                return None
+        # While a second policy acts nobody sees whether the first one can again.
+        elif now_ns - since_ns >= after_ns and not (
+            before.of_policy and before.step.kind is Kind.POLICY
+        ):
+            return None
+        step, begun_ns = self._reactions.to[before.kind].step(
+            before.since_ns, now_ns, dict(before.given_up)
+        )
+        found = dataclasses.replace(before, step=step, begun_ns=begun_ns, well_since_ns=since_ns)
+        return _from_where(found, before, state)
+
+    def given_up(self, reacting: Reacting, state: SessionState, now_ns: int) -> Reacting:
+        """Return what is done when the second policy that was to act cannot."""
+        given_up = (*reacting.given_up, (reacting.step.name, now_ns))
+        step, begun_ns = self._reactions.to[reacting.kind].step(
+            reacting.since_ns, now_ns, dict(given_up)
+        )
+        found = dataclasses.replace(reacting, step=step, begun_ns=begun_ns, given_up=given_up)
+        return _from_where(found, reacting, state)
+
+
+def _from_where(found: Reacting, before: Reacting | None, state: SessionState) -> Reacting:
+    """Return it with the command that a ramp begins with: the last one before it began."""
+    if found.step.kind is not Kind.RAMP:
+        return dataclasses.replace(found, from_safe=None)
+    same = before is not None and (before.step, before.begun_ns) == (found.step, found.begun_ns)
+    from_safe = before.from_safe if before is not None and same else state.last_safe
+    return dataclasses.replace(found, from_safe=from_safe)

@@ -1,0 +1,106 @@
+"""Reads what a session does about faults: ``reactions:``, ``poses:`` and ``soft_start:``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..configuration import FOREVER_NS, Section, nearest
+from ..policy.contract import Contract
+from ..safety.reactions import (
+    DEFAULT_POSE,
+    EXPECTED,
+    ZERO,
+    Fault,
+    Kind,
+    Reaction,
+    Reactions,
+    parse_reaction,
+)
+
+
+def read_reactions(section: Section, policies: Sequence[str] = ()) -> Reactions:
+    """
+    Read ``reactions:``: one a fault, ``default`` for the others, and how the policy comes back.
+
+    :param section: the mapping.
+    :param policies: names of the second policies that there are.
+    :raises WiringError: it is not valid, or names another policy.
+    """
+    default = section.parsed('default', parse_reaction, EXPECTED)
+    to = {fault: section.parsed(fault.value, parse_reaction, EXPECTED, default) for fault in Fault}
+    for fault, reaction in to.items():
+        for step in reaction.steps:
+            if step.kind is Kind.POLICY and step.name not in policies:
+                key = fault.value if fault.value in section else 'default'
+                raise section.problem(
+                    key,
+                    f'there is no policy {step.name} under fallback:.'
+                    + nearest(step.name, list(policies)),
+                )
+    found = Reactions(to, _return_after_ns(section, to))
+    section.finish()
+    return found
+
+
+def _return_after_ns(section: Section, to: Mapping[Fault, Reaction]) -> int | None:
+    back = section.optional_section('return')
+    if back is None:
+        return None
+    after_ns = back.duration_ns('after')
+    back.finish()
+    longest_ns = max(sum(one.duration_ns for one in each.steps[:-1]) for each in to.values())
+    if after_ns >= min(longest_ns, FOREVER_NS):
+        raise back.problem(
+            'after',
+            'the policy could never act again: all reactions have come to the stop before; '
+            'expected less than the longest of them',
+        )
+    return after_ns
+
+
+def read_poses(
+    section: Section | None, contract: Contract
+) -> dict[str, dict[str, tuple[float, ...]]]:
+    """
+    Read ``poses:``: by name, where a ramp may go, one number for each value of some action terms.
+
+    :param section: the mapping; None where it is left out.
+    :param contract: the contract of the session's policy.
+    :raises WiringError: it is not valid or does not fit the contract.
+    """
+    if section is None:
+        return {}
+    terms = {term.name: term for term in contract.action_terms}
+    found: dict[str, dict[str, tuple[float, ...]]] = {}
+    for name in section.keys():
+        if name in (ZERO, DEFAULT_POSE) or len(name.split()) != 1:
+            raise section.problem(
+                name, f'expected one word, and not {ZERO} or {DEFAULT_POSE}, which have a meaning'
+            )
+        pose = section.section(name)
+        found[name] = {}
+        for key in pose.keys():
+            if key not in terms:
+                raise pose.problem(
+                    key,
+                    f'the contract {contract.reference} has no such action term.'
+                    + nearest(key, list(terms)),
+                )
+            values = pose.section(key)
+            found[name][key] = tuple(values.number(label) for label in terms[key].labels)
+            values.finish()
+    return found
+
+
+def read_soft_start_ns(section: Section) -> int:
+    """
+    Read ``soft_start: 2 s`` of a session; 0 where it is left out.
+
+    :raises WiringError: it is not valid.
+    """
+    if 'soft_start' not in section:
+        return 0
+    found = section.duration_ns('soft_start')
+    if found >= FOREVER_NS:
+        raise section.problem('soft_start', 'expected a time that ends, such as 2 s')
+    return found
