@@ -10,7 +10,8 @@ from ..errors import ConfigurationError
 from ..policy.registry import locate_bundle
 from ..record.bag_reader import BagReader
 from ..record.compare import compare
-from ..record.replay import read_manifest, verify
+from ..record.recorded_configuration import read_manifest
+from ..record.replay import verify
 from ..record.selection import ALL_TICKS, Selection
 from ..record.session_replay import ReplayedTick
 from ..record.verification import Verification

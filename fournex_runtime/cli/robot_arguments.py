@@ -14,9 +14,16 @@ from .parser import Parser
 _NAMESPACE = re.compile(r'/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*')
 
 
-def add_robot_options(parser: Parser) -> None:
-    """Add the wiring file and what says which policy and which robot is meant."""
-    parser.add_argument('wiring', metavar='WIRING', type=pathlib.Path, help='the wiring file')
+def add_robot_options(parser: Parser, wiring: str | None = None) -> None:
+    """
+    Add the wiring file and what says which policy and which robot is meant.
+
+    :param parser: the parser of the verb.
+    :param wiring: ``'?'`` where the wiring file can be left out.
+    """
+    parser.add_argument(
+        'wiring', metavar='WIRING', type=pathlib.Path, nargs=wiring, help='the wiring file'
+    )
     parser.add_argument(
         '--bundle',
         type=pathlib.Path,

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from ..doctor.finding import check_overrides
-from ..errors import FournexError
+from ..errors import ConfigurationError, FournexError
 from ..policy.registry import locate_bundle
-from .parser import REFUSED, Parser
+from .parser import REFUSED, Parser, whole_number
 from .robot_arguments import (
     add_robot_options,
     check_wiring_file,
@@ -18,6 +18,7 @@ from .robot_arguments import (
     split_ros,
 )
 from .ros_imports import needing_ros
+from .same_again import same_again
 
 
 def parser() -> Parser:
@@ -29,11 +30,26 @@ def parser() -> Parser:
         (
             ('fournex run wiring.yaml', ''),
             ('fournex run wiring.yaml --record runs', 'each run into a bag of its own there'),
+            ('fournex run --like runs/rover-0001', 'the configuration of that recording again'),
             ('fournex run wiring.yaml --namespace r1', 'topics under /r1'),
             ('fournex run wiring.yaml --ros-args -p use_sim_time:=true', 'anything else of ROS'),
         ),
     )
-    add_robot_options(found)
+    add_robot_options(found, wiring='?')
+    found.add_argument(
+        '--like',
+        type=pathlib.Path,
+        metavar='BAG',
+        help='instead of a wiring: start what this recording was made with, with its wiring, '
+        'policies, seeds, names and parameters; says what differs on this machine',
+    )
+    found.add_argument(
+        '--seed',
+        type=whole_number(1),
+        metavar='N',
+        help='of the first episode; the next have the next. For policies that sample; left out, '
+        'each episode draws one',
+    )
     found.add_argument(
         '--record',
         type=pathlib.Path,
@@ -60,8 +76,18 @@ def ros_arguments(arguments: Sequence[str]) -> list[str]:
     """
     words, ros = split_ros(arguments)
     options = parser().parse(words)
-    check_wiring_file(options.wiring)
-    found = ['runtime', '--ros-args', '-p', f'wiring:={parameter_path(options.wiring)}']
+    if (options.wiring is None) == (options.like is None):
+        raise ConfigurationError('give either a wiring file or --like BAG')
+    found = ['runtime', '--ros-args']
+    if options.like is not None:
+        if options.bundle is not None:
+            raise ConfigurationError('--like takes the policies of the recording, not --bundle')
+        found += same_again(options.like, renamed=options.namespace is not None)
+    else:
+        check_wiring_file(options.wiring)
+        found += ['-p', f'wiring:={parameter_path(options.wiring)}']
+    if options.seed is not None:
+        found += ['-p', f'seed:={options.seed}']
     if options.bundle is not None:
         found += ['-p', f'bundle:={parameter_path(locate_bundle(options.bundle))}']
     if options.record is not None:

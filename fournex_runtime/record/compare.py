@@ -12,7 +12,8 @@ from ..session.engine import Engine
 from ..session.wiring import parse_wiring
 from .bag_reader import BagReader
 from .comparison import Comparison
-from .replay import Progress, load_policy, read_manifest, recorded_bundle, run_through
+from .recorded_configuration import read_manifest, recorded_bundle
+from .replay import Progress, load_policy, run_through
 from .selection import ALL_TICKS, Selection
 from .session_comparison import SessionComparison
 

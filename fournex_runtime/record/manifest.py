@@ -37,6 +37,8 @@ _OF_BITS = (
     'package.onnxruntime',
 )
 """What of an environment can change the bits of a result, beside installed terms."""
+RECORDED_PARAMETERS = ('use_sim_time', 'worker_python', 'graph_timeout', 'lockstep_timeout')
+"""Parameters of the runtime that an environment has as ``parameter.NAME``."""
 _VECTOR_FLAGS = ('avx', 'amx', 'fma', 'sse4', 'f16c', 'asimd', 'sve')
 
 

@@ -23,8 +23,9 @@ from .deviations import Deviation, Deviations
 from .manifest import Manifest, SessionManifest
 from .manifest_difference import manifest_differences
 from .named_values import ContractValues
+from .recorded_configuration import read_manifest, recorded_bundle
 from .recorded_ticks import RecordedTick, recorded_ticks
-from .replay import Progress, read_manifest, recorded_bundle
+from .replay import Progress
 from .tick_difference import STAGES, tick_differences
 from .verification import MOST_DIVERGENCES, Divergence
 

@@ -13,24 +13,14 @@ import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
-from ..errors import FournexError, ReplayError
-from ..pipeline.messages import Messages
+from ..errors import ReplayError
 from ..policy.backend import Backend, load_backend
-from ..policy.bundle import Bundle, load_bundle
+from ..policy.bundle import Bundle
 from ..policy.inference import Inference
-from ..policy.registry import Registry
 from ..session.engine import Engine
-from ..session.wiring import parse_wiring
 from .bag_reader import BagReader
-from .manifest import (
-    MANIFEST_TYPE,
-    SCHEMA,
-    Manifest,
-    SessionManifest,
-    decode_manifest,
-    environment,
-    environment_differences,
-)
+from .manifest import environment, environment_differences
+from .recorded_configuration import read_manifest, recorded_wiring
 from .selection import ALL_TICKS, Selection
 from .session_replay import ReplayedTick, SessionReplay
 from .verification import Verification
@@ -53,26 +43,6 @@ class BagConsumer(Protocol):
     def take(self, topic: str, sequence: int, data: bytes) -> None:
         """Take one message of the bag."""
         ...
-
-
-def read_manifest(reader: BagReader, types: Messages) -> Manifest:
-    """
-    Return the manifest of a bag.
-
-    :raises ReplayError: it has none, or one of a schema that this version does not know.
-    """
-    topics = [channel.topic for channel in reader.channels if channel.type == MANIFEST_TYPE]
-    for message in reader.messages(topics) if topics else ():
-        decoded = types.decode(message.data, MANIFEST_TYPE)
-        if decoded.schema != SCHEMA:
-            raise ReplayError(
-                f'{reader.path}: its tick records are of schema {decoded.schema}, this version '
-                f'of Fournex knows schema {SCHEMA}'
-            )
-        return decode_manifest(decoded)
-    raise ReplayError(
-        f'{reader.path}: has no manifest ({MANIFEST_TYPE}): it was not recorded by Fournex'
-    )
 
 
 def verify(
@@ -98,11 +68,8 @@ def verify(
     with BagReader(bag) as reader, contextlib.ExitStack() as backends:
         types = reader.types()
         manifest = read_manifest(reader, types)
-        found = {
-            one.name: recorded_bundle(one, (bundles or {}).get(one.name))
-            for one in manifest.sessions
-        }
-        wiring = parse_wiring(manifest.wiring, pathlib.Path(manifest.wiring_file), found)
+        wiring = recorded_wiring(manifest, bundles)
+        found = wiring.bundles
         wired = {one.name: one for one in wiring.sessions}
         sessions = {
             one.tick_topic: SessionReplay(
@@ -139,35 +106,6 @@ def load_policy(bundle: Bundle, inference: Inference, backends: contextlib.ExitS
     backend = load_backend(bundle, inference.on_another_machine(), ANSWER_TIMEOUT_S)
     backends.callback(backend.close)
     return backend
-
-
-def recorded_bundle(manifest: SessionManifest, given: pathlib.Path | None) -> Bundle:
-    """Load the bundle of a recording: from where it was, or by its hash from the registry."""
-    if given is not None:
-        return _of_recording(given, manifest)
-    try:
-        return _of_recording(pathlib.Path(manifest.bundle), manifest)
-    except FournexError:
-        kept = Registry().find_hash(manifest.bundle_sha256)
-        if kept is None:
-            raise
-        return load_bundle(kept)
-
-
-def _of_recording(folder: pathlib.Path, manifest: SessionManifest) -> Bundle:
-    if not folder.is_dir():
-        raise ReplayError(
-            f'policy bundle {manifest.policy} is not at {folder}, and the registry has none of '
-            f'hash {manifest.bundle_sha256[:12]}…: say where it is with --bundle'
-        )
-    bundle = load_bundle(folder)
-    if bundle.sha256 != manifest.bundle_sha256:
-        raise ReplayError(
-            f'{folder}: has hash {bundle.sha256[:12]}…, the recording was made with '
-            f'{manifest.policy} of hash {manifest.bundle_sha256[:12]}…; say where that one is '
-            'with --bundle'
-        )
-    return bundle
 
 
 def run_through(

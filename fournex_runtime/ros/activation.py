@@ -193,7 +193,8 @@ class Activation:
             session.engine.wiring.sources[port.source].topic
             for session in self._sessions
             for port in session.engine.wiring.ports
-            if port.budget_ns < FOREVER_NS
+            # In lockstep a tick that waits for a message publishes nothing, and no tick follows.
+            if port.budget_ns < FOREVER_NS or session.engine.wiring.lockstep
         }
         deadline = time.monotonic() + self._settings.graph_timeout_s
         of_tf = {

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from ..configuration import FOREVER_NS
 from ..errors import ArtifactError, GraphError, LateAnswer
@@ -92,6 +92,8 @@ class HostedSession:
         self._codec: TickCodec | None = None
         self._episode: EpisodeStart | None = None
         self._episode_numbers = itertools.count(1)
+        self.seeds: Iterator[int] = iter(())
+        """Seeds of the episodes to come that are asked for without one, in their order."""
         self._stop = ''
         self._last_mode: Mode | None = None
         self._worker = 0
@@ -187,12 +189,13 @@ class HostedSession:
         """
         Begin an episode with the next tick.
 
-        A policy that is given noise gets a seed from the operating system where none is given
-        (0); it is recorded like any other.
+        Where no seed is given (0) it gets the next of ``seeds``; a policy that is given noise and
+        has none left gets one from the operating system. All are recorded alike.
 
         :returns: its id; one is made up when none is given.
         """
         name = episode or f'episode-{next(self._episode_numbers):04d}'
+        seed = seed or next(self.seeds, 0)
         if seed == 0 and self.engine.contract.draws:
             seed = secrets.randbits(64) or 1
         self._episode = EpisodeStart(name, seed, metadata)

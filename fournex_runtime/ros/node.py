@@ -28,7 +28,8 @@ from rclpy.qos import QoSProfile
 from ..doctor.finding import check_overrides
 from ..errors import FournexError, GraphError
 from ..pipeline.messages import messages
-from ..session.wiring import Wiring, load_wiring
+from ..record.manifest import RECORDED_PARAMETERS
+from ..session.wiring import Wiring
 from ..worker.succession import describe_isolation
 from .activation import Activation, Settings
 from .diagnostics import fill_status, make_updater
@@ -37,6 +38,7 @@ from .graph import GraphWatch, message_class, other_commanders
 from .hosted import HostedSession
 from .loop import Clock, Loop
 from .realtime import Grant, Manners
+from .same_again import choose_wiring, give_seeds, other_than
 from .session_loading import load_sessions
 from .session_services import SessionServices
 
@@ -55,6 +57,8 @@ _FAILURE = TransitionCallbackReturn.FAILURE
 
 _PARAMETERS: tuple[tuple[str, Any, str], ...] = (
     ('wiring', '', 'path of the wiring file'),
+    ('like', '', 'recording whose wiring, policies and seeds are taken instead of a wiring file'),
+    ('seed', 0, 'seed of the first episode, the next have the next; 0: the policy draws its own'),
     ('bundle', '', "policy instead of the wiring's: folder of a bundle, or name@version"),
     ('record', '', 'folder in which each activation records a bag of its own; empty: none'),
     ('frame_prefix', '', "put before the contract's and the wiring's frame names, such as r1/"),
@@ -157,18 +161,17 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
             return _SUCCESS
 
     def _configure(self) -> None:
-        path = str(self.get_parameter('wiring').value)
-        if not path:
-            raise FournexError('parameter wiring is empty: give the path of a wiring file')
-        bundle = str(self.get_parameter('bundle').value)
-        wiring = load_wiring(
-            pathlib.Path(path).expanduser(), pathlib.Path(bundle).expanduser() if bundle else None
+        wiring, recorded = choose_wiring(
+            *(str(self.get_parameter(name).value) for name in ('wiring', 'bundle', 'like'))
         )
         prefix = str(self.get_parameter('frame_prefix').value)
         self._overrides()  # refused before anything is loaded
         worker_python = str(self.get_parameter('worker_python').value)
         sessions = load_sessions(wiring, self._messages, prefix, worker_python, self._lockstep_ns)
         self._wiring, self._sessions = wiring, sessions
+        give_seeds(sessions, int(self.get_parameter('seed').value), recorded)
+        for words in () if recorded is None else other_than(recorded, sessions):
+            self.get_logger().warning(f'like {recorded.bag}: {words}')
         for session in sessions:
             self._status_publishers[session.name] = self.create_publisher(
                 message_class(STATUS_TYPE), f'~/{session.name}/status', QoSProfile(depth=5)
@@ -206,7 +209,13 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
                     record=pathlib.Path(record).expanduser() if record else None,
                     frame_prefix=str(self.get_parameter('frame_prefix').value),
                     overrides=self._overrides(),
-                    environment={f'realtime.{one.name}': one.outcome for one in granted},
+                    environment={
+                        **{f'realtime.{one.name}': one.outcome for one in granted},
+                        **{
+                            f'parameter.{name}': str(self.get_parameter(name).value)
+                            for name in RECORDED_PARAMETERS
+                        },
+                    },
                 ),
                 lambda: self.loop.quitting,
             )

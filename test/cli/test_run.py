@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from fournex_runtime.cli.run import ros_arguments
-from fournex_runtime.errors import ConfigurationError
+from fournex_runtime.errors import ConfigurationError, FournexError
+from fournex_runtime.pipeline.messages import messages
 
 
 def test_options_become_ros_arguments():
@@ -21,6 +22,60 @@ def test_options_become_ros_arguments():
         '-p', f'record:={here / "runs"}', '-r', '__ns:=/r1',
         '-p', 'use_sim_time:=true', '--log-level', 'debug',
     ]  # fmt: skip
+
+
+@pytest.fixture
+def elsewhere(bag, rewrite, tmp_path):
+    """Return the pendulum's recording as if it had been made under other names."""
+    types = messages()
+
+    def alter(message):
+        if message.topic != '/fournex/manifest':
+            return message.data
+        manifest = types.decode(message.data, 'fournex_msgs/msg/Manifest')
+        manifest.runtime = '/lab/pilot'
+        session = manifest.sessions[0]
+        session.frame_prefix = 'r1/'
+        session.command_topics = ['/lab/effort_controller/commands']
+        assert session.input_topics == ['/joint_states', '/reward']  # remapped, so to say
+        values = {
+            'parameter.use_sim_time': 'True',
+            'parameter.worker_python': '/nowhere/python',
+            'parameter.graph_timeout': '20.0',
+            'overridden.start_pose': 'pole is at 1.4',
+        }
+        kind = types.type('diagnostic_msgs/msg/KeyValue')
+        manifest.environment += [kind(key=key, value=value) for key, value in values.items()]
+        return types.encode(manifest, 'fournex_msgs/msg/Manifest')
+
+    return rewrite(bag, tmp_path / 'elsewhere', alter)
+
+
+def test_like_takes_names_and_parameters_from_the_recording(elsewhere):
+    taken = [
+        'runtime', '--ros-args', '-p', f'like:={elsewhere}', '-p', 'frame_prefix:=r1/',
+        '-p', 'use_sim_time:=true', '-p', 'graph_timeout:=20.0',
+        '-p', "override_checks:=['start_pose']",
+    ]  # fmt: skip
+    names = [
+        '-r', '__ns:=/lab', '-r', '__node:=pilot',
+        '-r', '/lab/joint_states:=/joint_states', '-r', '/lab/reward:=/reward',
+    ]  # fmt: skip
+    assert ros_arguments(['--like', str(elsewhere)]) == [*taken, *names]
+    assert ros_arguments(
+        ['--like', str(elsewhere), '--namespace', 'r2', '--seed', '7', '--record', '/runs']
+    ) == [*taken, '-p', 'seed:=7', '-p', 'record:=/runs', '-r', '__ns:=/r2']
+
+
+def test_a_recording_and_something_else_is_refused(bag, tmp_path):
+    for words, complaint in (
+        ([], 'give either a wiring file or --like BAG'),
+        (['w.yaml', '--like', str(bag)], 'give either a wiring file or --like BAG'),
+        (['--like', str(bag), '--bundle', 'b'], '--like takes the policies of the recording'),
+        (['--like', str(tmp_path)], 'is not a bag'),
+    ):
+        with pytest.raises(FournexError, match=complaint):
+            ros_arguments(words)
 
 
 def test_a_namespace_that_is_none_is_refused():

@@ -12,7 +12,8 @@ from robot_side import joint_state
 from term_package import MODULE, install
 
 from fournex_runtime.record.bag_reader import BagReader
-from fournex_runtime.record.replay import read_manifest, verify
+from fournex_runtime.record.recorded_configuration import read_manifest
+from fournex_runtime.record.replay import verify
 
 CONTRACT = """\
 name: scaled

@@ -23,7 +23,7 @@ def test_noise_is_that_of_the_recorded_seed_and_is_replayed_to_the_bit(
     robot, runtime, trembling, tmp_path
 ):
     side = robot()
-    process = runtime(bundle=trembling, record=tmp_path / 'runs')
+    process = runtime(bundle=trembling, record=tmp_path / 'runs', seed=7)
     side.wait_for_commands(10)
     for _ in range(2):
         request = ResetEpisode.Request(seed=5)
@@ -40,15 +40,18 @@ def test_noise_is_that_of_the_recorded_seed_and_is_replayed_to_the_bit(
             if tick.raw_action:
                 episodes.setdefault(tick.episode.id, []).append(tick)
     first, second, third = episodes.values()
-    assert first[0].episode.seed > 0, 'without a seed the runtime draws one, and records it'
+    assert first[0].episode.seed == 7, 'that of the parameter'
     assert second[0].episode.seed == third[0].episode.seed == 5
     for ticks in (first, second, third):
         for one in ticks:
             right = noise(one.episode.seed, 'noise', one.episode.tick, 1, 'normal')
             found = one.raw_action['action'][0]
             assert found.tobytes() == right.astype(np.float32).tobytes()
-    again = [one.raw_action['action'].tobytes() for one in second[:10]]
-    assert again == [one.raw_action['action'].tobytes() for one in third[:10]]
-    assert len({*again}) == 10
+    # By their numbers: on a busy machine an answer may be late, and is not there then.
+    drawn = [{one.episode.tick: one.raw_action['action'][0, 0] for one in ticks[:15]}
+             for ticks in (second, third)]  # fmt: skip
+    both = [(drawn[0][tick], drawn[1][tick]) for tick in drawn[0] if tick in drawn[1]]
+    assert len({*both}) >= 8
+    assert all(one == other for one, other in both)
     (verification,) = verify(bag)
     assert verification.all_equal, verification

@@ -24,46 +24,6 @@ def simulator(start):
     return run
 
 
-def ticks(bag) -> list[str]:
-    """Return every tick record of a bag, measured durations left out."""
-    with BagReader(bag) as reader:
-        types, found = reader.types(), []
-        for message in reader.messages(['/fournex/pendulum/tick']):
-            record = types.decode(message.data, 'fournex_msgs/msg/Tick')
-            record.timing = None
-            found.append(repr(record))
-    return found
-
-
-def test_two_lockstep_runs_are_the_same_to_the_bit(
-    robot, runtime, simulator, wiring_file, tmp_path
-):
-    file = wiring_file(
-        ('    inputs:\n', '    pacing: {lockstep: joint_states}\n    inputs:\n'),
-        ('    reward: {topic: reward, type: std_msgs/msg/Float64}\n', ''),
-    )
-    runs = []
-    for name in ('first', 'second'):
-        simulation = simulator(pacing='lockstep')
-        process = runtime(file, name=name, use_sim_time=True, record=tmp_path / name)
-        listener = robot(rate_hz=0)
-        listener.wait(
-            lambda listener=listener: len(listener.commands) >= 400,
-            45,
-            lambda one=process, other=simulation: f'commands:\n{one.text()}\n{other.text()}',
-        )
-        process.signal(2)
-        assert process.wait(10) == 0, process.text()
-        simulation.signal(2)
-        simulation.wait(10)
-        (bag,) = (tmp_path / name).iterdir()
-        (verification,) = verify(bag)
-        assert verification.all_equal, verification
-        runs.append(ticks(bag)[:400])
-    assert len(runs[0]) == 400
-    assert runs[0] == runs[1]
-
-
 def test_lockstep_without_a_trigger_ends_with_an_error(robot, runtime, wiring_file):
     side = robot()
     file = wiring_file(('    inputs:\n', '    pacing: {lockstep: joint_states}\n    inputs:\n'))

@@ -1,0 +1,146 @@
+"""``fournex run --like BAG``: a lockstep run that is started again from its bag is the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+import pytest
+from runtime_process import workers
+from trembling_policy import trembling_bundle
+
+from fournex_runtime.errors import RecordingError
+from fournex_runtime.record.bag_reader import BagReader
+from fournex_runtime.record.recorded_configuration import recorded_configuration
+from fournex_runtime.record.recording_difference import recording_difference
+from fournex_runtime.record.replay import verify
+
+SOAK = pytest.mark.soak
+KILLED_EVERY = 50
+TRIGGERS = {
+    'pendulum': 'joint_states',
+    'arm': 'joint_states',
+    'rover': 'scan, with: [odom]',
+}
+
+
+@pytest.fixture
+def simulator(start):
+    """Return a function that starts a robot that waits for each command."""
+
+    def run(robot):
+        command = [sys.executable, '-m', 'fournex_runtime.sim.node', '--ros-args']
+        goals = {'goals': 1} if robot == 'rover' else {}
+        for key, value in {'robot': robot, 'seed': 3, 'pacing': 'lockstep', **goals}.items():
+            command += ['-p', f'{key}:={value}']
+        return start('simulator', command)
+
+    return run
+
+
+@pytest.fixture
+def lockstep(checkout, tmp_path):
+    """Return a function that writes the wiring of a robot, paced by lockstep."""
+
+    def write(robot):
+        folder = checkout / 'examples' / robot
+        text = (folder / 'wiring.yaml').read_text()
+        for old, new in (
+            ('policy: bundle', f'policy: {folder / "bundle"}'),
+            ('    inputs:\n', f'    pacing: {{lockstep: {TRIGGERS[robot]}}}\n    inputs:\n'),
+            # A reward has no stamp, so that nobody knows which tick it belongs to.
+            ('    reward: {topic: reward, type: std_msgs/msg/Float64}\n', ''),
+        ):
+            assert old in text, old
+            text = text.replace(old, new)
+        file = tmp_path / 'wiring.yaml'
+        file.write_text(text)
+        return file
+
+    return write
+
+
+def recorded(process, folder, ticks, every=0):
+    """
+    Wait until a runtime has recorded so many ticks, end it, and return its bag.
+
+    :param every: kill its worker each time it has recorded so many more.
+    """
+    killed, deadline = 0, time.monotonic() + 60.0
+    while (so_far := count(folder)) < ticks:
+        assert time.monotonic() < deadline, f'{so_far} ticks:\n{process.text()}'
+        assert process.process.poll() is None, process.text()
+        if every and so_far // every > killed:
+            killed += 1
+            os.kill(workers(process.pid)[0], signal.SIGKILL)
+        time.sleep(0.05)
+    process.signal(signal.SIGINT)
+    assert process.wait(10) == 0, process.text()
+    assert process.text().count('was killed by SIGKILL') == killed
+    assert killed or not every
+    (bag,) = folder.iterdir()
+    return bag
+
+
+def count(folder):
+    """Return how many ticks the only bag in a folder has; 0 as long as there is none."""
+    for bag in folder.glob('*'):
+        try:
+            with BagReader(bag) as reader:
+                return sum(n for topic, n in reader.counts.items() if topic.endswith('/tick'))
+        except RecordingError:
+            pass
+    return 0
+
+
+@pytest.mark.parametrize(
+    ('robot_name', 'ticks', 'trembling'),
+    [
+        ('pendulum', 160, True),
+        pytest.param('pendulum', 500, False, marks=SOAK),
+        pytest.param('arm', 300, False, marks=SOAK),
+        pytest.param('rover', 300, False, marks=SOAK),
+    ],
+)
+def test_a_run_like_another_has_the_same_ticks(
+    robot_name, ticks, trembling, runtime, simulator, lockstep, start, tmp_path
+):
+    """In the second run the worker is killed again and again; a policy that samples does so."""
+    more = {'bundle': trembling_bundle(tmp_path / 'trembling')} if trembling else {}
+    simulation = simulator(robot_name)
+    first = recorded(
+        runtime(
+            lockstep(robot_name),
+            use_sim_time=True,
+            record=tmp_path / 'first',
+            graph_timeout=20.0,
+            **more,
+        ),
+        tmp_path / 'first',
+        ticks,
+    )
+    simulation.signal(signal.SIGINT)
+    simulation.wait(10)
+    (tmp_path / 'wiring.yaml').unlink()  # the recording has it
+    simulator(robot_name)
+    again = [sys.executable, '-m', 'fournex_runtime.cli.main', 'run', '--like', first]
+    process = start('again', [*again, '--record', tmp_path / 'second'])
+    second = recorded(process, tmp_path / 'second', ticks, KILLED_EVERY)
+    assert f'like {first}' not in process.text(), 'nothing differs on this machine'
+
+    found = recording_difference(first, second)
+    assert not found.configuration
+    (session,) = found.sessions
+    assert session.compared >= ticks - 1
+    last = session.compared - 1  # one of them ends there, with the stop
+    assert {one.tick for one in session.divergences} <= {last}
+    assert {count.unequal for count in session.stages.values()} <= {0, 1}
+    for bag in (first, second):
+        (verification,) = verify(bag)
+        assert verification.all_equal, verification
+    if trembling:
+        seeds = recorded_configuration(second).seeds['pendulum']
+        assert seeds == recorded_configuration(first).seeds['pendulum']
+        assert len(seeds) == 1 and seeds[0] > 0, 'the first run drew it'
