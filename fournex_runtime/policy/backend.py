@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ArtifactError
-from .bundle import Bundle
-from .contract import Contract
-from .contract_types import DATA_BACKENDS
+from .contract_types import DATA_BACKENDS, Contract
 from .inference import INLINE, Inference
+
+if TYPE_CHECKING:  # what reads a bundle is not loaded into a worker, which has no use for it
+    from .bundle import Bundle
 
 Arrays = Mapping[str, NDArray[Any]]
 Request = tuple[Arrays, Arrays]

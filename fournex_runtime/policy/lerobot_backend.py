@@ -22,7 +22,7 @@ from typing import Any
 from ..errors import ArtifactError, MissingDependencyError
 from .backend import Signature
 from .bundle import MOST_BYTES
-from .contract import RecurrentState
+from .contract_types import RecurrentState
 from .inference import DEFAULT_INFERENCE, Inference
 from .torch_module import TorchModule, torch, use_device
 from .zip_members import ZipMembers

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from .bundle import Bundle
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .bundle import Bundle
 
 
 def onnx_model(bundle: Bundle) -> bytes:

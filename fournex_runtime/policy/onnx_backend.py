@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,12 +12,14 @@ from ..configuration import nearest
 from ..errors import ArtifactError
 from .backend import Arrays, ArraySpec, Request, Signature, signature
 from .batch import BatchedRun, batch_axes, run_one_by_one
-from .bundle import Bundle
-from .contract import RecurrentState
+from .contract_types import RecurrentState
 from .inference import DEFAULT_INFERENCE, Inference
 from .onnx_artifact import onnx_model
 from .onnx_file import refusal
 from .onnx_session import OnnxSession
+
+if TYPE_CHECKING:
+    from .bundle import Bundle
 
 _DTYPES = {
     'tensor(bool)': 'bool',

@@ -33,7 +33,7 @@ from ..errors import ArtifactError, MissingDependencyError
 from .backend import Arrays, ArraySpec, Request, Signature, made_up
 from .batch import BatchedRun, run_one_by_one
 from .bundle import MOST_BYTES
-from .contract import RecurrentState
+from .contract_types import RecurrentState
 from .inference import DEFAULT_INFERENCE, Inference, Refusal, describe, none_left
 from .zip_members import ZipMembers
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import ArtifactError
 from .backend import Signature
-from .contract import RecurrentState
+from .contract_types import RecurrentState
 from .inference import DEFAULT_INFERENCE, Inference
 from .torch_module import TorchModule, check_archive, torch, use_device
 

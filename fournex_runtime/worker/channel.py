@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from ..errors import ArtifactError
 from ..policy.backend import Arrays, ArraySpec, Request, Signature
-from ..policy.contract import RecurrentState
+from ..policy.contract_types import RecurrentState
 
 _ALIGNMENT = 64
 _STATUS = struct.Struct('<II')

@@ -26,7 +26,7 @@ import numpy as np
 from ..errors import FournexError
 from ..policy.backend import ArraySpec, Backend, Signature
 from ..policy.batch import greatest_size
-from ..policy.contract import RecurrentState
+from ..policy.contract_types import RecurrentState
 from ..policy.inference import Inference
 from .caps import Cap, ProcessorTime, cap_memory
 from .channel import ChannelHandles, ChannelLayout, WorkerSide
