@@ -4,6 +4,7 @@ Reading a rosbag2 bag (MCAP storage), also one whose writer was killed.
 
 from __future__ import annotations
 
+import collections
 import pathlib
 import re
 from collections.abc import Iterable, Iterator
@@ -76,17 +77,42 @@ class BagReader:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Return the messages that are in the bag, by topic."""
+        """
+        Return the messages that are in the bag, by topic.
+
+        What a file repeats of the one before it counts once.
+        """
         counts = dict.fromkeys(self._channels, 0)
         for file in self._files:
+            again = file.beginning.head if self._goes_on(file) else {}
             for topic, count in file.counts.items():
-                counts[topic] += count
+                counts[topic] += max(0, count - again.get(topic, 0))
         return counts
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Return the messages that the recording lost as it was made, by topic; none: empty."""
+        return dict(self._files[-1].dropped) if self._files else {}
+
+    @property
+    def cause(self) -> str:
+        """Return what set the recording off; empty where that goes without saying."""
+        return self._files[0].beginning.cause if self._files else ''
+
+    @property
+    def deleted(self) -> int:
+        """Return how many files were deleted before the first one, to make room."""
+        return self._files[0].beginning.number if self._files else 0
 
     @property
     def expected_counts(self) -> dict[str, int] | None:
         """Return the messages by topic after ``metadata.yaml``; None where there is none."""
-        return None if self._expected is None else dict(self._expected)
+        if self._expected is None:
+            return None
+        again: collections.Counter[str] = collections.Counter()
+        for file in self._files:
+            again.update(file.beginning.head if self._goes_on(file) else {})
+        return {topic: count - again[topic] for topic, count in self._expected.items()}
 
     @property
     def truncated(self) -> bool:
@@ -133,7 +159,12 @@ class BagReader:
 
     def _messages(self, wanted: frozenset[str] | None) -> Iterator[RecordedMessage]:
         for file in self._files:
-            yield from file.messages(wanted)
+            yield from file.messages(wanted, without_head=self._goes_on(file))
+
+    def _goes_on(self, file: McapFile) -> bool:
+        """Return whether a file goes on where the one before it ends."""
+        at = self._files.index(file)
+        return at > 0 and file.beginning.number == self._files[at - 1].beginning.number + 1
 
     def _find(self) -> list[pathlib.Path]:
         """Return the bag's files, oldest first."""
@@ -191,12 +222,12 @@ class BagReader:
             )
 
     def _compare_counts(self) -> None:
-        if self._expected is None:
+        if self.expected_counts is None:
             return
         counts = self.counts
         missing = {
             topic: expected - counts.get(topic, 0)
-            for topic, expected in self._expected.items()
+            for topic, expected in self.expected_counts.items()
             if expected > counts.get(topic, 0)
         }
         if missing:

@@ -1,145 +1,132 @@
 """
-Writing a rosbag2 bag (MCAP storage) that can be read whenever the writer is killed.
-
-rosbag2's own writer and that of ``rosbags`` keep up to a megabyte in memory. Here chunks are
-small, :meth:`BagWriter.flush` closes the open chunk and hands it to the operating system, and a
-file that ends without its summary is read from the front (``bag_reader.py``).
+Writing a rosbag2 bag (MCAP storage): one file after the other, the oldest deleted first.
 """
 
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Sequence
-from typing import IO, cast
+import time
+from collections.abc import Mapping, Sequence
 
-from mcap.writer import CompressionType, Writer
-
-from .. import __version__
 from ..errors import RecordingError
+from ..session.wiring_record import COMPRESSIONS, EVERYTHING, RecordWiring
 from . import metadata
-from .bag_file import BagFile
 from .channel import DescribedChannel
-
-CHUNK_BYTES = 64 * 1024
-_FLUSH_BYTES = 1024 * 1024
-
-COMPRESSIONS = {
-    'zstd': CompressionType.ZSTD,
-    'lz4': CompressionType.LZ4,
-    'none': CompressionType.NONE,
-}
+from .mcap_writer import McapWriter
+from .ring import RingRecord
 
 
 class BagWriter:
     """
-    One bag: a folder with one MCAP file, and ``metadata.yaml`` once it is closed.
+    One bag: a folder with MCAP files, and ``metadata.yaml`` once it is closed.
 
     :param folder: the bag; it must not exist.
     :param channels: the topics; a message names its topic by its index here.
-    :param compression: of the chunks: ``zstd``, ``lz4`` or ``none``.
+    :param options: how it is cut, packed and kept within bounds.
     """
 
     def __init__(
         self,
         folder: pathlib.Path,
         channels: Sequence[DescribedChannel],
-        compression: str = 'zstd',
+        options: RecordWiring = EVERYTHING,
     ) -> None:
         self._folder = folder
         self._channels = tuple(channels)
-        self._compression = compression
-        self._path = folder / f'{folder.name}_0.mcap'
-        self._counts = [0] * len(self._channels)
+        self._options = options
+        self._file: McapWriter | None = None
+        self._cause = ''
+        self._number = 0
+        self._begun_ns = 0
+        self._finished: list[metadata.Extent] = []
+        self._sizes: dict[str, int] = {}
         self._written = [0] * len(self._channels)
-        self._start_ns: int | None = None
-        self._end_ns: int | None = None
-        self._ids: list[int] = []
-        self._file: BagFile | None = None
-        self._mcap: Writer | None = None
+        self._again = [0] * len(self._channels)
+        self._dropped: dict[str, int] = {}
 
     @property
     def path(self) -> pathlib.Path:
-        """Return the MCAP file."""
-        return self._path
+        """Return the MCAP file in use, or the next one."""
+        return self._folder / f'{self._folder.name}_{self._number}.mcap'
 
     @property
     def written(self) -> list[int]:
-        """Return how many messages of each channel the operating system has."""
-        return list(self._written)
-
-    def open(self) -> None:
         """
-        Make the folder and the file, and declare the channels.
+        Return how many messages of each channel the operating system was given.
 
+        What was written again at the beginning of a later file counts once; what was deleted to
+        make room counts all the same.
+        """
+        if self._file is None:
+            return list(self._written)
+        return [
+            before + flushed - again
+            for before, flushed, again in zip(self._written, self._file.flushed, self._again)
+        ]
+
+    @property
+    def full(self) -> bool:
+        """Return whether the file in use is to be followed by another one."""
+        return self._file is not None and (
+            self._file.size >= self._options.split_bytes
+            or time.monotonic_ns() - self._begun_ns >= self._options.split_ns
+        )
+
+    def open(self, head: Sequence[RingRecord] = (), cause: str = '') -> None:
+        """
+        Make the folder and the first file, and declare the channels.
+
+        :param head: what the file begins with.
+        :param cause: why the bag is made; empty where that goes without saying.
         :raises RecordingError: the folder exists or cannot be made or written; nothing is left.
         """
-        if self._compression not in COMPRESSIONS:
+        if self._options.compression not in COMPRESSIONS:
             raise RecordingError(
-                f'compression {self._compression!r}: expected one of {", ".join(COMPRESSIONS)}'
+                f'compression {self._options.compression!r}: expected one of '
+                f'{", ".join(COMPRESSIONS)}'
             )
+        make_folder(self._folder)
+        self._cause = cause
         try:
-            self._folder.mkdir(parents=True)
-        except FileExistsError as problem:
-            raise RecordingError(
-                f'{self._folder} exists: a recording is never written over another. '
-                'Choose another folder or remove it'
-            ) from problem
+            self._begin(head, again=False)
         except OSError as problem:
-            raise RecordingError(f'{self._folder} cannot be made: {problem.strerror}') from problem
-        try:
-            self._file = BagFile(self._path)
-            self._begin(self._file)
-        except OSError as problem:
-            self._path.unlink(missing_ok=True)
             self._folder.rmdir()
-            raise RecordingError(
-                f'{self._path} cannot be written: {problem.strerror}'
-            ) from problem
+            raise RecordingError(f'{self.path} cannot be written: {problem.strerror}') from problem
 
-    def write(
-        self,
-        channel: int,
-        data: bytes | memoryview,
-        *,
-        log_time_ns: int,
-        publish_time_ns: int,
-        sequence: int,
-    ) -> None:
+    def write(self, record: RingRecord) -> None:
         """
         Add a message.
 
-        :param channel: index of its channel.
-        :param data: its CDR bytes.
-        :param log_time_ns: when it was received, nanoseconds since the Unix epoch.
-        :param publish_time_ns: when it was published, nanoseconds since the Unix epoch.
-        :param sequence: its number, 32 bits.
         :raises OSError: the disk refused a flush.
         """
-        file, mcap = self._opened()
-        mcap.add_message(
-            channel_id=self._ids[channel],
-            log_time=log_time_ns,
-            data=cast(bytes, data),
-            publish_time=publish_time_ns,
-            sequence=sequence,
-        )
-        self._counts[channel] += 1
-        if self._start_ns is None or self._end_ns is None:
-            self._start_ns = self._end_ns = log_time_ns
-        self._start_ns = min(self._start_ns, log_time_ns)
-        self._end_ns = max(self._end_ns, log_time_ns)
-        if file.waiting_bytes > _FLUSH_BYTES:
-            self.flush()
+        self._opened().write(record)
+
+    def write_dropped(self, dropped: Mapping[str, int]) -> None:
+        """Note how many messages of a topic the recording has lost so far, if that is news."""
+        if dropped != self._dropped:
+            self._dropped = dict(dropped)
+            self._opened().write_dropped(dropped)
 
     def flush(self) -> None:
         """
-        Close the open chunk and hand everything to the operating system.
+        Close the open chunk and hand everything to the operating system; delete what is too much.
 
         :raises OSError: the disk refused it; the file ends with the flush before.
         """
-        _, mcap = self._opened()
-        mcap.flush()  # type: ignore[no-untyped-call]
-        self._written = list(self._counts)
+        self._opened().flush()
+        self._keep_within_bounds()
+
+    def split(self, head: Sequence[RingRecord]) -> None:
+        """
+        Finish the file in use and go on with another one.
+
+        :param head: what it begins with, all of which is in the file before it, too.
+        :raises OSError: the disk refused it; the bag can still be closed.
+        """
+        self._finish_file(self._opened())
+        self._number += 1
+        self._begin(head, again=True)
+        self._keep_within_bounds()
 
     def close(self) -> None:
         """
@@ -147,24 +134,14 @@ class BagWriter:
 
         :raises RecordingError: part of it could not be written; what was flushed stays readable.
         """
-        file, mcap = self._opened()
-        self._file = self._mcap = None
-        problems: list[str] = []
-        information = self._information(self._counts)
+        file, problems = self._file, []
+        if file is not None:
+            try:
+                self._finish_file(file)
+            except OSError as problem:
+                problems.append(f'{file.path} is cut off: {problem.strerror}')
         try:
-            file.use_reserve()
-            mcap.flush()  # type: ignore[no-untyped-call]
-            self._written = list(self._counts)
-            mcap.add_metadata('rosbag2', {'serialized_metadata': metadata.to_yaml(information)})
-            mcap.finish()  # type: ignore[no-untyped-call]
-            file.flush()
-            file.sync()
-        except OSError as problem:
-            problems.append(f'{self._path} is cut off: {problem.strerror}')
-        finally:
-            file.close()
-        try:
-            metadata.write(self._folder, self._information(self._written))
+            metadata.write(self._folder, metadata.bag_information(self._channels, self._finished))
         except OSError as problem:
             problems.append(
                 f'{self._folder / metadata.FILE_NAME} is not written: {problem.strerror}'
@@ -172,42 +149,57 @@ class BagWriter:
         if problems:
             raise RecordingError('; '.join(problems))
 
-    def _begin(self, file: BagFile) -> None:
-        mcap = Writer(
-            cast(IO[bytes], file),
-            chunk_size=CHUNK_BYTES,
-            compression=COMPRESSIONS[self._compression],
+    def _begin(self, head: Sequence[RingRecord], *, again: bool) -> None:
+        self._file = McapWriter(
+            self.path,
+            self._number,
+            self._channels,
+            self._options.compression,
+            self._options.chunk_bytes,
+            head,
+            self._cause,
         )
-        mcap.start(profile='ros2', library=f'fournex_runtime {__version__}')
-        schemas: dict[str, int] = {}
-        for described in self._channels:
-            channel = described.channel
-            if channel.type not in schemas:
-                schemas[channel.type] = mcap.register_schema(
-                    channel.type, 'ros2msg', described.definition.encode()
-                )
-            qos = metadata.to_yaml([metadata.qos_plain(channel.qos)])
-            self._ids.append(
-                mcap.register_channel(
-                    channel.topic,
-                    'cdr',
-                    schemas[channel.type],
-                    {
-                        'offered_qos_profiles': qos.strip(),
-                        'topic_type_hash': described.type_hash,
-                    },
-                )
-            )
-        mcap.flush()  # type: ignore[no-untyped-call]
-        self._mcap = mcap
+        if self._dropped:
+            self._file.write_dropped(self._dropped)
+        self._begun_ns = time.monotonic_ns()
+        self._again = list(self._file.counts) if again else [0] * len(self._channels)
 
-    def _information(self, counts: Sequence[int]) -> dict[str, object]:
-        extent = metadata.BagExtent(counts, self._start_ns, self._end_ns)
-        if not sum(counts):
-            extent = metadata.BagExtent(counts, None, None)
-        return metadata.bag_information(self._channels, extent, self._path.name)
+    def _finish_file(self, file: McapWriter) -> None:
+        """Close a file, whether or not it can be given its end, and list it."""
+        try:
+            file.finish()
+        finally:
+            self._written = self.written
+            self._file = None
+            self._finished.append(file.extent)
+            self._sizes[file.path.name] = file.size
 
-    def _opened(self) -> tuple[BagFile, Writer]:
-        if self._file is None or self._mcap is None:
+    def _keep_within_bounds(self) -> None:
+        """Delete the oldest files while the bag is too large; never the one in use."""
+        size = sum(self._sizes.values()) + (0 if self._file is None else self._file.size)
+        while self._finished and size > self._options.keep_bytes:
+            oldest = self._finished.pop(0)
+            (self._folder / oldest.name).unlink(missing_ok=True)
+            size -= self._sizes.pop(oldest.name)
+
+    def _opened(self) -> McapWriter:
+        if self._file is None:
             raise RecordingError(f'{self._folder} is not open for writing')
-        return self._file, self._mcap
+        return self._file
+
+
+def make_folder(folder: pathlib.Path) -> None:
+    """
+    Make the folder of a recording.
+
+    :raises RecordingError: it exists or cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError as problem:
+        raise RecordingError(
+            f'{folder} exists: a recording is never written over another. '
+            'Choose another folder or remove it'
+        ) from problem
+    except OSError as problem:
+        raise RecordingError(f'{folder} cannot be made: {problem.strerror}') from problem

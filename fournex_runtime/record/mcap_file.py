@@ -9,16 +9,18 @@ last whole chunk; a file that has its end and is wrong before it is an error.
 from __future__ import annotations
 
 import dataclasses
+import json
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import IO, Any, cast
 
 from mcap.exceptions import EndOfFile, McapError
 from mcap.reader import SeekingReader
-from mcap.records import Channel, Header, Message, Schema
+from mcap.records import Channel, Header, Message, Metadata, Schema
 from mcap.stream_reader import StreamReader
 
 from ..errors import RecordingError
+from .mcap_writer import DROPPED_METADATA, FILE_METADATA
 
 MAGIC = b'\x89MCAP0\r\n'
 
@@ -61,6 +63,21 @@ class RecordedMessage:
     data: bytes
 
 
+@dataclasses.dataclass(frozen=True)
+class FileBeginning:
+    """
+    What our recorder notes at the beginning of a file; see ``mcap_writer.py``.
+
+    :param number: of the file in its recording, from 0.
+    :param head: how many messages of each topic come first that were recorded before.
+    :param cause: what set the recording off; empty where that goes without saying.
+    """
+
+    number: int = 0
+    head: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    cause: str = ''
+
+
 class _ExactStream:
     """A stream that ends with an error and not with fewer bytes than were asked for."""
 
@@ -85,6 +102,9 @@ class McapFile:
         self._path = path
         self.channels: list[RecordedChannel] = []
         self.counts: dict[str, int] = {}
+        self.beginning = FileBeginning()
+        self.dropped: dict[str, int] = {}
+        """Messages by topic that the recording had lost as the file was finished."""
         self.truncated = False
 
     def open(self) -> None:
@@ -102,15 +122,19 @@ class McapFile:
         except OSError as problem:
             raise RecordingError(f'{self._path} cannot be read: {problem.strerror}') from problem
 
-    def messages(self, topics: frozenset[str] | None = None) -> Iterator[RecordedMessage]:
+    def messages(
+        self, topics: frozenset[str] | None = None, *, without_head: bool = False
+    ) -> Iterator[RecordedMessage]:
         """
         Yield messages in the order in which they lie in the file.
 
         :param topics: only these; all when left out.
+        :param without_head: leave out what the file before this one has, too.
         :raises RecordingError: the file is damaged.
         """
         names: dict[int, str] = {}
         found = 0
+        head = sum(self.beginning.head.values()) if without_head else 0
         with self._path.open('rb') as stream:
             for record in self._records(stream):
                 if isinstance(record, Channel):
@@ -118,7 +142,7 @@ class McapFile:
                 elif isinstance(record, Message):
                     found += 1
                     topic = self._known(names, record)
-                    if topics is None or topic in topics:
+                    if found > head and (topics is None or topic in topics):
                         yield RecordedMessage(
                             topic,
                             record.sequence,
@@ -140,13 +164,29 @@ class McapFile:
         if beginning != MAGIC:
             raise RecordingError(f'{self._path} is not an MCAP file')
         stream.seek(0)
-        header = next(self._records(stream), None)
+        records = self._records(stream)
+        header = next(records, None)
         if not isinstance(header, Header):
             raise RecordingError(f'{self._path} is cut off before its header')
         if header.profile != 'ros2':
             raise RecordingError(
                 f'{self._path} does not hold ROS 2 messages: its profile is {header.profile!r}'
             )
+        second = next(records, None)
+        if isinstance(second, Metadata) and second.name == FILE_METADATA:
+            self.beginning = self._read_beginning(second.metadata)
+
+    def _read_beginning(self, values: Mapping[str, str]) -> FileBeginning:
+        try:
+            head = {topic: int(n) for topic, n in json.loads(values['begins_with']).items()}
+            return FileBeginning(int(values['number']), head, values.get('cause', ''))
+        except (ValueError, KeyError, TypeError, AttributeError) as problem:
+            raise RecordingError(
+                f'{self._path} is damaged: its metadata {FILE_METADATA} cannot be read'
+            ) from problem
+
+    def _read_dropped(self, values: Mapping[str, str]) -> None:
+        self.dropped = {topic: int(count) for topic, count in values.items() if count.isdigit()}
 
     def _read_summary(self, stream: IO[bytes]) -> bool:
         stream.seek(0)
@@ -165,6 +205,13 @@ class McapFile:
             self.counts[channel.topic] += summary.statistics.channel_message_counts.get(
                 channel.id, 0
             )
+        for index in summary.metadata_indexes:
+            if index.name == DROPPED_METADATA:
+                stream.seek(index.offset)
+                for record in self._records(stream, magic=False):
+                    if isinstance(record, Metadata):
+                        self._read_dropped(record.metadata)
+                    break
         return True
 
     def _read_through(self, stream: IO[bytes]) -> None:
@@ -179,6 +226,8 @@ class McapFile:
                 self._add(record, schemas.get(record.schema_id))
             elif isinstance(record, Message):
                 self.counts[self._known(names, record)] += 1
+            elif isinstance(record, Metadata) and record.name == DROPPED_METADATA:
+                self._read_dropped(record.metadata)
 
     def _known(self, names: dict[int, str], message: Message) -> str:
         topic = names.get(message.channel_id)
@@ -206,9 +255,10 @@ class McapFile:
                 )
             )
 
-    def _records(self, stream: IO[bytes]) -> Iterator[Any]:
+    def _records(self, stream: IO[bytes], *, magic: bool = True) -> Iterator[Any]:
         """Yield the records; a cut-off file ends where it is cut off."""
-        reader = StreamReader(cast(IO[bytes], _ExactStream(stream)), validate_crcs=True)
+        exact = cast(IO[bytes], _ExactStream(stream))
+        reader = StreamReader(exact, skip_magic=not magic, validate_crcs=True)
         records = reader.records
         while True:
             try:

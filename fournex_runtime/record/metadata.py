@@ -27,18 +27,25 @@ _NO_START_NS = 2**63 - 1  # rosbag2's starting time of a bag without messages
 
 
 @dataclasses.dataclass(frozen=True)
-class BagExtent:
+class Extent:
     """
-    How much is in a bag.
+    How much is in one file of a bag.
 
+    :param name: of the file.
     :param counts: messages of each channel, in the order of the channels.
     :param start_ns: least log time, nanoseconds since the Unix epoch; None without messages.
     :param end_ns: greatest log time; None without messages.
     """
 
-    counts: Sequence[int]
+    name: str
+    counts: tuple[int, ...]
     start_ns: int | None
     end_ns: int | None
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """Return the file as rosbag2 lists it."""
+        return {'path': self.name, **_times([self]), 'message_count': sum(self.counts)}
 
 
 def qos_plain(qos: QosProfile) -> dict[str, Any]:
@@ -64,27 +71,32 @@ def to_yaml(plain: Any) -> str:
     return text
 
 
+def _times(files: Sequence[Extent]) -> dict[str, dict[str, int]]:
+    starts = [one.start_ns for one in files if one.start_ns is not None]
+    ends = [one.end_ns for one in files if one.end_ns is not None]
+    start_ns = min(starts, default=_NO_START_NS)
+    return {
+        'starting_time': {'nanoseconds_since_epoch': start_ns},
+        'duration': {'nanoseconds': max(ends, default=start_ns) - start_ns},
+    }
+
+
 def bag_information(
-    channels: Sequence[DescribedChannel],
-    extent: BagExtent,
-    file_name: str,
+    channels: Sequence[DescribedChannel], files: Sequence[Extent]
 ) -> dict[str, Any]:
     """
-    Return what rosbag2 wants to know about a bag of one file.
+    Return what rosbag2 wants to know about a bag.
 
     :param channels: the topics.
-    :param extent: how much is in it.
-    :param file_name: name of the MCAP file in the bag's folder.
+    :param files: its files, oldest first.
     """
-    start_ns = _NO_START_NS if extent.start_ns is None else extent.start_ns
-    duration_ns = 0 if extent.end_ns is None else extent.end_ns - start_ns
-    total = sum(extent.counts)
+    times = _times(files)
     return {
         'version': FORMAT_VERSION,
         'storage_identifier': 'mcap',
-        'duration': {'nanoseconds': duration_ns},
-        'starting_time': {'nanoseconds_since_epoch': start_ns},
-        'message_count': total,
+        'duration': times['duration'],
+        'starting_time': times['starting_time'],
+        'message_count': sum(sum(one.counts) for one in files),
         'topics_with_message_count': [
             {
                 'topic_metadata': {
@@ -94,21 +106,14 @@ def bag_information(
                     'offered_qos_profiles': [qos_plain(described.channel.qos)],
                     'type_description_hash': described.type_hash,
                 },
-                'message_count': count,
+                'message_count': sum(one.counts[index] for one in files),
             }
-            for described, count in zip(channels, extent.counts)
+            for index, described in enumerate(channels)
         ],
         'compression_format': '',
         'compression_mode': '',
-        'relative_file_paths': [file_name],
-        'files': [
-            {
-                'path': file_name,
-                'starting_time': {'nanoseconds_since_epoch': start_ns},
-                'duration': {'nanoseconds': duration_ns},
-                'message_count': total,
-            }
-        ],
+        'relative_file_paths': [one.name for one in files],
+        'files': [one.plain for one in files],
         'custom_data': {},
         'ros_distro': os.environ.get('ROS_DISTRO', 'unknown'),
     }

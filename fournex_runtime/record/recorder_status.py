@@ -17,11 +17,13 @@ _COUNTS_AT = _TEXT_AT + _TEXT_BYTES
 
 class RecorderStatus:
     """
-    One writer (the recorder), one reader (the runtime); every word has one writer.
+    The recorder writes and the runtime reads, but for the last part; every word has one writer.
 
     Byte 0 is 1 when the recorder has given up writing, byte 1 when the bag is closed as it should
-    be; bytes 8 to 1031 say why the recorder gave up, in UTF-8 ended by zero; then comes a uint64
-    for each channel: its messages in the file.
+    be, byte 2 changes when the recorder asks for a mark; bytes 8 to 1031 say why the recorder gave
+    up, in UTF-8 ended by zero; then comes a uint64 for each channel: its messages in the file. The
+    last part is a uint64 for each channel, too: its messages that the ring had no room for, which
+    the runtime writes and the recorder notes in the bag.
 
     :param memory: a memfd of :meth:`size` bytes; not closed here.
     :param channels: number of channels.
@@ -30,12 +32,14 @@ class RecorderStatus:
     def __init__(self, memory: int, channels: int) -> None:
         self._map = mmap.mmap(memory, self.size(channels), flags=mmap.MAP_SHARED)
         self._bytes = memoryview(self._map)
-        self._counts = self._bytes[_COUNTS_AT:].cast('Q')
+        end = _COUNTS_AT + 8 * channels
+        self._counts = self._bytes[_COUNTS_AT:end].cast('Q')
+        self._refused = self._bytes[end:].cast('Q')
 
     @staticmethod
     def size(channels: int) -> int:
         """Return the bytes of memory needed for so many channels."""
-        return _COUNTS_AT + 8 * channels
+        return _COUNTS_AT + 16 * channels
 
     @classmethod
     def create(cls, channels: int) -> tuple[int, RecorderStatus]:
@@ -82,6 +86,15 @@ class RecorderStatus:
         """Say that the bag has its summary and ``metadata.yaml``."""
         self._bytes[1] = 1
 
+    @property
+    def asked(self) -> int:
+        """Return a number that changes when the recorder asks for a mark."""
+        return self._bytes[2]
+
+    def ask(self) -> None:
+        """Ask for a mark."""
+        self._bytes[2] = (self._bytes[2] + 1) % 256
+
     def set_written(self, counts: list[int]) -> None:
         """Store how many messages of each channel are in the file."""
         for index, count in enumerate(counts):
@@ -92,8 +105,18 @@ class RecorderStatus:
         """Return how many messages of each channel are in the file."""
         return self._counts.tolist()
 
+    def set_refused(self, channel: int, count: int) -> None:
+        """Store how many messages of a channel the ring had no room for."""
+        self._refused[channel] = count
+
+    @property
+    def refused(self) -> list[int]:
+        """Return how many messages of each channel the ring had no room for."""
+        return self._refused.tolist()
+
     def close(self) -> None:
         """Unmap the memory."""
         self._counts.release()
+        self._refused.release()
         self._bytes.release()
         self._map.close()

@@ -14,10 +14,12 @@ from typing import Any
 
 from ..errors import MessageError, RecordingError
 from ..pipeline.messages import Messages
+from ..session.wiring_record import EVERYTHING, RecordWiring
 from .channel import Channel, DescribedChannel
+from .mark import MARK, TRIGGER, encode_mark
 from .recorder_process import RecorderProcess
 from .recorder_status import RecorderStatus
-from .ring import RingHandles, RingWriter
+from .ring import RingHandles, RingRecord, RingWriter
 
 RING_BYTES = 64 * 1024 * 1024
 _LIFE_CHECK_NS = 100_000_000
@@ -65,7 +67,7 @@ class Recording:
     :param channels: the topics; ``write`` names them by index.
     :param messages: the message types of the channels.
     :param ring_bytes: memory between the two processes; a message can have half of it.
-    :param compression: of the chunks: ``zstd``, ``lz4`` or ``none``.
+    :param options: how the recording is cut, packed and kept within bounds.
     :param cpus: processors that the recorder may use; those of the caller when left out.
     """
 
@@ -76,17 +78,19 @@ class Recording:
         *,
         messages: Messages,
         ring_bytes: int = RING_BYTES,
-        compression: str = 'zstd',
+        options: RecordWiring = EVERYTHING,
         cpus: Sequence[int] | None = None,
     ) -> None:
         self._folder = pathlib.Path(os.path.abspath(folder))
         self._channels = tuple(channels)
         self._messages = messages
         self._ring_bytes = ring_bytes
-        self._compression = compression
+        self._options = options
         self._cpus = None if cpus is None else sorted(cpus)
         self._accepted = [0] * len(self._channels)
         self._refused = [0] * len(self._channels)
+        self._answered = 0
+        self._asked_again_ns = 0
         self._life_check_ns = 0
         self._open = False
         self._process = RecorderProcess()
@@ -151,7 +155,10 @@ class Recording:
         ):
             self._accepted[channel] = accepted
             return True
-        self._refused[channel] += 1
+        refused = self._refused[channel] + 1
+        self._refused[channel] = refused
+        if self._status is not None:
+            self._status.set_refused(channel, refused)
         return False
 
     def commit(self) -> None:
@@ -165,6 +172,47 @@ class Recording:
         elif now_ns > self._life_check_ns:
             self._life_check_ns = now_ns + _LIFE_CHECK_NS
             self._open = self._process.alive()
+
+    @property
+    def wants_mark(self) -> bool:
+        """Return whether the recorder has asked for a mark, and the ring can have room for it."""
+        return (
+            self._status is not None
+            and self._status.asked != self._answered
+            and self._open
+            and time.monotonic_ns() >= self._asked_again_ns
+        )
+
+    def mark(self, messages: Sequence[RingRecord], log_time_ns: int) -> bool:
+        """
+        Say that a file may begin here; it goes with the next :meth:`commit`.
+
+        :param messages: what the runtime alone knows, and a file has to begin with.
+        :param log_time_ns: now, nanoseconds since the Unix epoch.
+        :return: False when there is no room for it in the ring; it is wanted again a little later.
+        """
+        if self._status is None or self._ring is None:
+            return False
+        asked, payload = self._status.asked, encode_mark(messages)
+        if not self._ring.write(MARK, payload, log_time_ns, log_time_ns, 0):
+            self._asked_again_ns = time.monotonic_ns() + _LIFE_CHECK_NS
+            return False
+        self._answered = asked
+        return True
+
+    def trigger(self, cause: str, log_time_ns: int) -> bool:
+        """
+        Say that what is recorded around now is wanted; it goes with the next :meth:`commit`.
+
+        :param cause: why, in words.
+        :param log_time_ns: now, nanoseconds since the Unix epoch.
+        :return: False when there is no room for it in the ring.
+        """
+        return (
+            self._open
+            and self._ring is not None
+            and self._ring.write(TRIGGER, cause.encode(), log_time_ns, log_time_ns, 0)
+        )
 
     def alive(self) -> bool:
         """
@@ -245,7 +293,7 @@ class Recording:
         self._process.start(
             {
                 'folder': str(self._folder),
-                'compression': self._compression,
+                'options': dataclasses.asdict(self._options),
                 'channels': [channel.to_plain() for channel in described],
                 'ring': dataclasses.asdict(handles),
                 'status': status_memory,

@@ -9,7 +9,8 @@ import pytest
 
 from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.record.channel import Channel, QosProfile
-from fournex_runtime.record.recording import Recording
+from fournex_runtime.record.recording import RING_BYTES, Recording
+from fournex_runtime.session.wiring_record import RecordWiring
 
 CHANNELS = (
     Channel('/joint_states', 'sensor_msgs/msg/JointState', QosProfile(reliability='best_effort')),
@@ -34,8 +35,18 @@ def make_recording(tmp_path):
     """Make recordings in the test's folder; none of them outlives the test."""
     made = []
 
-    def make(name='bag', *, channels=CHANNELS, **options):
-        made.append(Recording(tmp_path / name, channels, messages=messages(), **options))
+    def make(name='bag', *, channels=CHANNELS, ring_bytes=RING_BYTES, cpus=None, **options):
+        wired = RecordWiring(**options)
+        made.append(
+            Recording(
+                tmp_path / name,
+                channels,
+                messages=messages(),
+                ring_bytes=ring_bytes,
+                options=wired,
+                cpus=cpus,
+            )
+        )
         return made[-1]
 
     yield make

@@ -16,6 +16,7 @@ from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.record.bag_reader import BagReader
 from fournex_runtime.record.bag_writer import BagWriter
 from fournex_runtime.record.channel import Channel, DescribedChannel
+from fournex_runtime.record.ring import RingRecord
 
 
 @pytest.fixture
@@ -34,13 +35,8 @@ def bag(tmp_path):
     writer.open()
     generator = random.Random(0)
     for number in range(400):
-        writer.write(
-            number % 2,
-            generator.randbytes(generator.randrange(1, 300)),
-            log_time_ns=number,
-            publish_time_ns=number,
-            sequence=number,
-        )
+        data = memoryview(generator.randbytes(generator.randrange(1, 300)))
+        writer.write(RingRecord(number % 2, number, number, number, data))
         if number % 20 == 0:
             writer.flush()
     writer.close()
