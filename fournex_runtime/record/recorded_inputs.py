@@ -6,7 +6,7 @@ import collections
 from collections.abc import Mapping, Sequence
 
 from ..errors import ReplayError
-from ..session.tick import EpisodeStart, Received, TickInputs, TickRecord
+from ..session.tick import EpisodeStart, Received, TickInput, TickInputs, TickRecord
 
 
 class RecordedInputs:
@@ -39,6 +39,31 @@ class RecordedInputs:
         forgotten = all(at_ns < self._steady_ns for at_ns in self._forgotten_ns)
         return not self.missing and forgotten and all(self._known)
 
+    def resume(self, inputs: Sequence[TickInput]) -> tuple[Received | None, ...]:
+        """
+        Go on from a snapshot, with the newest messages that it names.
+
+        :param inputs: of the snapshot; their messages have been put.
+        :returns: these messages; None where none had come, or where it is not there.
+        :raises ReplayError: the session has other inputs.
+        """
+        self._check(len(inputs), 'the snapshot')
+        found: list[Received | None] = []
+        for source, one in enumerate(inputs):
+            data = self._queues[self.topics[source]].get(one.last_index & 0xFFFFFFFF)
+            known = data is not None and one.last_index > 0
+            found.append(
+                Received(one.last_index, one.arrival_ns, data) if data and known else None
+            )
+            self._last_index[source] = one.last_index
+            self._known[source] = known or one.last_index == 0
+            self._forgotten_ns[source] = -1
+        return tuple(found)
+
+    def _check(self, count: int, what: str) -> None:
+        if count != len(self.topics):
+            raise ReplayError(f'{what}: has {count} inputs, the manifest names {len(self.topics)}')
+
     def put(self, topic: str, sequence: int, data: bytes) -> None:
         """Take a message of the bag; those of other topics are passed over."""
         if topic in self._queues:
@@ -51,11 +76,7 @@ class RecordedInputs:
         :param record: the tick, of which all messages have been put.
         :raises ReplayError: it has other inputs than the session.
         """
-        if len(record.inputs) != len(self.topics):
-            raise ReplayError(
-                f'tick {record.tick}: has {len(record.inputs)} inputs, the manifest names '
-                f'{len(self.topics)}'
-            )
+        self._check(len(record.inputs), f'tick {record.tick}')
         self.missing.clear()
         self._steady_ns = record.steady_ns
         start = None

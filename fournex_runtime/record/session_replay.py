@@ -37,6 +37,7 @@ from .manifest import SessionManifest
 from .named_values import ContractValues
 from .recorded_inputs import RecordedInputs
 from .selection import ALL_TICKS, Selection
+from .snapshot import SNAPSHOT_TYPE, Snapshot, decode_snapshot, snapshot_topic
 from .tick_record import TICK_TYPE, decode_tick, decode_timing
 from .verification import Verification
 
@@ -95,6 +96,7 @@ class SessionReplay:
         self._engine = engine
         self._types = types
         self._tick_topic = manifest.tick_topic
+        self._snapshot_topic = snapshot_topic(manifest.tick_topic)
         self._inputs = RecordedInputs(manifest.input_topics, engine.wiring.remembered_ns)
         self._command_topics = manifest.command_topics
         self._commands: dict[str, collections.OrderedDict[int, bytes]] = {
@@ -110,7 +112,7 @@ class SessionReplay:
     @property
     def span(self) -> str:
         """Return the ticks and the episodes of the bag, in words."""
-        if not self._next_tick:
+        if self._first_tick is None:
             return 'no tick'
         names = list(self._episodes)
         shown = names if len(names) <= _EPISODES_SHOWN else [names[0], '…', names[-1]]
@@ -120,6 +122,7 @@ class SessionReplay:
     def topics(self) -> Iterator[str]:
         """Return every topic of the bag that the session needs."""
         yield self._tick_topic
+        yield self._snapshot_topic
         yield from self._inputs.topics
         yield from self._commands
 
@@ -131,6 +134,20 @@ class SessionReplay:
         if topic == self._tick_topic:
             message = self._types.decode(data, TICK_TYPE)
             self._tick(decode_tick(message, self._command_topics), decode_timing(message))
+        if topic == self._snapshot_topic:
+            message = self._types.decode(data, SNAPSHOT_TYPE)
+            self._resume(decode_snapshot(message, self._types))
+
+    def _resume(self, snapshot: Snapshot) -> None:
+        """Go on from a snapshot where the ticks before it are not in the bag."""
+        if snapshot.state.tick <= self._next_tick:
+            return
+        if self._first_tick is not None:
+            self._gap(snapshot.state.tick)
+        newest = self._inputs.resume(snapshot.inputs)
+        self._state = self._engine.resumed_state(snapshot.state, newest)
+        self._next_tick = snapshot.state.tick
+        self._uncertain = 0
 
     def finish(self, claimed: int = 0) -> None:
         """
@@ -142,7 +159,8 @@ class SessionReplay:
         :param claimed: how many tick records the bag says it has.
         """
         self.result.deviations = self._deviations.all
-        lost = claimed - (self._next_tick - (self._first_tick or 0))
+        first = self._next_tick if self._first_tick is None else self._first_tick
+        lost = claimed - (self._next_tick - first)
         if lost > 0:
             self._gap(self._next_tick + lost)
         if self._selection != ALL_TICKS:

@@ -25,6 +25,8 @@ from ..errors import GraphError
 from ..pipeline.messages import Messages
 from ..record.channel import Channel, QosProfile
 from ..record.manifest import Manifest, SessionManifest, environment
+from ..record.ring import RingRecord
+from ..record.snapshot import SNAPSHOT_TYPE, SnapshotCodec, snapshot_topic
 from ..record.tick_record import TICK_TYPE
 from ..session.tick import Mode, Received, TickRecord
 from ..session.wiring import Wiring
@@ -103,6 +105,7 @@ class Activation:
         self._commands: dict[str, list[Publisher]] = {}
         self._events: dict[str, Publisher] = {}
         self._recording: RunRecording | None = None
+        self._snapshot_codecs: dict[str, SnapshotCodec] = {}
 
     @property
     def recording(self) -> RunRecording | None:
@@ -159,6 +162,8 @@ class Activation:
             self._start_recording(self._settings.record, qos)
         for session in self._sessions:
             session.begin(self._outlets(session))
+        if self._recording is not None:
+            self._recording.mark()
         for topic, messages in first.items():
             for received in messages:
                 self._feeds[topic].push(received)
@@ -284,16 +289,42 @@ class Activation:
             self._channels(qos),
             self._messages,
             self._node.get_logger(),
+            self._wiring.record,
         )
+        recording.snapshots = self._snapshots
         recording.start(self._manifest())
         self._recording = recording
         for feed in self._feeds.values():
             feed.record(recording.writer(feed.topic.name))
+        for session in self._sessions:
+            self._snapshot_codecs[session.name] = SnapshotCodec(
+                self._messages,
+                session.name,
+                [self._feeds[source.topic].topic.name for source in session.engine.wiring.sources],
+            )
+
+    def _snapshots(self) -> list[RingRecord]:
+        """Return what a file of the recording has to begin with: so that it can be replayed."""
+        recording = self._recording
+        assert recording is not None
+        found = [
+            recording.entry(topic, one.data, one.index)
+            for session in self._sessions
+            for topic, one in session.held()
+        ]
+        ros_ns = self._node.get_clock().now().nanoseconds
+        for session in self._sessions:
+            data = self._snapshot_codecs[session.name].encode(session.state, ros_ns)
+            topic = snapshot_topic(self._tick_topic(session))
+            found.append(recording.entry(topic, data, session.state.tick))
+        return found
 
     def _channels(self, qos: dict[str, QoSProfile]) -> list[Channel]:
         channels = []
         for session in self._sessions:
-            channels.append(Channel(self._tick_topic(session), TICK_TYPE))
+            tick_topic = self._tick_topic(session)
+            channels.append(Channel(tick_topic, TICK_TYPE))
+            channels.append(Channel(snapshot_topic(tick_topic), SNAPSHOT_TYPE))
             events = self._events[session.name].topic_name
             channels.append(Channel(events, EVENT_TYPE, _recorded_qos(EVENT_QOS), latched=True))
             for target, topic in zip(session.engine.wiring.targets, self._command_topics(session)):
@@ -304,9 +335,9 @@ class Activation:
             for source in session.engine.wiring.sources
         }
         for topic, feed in self._feeds.items():
-            latched = qos[topic].durability == DurabilityPolicy.TRANSIENT_LOCAL
             recorded = _recorded_qos(qos[topic])
-            channels.append(Channel(feed.topic.name, types[topic], recorded, latched))
+            # To a session the newest message holds until the next one, whatever its durability.
+            channels.append(Channel(feed.topic.name, types[topic], recorded, latched=True))
         return channels
 
     def _manifest(self) -> Manifest:
@@ -383,6 +414,7 @@ class Activation:
             data = encode_event(self._messages, session.name, kind, record, values)
             publish(data, next(numbers))
             if kind == 'mode_changed':
+                self._trigger_on_fault(session.name, record)
                 self._say_mode(session.name, record)
             elif kind == 'worker_replaced':
                 said = dict(values)
@@ -390,6 +422,10 @@ class Activation:
                 self._node.get_logger().warning(f'{session.name}: {words}: {said["why"]}')
 
         return tell
+
+    def _trigger_on_fault(self, session: str, record: TickRecord) -> None:
+        if self._recording is not None and record.mode in (Mode.FALLBACK, Mode.STOPPED):
+            self._recording.trigger(f'{session}: {record.mode.name.lower()}: {record.cause}')
 
     def _say_mode(self, session: str, record: TickRecord) -> None:
         words = f'{session}: {record.mode.name.lower()}'

@@ -88,6 +88,7 @@ class HostedSession:
         self.ages_ns: tuple[int, ...] = (-1,) * len(engine.wiring.sources)
         self._feeds: list[Feed] = []
         self._queues: list[list[Received]] = []
+        self._newest: list[Received | None] = []
         self._outlets: Outlets | None = None
         self._codec: TickCodec | None = None
         self._episode: EpisodeStart | None = None
@@ -105,6 +106,7 @@ class HostedSession:
         """Read from these feeds, in the order of the wiring's sources."""
         self._feeds = list(feeds)
         self._queues = [feed.attach() for feed in feeds]
+        self._newest = [None] * len(feeds)
 
     def unresolved(self, first: Sequence[Sequence[Received]], ros_ns: int) -> tuple[str, ...]:
         """
@@ -243,6 +245,20 @@ class HostedSession:
         latched = self.state.latched[source]
         return latched.stamp_ns if latched is not None else None
 
+    def held(self) -> list[tuple[str, Received]]:
+        """
+        Return what the next tick begins with and is not the newest message of its topic, by topic.
+
+        There is such a thing only where another session's tick has taken messages meanwhile.
+        """
+        return [
+            (feed.topic.name, one)
+            for feed, newest, queue in zip(self._feeds, self._newest, self._queues)
+            if queue
+            for one in (newest, *queue[:-1])
+            if one is not None
+        ]
+
     def tick(self, due: Due, ros_now_ns: Callable[[], int]) -> TickRecord:
         """
         Run one tick and publish its commands.
@@ -254,8 +270,10 @@ class HostedSession:
         for feed in self._feeds:
             feed.drain()
         messages = tuple(tuple(queue) for queue in self._queues)
-        for queue in self._queues:
-            queue.clear()
+        for source, queue in enumerate(self._queues):
+            if queue:
+                self._newest[source] = queue[-1]
+                queue.clear()
         sampled_ns = time.monotonic_ns()
         episode, self._episode = self._episode, None
         stop, self._stop = self._stop, ''

@@ -12,6 +12,8 @@ from ..pipeline.messages import Messages
 from ..record.channel import Channel, QosProfile
 from ..record.manifest import MANIFEST_TYPE, Manifest, encode_manifest
 from ..record.recording import Recording, Summary
+from ..record.ring import RingRecord
+from ..session.wiring_record import EVERYTHING, RecordWiring
 
 Write = Callable[[bytes, int], None]
 """Takes the bytes of a message and its number on its topic, from 1."""
@@ -28,6 +30,7 @@ class RunRecording:
     :param channels: the other topics.
     :param messages: the message types.
     :param logger: of the node; told how the recording ends.
+    :param options: how the recording is cut, packed and kept within bounds.
     """
 
     def __init__(
@@ -37,10 +40,15 @@ class RunRecording:
         channels: Sequence[Channel],
         messages: Messages,
         logger: Any,
+        options: RecordWiring = EVERYTHING,
     ) -> None:
         every = [Channel(manifest_topic, MANIFEST_TYPE, LATCHED, latched=True), *channels]
         self._index = {channel.topic: index for index, channel in enumerate(every)}
-        self._recording = Recording(folder, every, messages=messages)
+        self._recording = Recording(folder, every, messages=messages, options=options)
+        self.ring = options.ring
+        """Whether only what a trigger asks for is written."""
+        self.snapshots: Callable[[], Sequence[RingRecord]] = tuple
+        """Returns what a file has to begin with, of what the runtime alone knows."""
         self._manifest_topic = manifest_topic
         self._messages = messages
         self._logger = logger
@@ -78,9 +86,30 @@ class RunRecording:
 
         return write
 
-    def commit(self) -> None:
-        """Make what a tick wrote visible to the recorder; say once when there is none any more."""
+    def entry(self, topic: str, data: bytes, sequence: int) -> RingRecord:
+        """Return a message as :attr:`snapshots` has to return it."""
+        now_ns = time.time_ns()
+        return RingRecord(self._index[topic], sequence, now_ns, now_ns, memoryview(data))
+
+    def mark(self) -> None:
+        """Let a file begin here; between two ticks."""
+        self._recording.mark(self.snapshots(), time.time_ns())
         self._recording.commit()
+
+    def trigger(self, cause: str) -> None:
+        """Have written what is kept in memory, if only that is kept."""
+        if self.ring:
+            self._recording.trigger(cause, time.time_ns())
+
+    def commit(self) -> None:
+        """
+        Make what a tick wrote visible to the recorder, and give it a mark if it asks for one.
+
+        Says once when there is no recorder any more.
+        """
+        self._recording.commit()
+        if self._recording.wants_mark:
+            self.mark()
         if not self._failed and not self._recording.alive():
             self._failed = True
             self._logger.error(
@@ -98,6 +127,11 @@ class RunRecording:
     def _say(self, summary: Summary) -> None:
         lost = sum(summary.dropped.values())
         words = f'recorded {sum(summary.written.values())} messages to {summary.folder}'
+        if self.ring:
+            made = len(list(summary.folder.glob('*/metadata.yaml')))
+            words = f'{made} recordings of what happened are in {summary.folder}'
+            if not made:
+                words = f'nothing happened that was to be recorded in {summary.folder}'
         if summary.problem is not None or not summary.complete:
             self._logger.error(f'{words}; {lost} lost: {summary.problem}')
         elif lost:

@@ -8,6 +8,8 @@ replayer. The engine has no clock, no thread and no random source.
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,7 @@ from .tick import (
     Episode,
     Mode,
     Newest,
+    Received,
     Request,
     SafeAction,
     SessionState,
@@ -85,6 +88,17 @@ class Engine:
             last_safe=None,
             commands=(0,) * len(self.wiring.targets),
         )
+
+    def resumed_state(
+        self, remembered: SessionState, newest: Sequence[Received | None]
+    ) -> SessionState:
+        """
+        Return a state that was written down, with the messages that were not.
+
+        :param remembered: the state; what it says of the newest messages does not count.
+        :param newest: the newest message of each source.
+        """
+        return dataclasses.replace(remembered, latched=self._inputs.resumed(newest))
 
     def _initial_recurrent(self) -> Arrays:
         given = self.bundle.initial_state

@@ -56,6 +56,13 @@ class SessionInputs:
             for source, received in enumerate(inputs.messages)
         )
 
+    def resumed(self, newest: Sequence[Received | None]) -> tuple[Latched | None, ...]:
+        """Return the newest message of each source, as it was taken before."""
+        return tuple(
+            None if one is None else self._latch(source, [one], None)
+            for source, one in enumerate(newest)
+        )
+
     def _latch(
         self, source: int, received: Sequence[Received], before: Latched | None
     ) -> Latched | None:

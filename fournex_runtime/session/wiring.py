@@ -18,6 +18,7 @@ from ..policy.bundle import Bundle, load_bundle
 from ..policy.registry import Registry, locate_bundle
 from .realtime import read_realtime
 from .wiring_reader import SessionReader
+from .wiring_record import read_record
 from .wiring_types import SessionWiring, StopCommand, Wiring
 
 __all__ = ['SessionWiring', 'StopCommand', 'Wiring', 'load_wiring', 'parse_wiring']
@@ -59,6 +60,7 @@ def _read(
 ) -> Wiring:
     robot = section.text('robot')
     realtime = read_realtime(section.optional_section('realtime'))
+    record = read_record(section.optional_section('record'))
     sessions_section = section.section('sessions')
     section.finish()
     sessions: list[SessionWiring] = []
@@ -79,7 +81,7 @@ def _read(
         sessions.append(session)
     if not sessions:
         raise section.problem('sessions', 'expected at least one session')
-    return Wiring(file, robot, tuple(sessions), bundles, text, realtime)
+    return Wiring(file, robot, tuple(sessions), bundles, text, realtime, record)
 
 
 def _located(section: Section, policy: str, file: pathlib.Path) -> pathlib.Path:

@@ -14,6 +14,7 @@ from ..policy.inference import DEFAULT_INFERENCE, Inference
 from ..safety.limits import Limits
 from ..safety.reactions import Reactions
 from .realtime import AS_IT_COMES, Realtime
+from .wiring_record import EVERYTHING, RecordWiring
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +114,7 @@ class Wiring:
     :param bundles: the policy bundle of each session, by session name.
     :param text: the file, whole.
     :param realtime: what the control loop asks of the kernel.
+    :param record: how recordings are made.
     """
 
     file: pathlib.Path
@@ -121,3 +123,4 @@ class Wiring:
     bundles: Mapping[str, Bundle]
     text: str
     realtime: Realtime = AS_IT_COMES
+    record: RecordWiring = EVERYTHING

@@ -37,8 +37,8 @@ START_NS = 1_000_000_000
 EPISODE_LIMIT_NS = 300_000_000_000
 """An episode whose task never ends is cut off here, simulated time."""
 
-TickObserver = Callable[[TickInputs, TickRecord, Timing], None]
-"""Is shown each tick, for instance to record it."""
+TickObserver = Callable[[TickInputs, TickRecord, Timing, SessionState], None]
+"""Is shown each tick and the state after it, for instance to record them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Evaluation:
     :param backend: runs the session's policy.
     :param messages: the message types.
     :param delay_periods: control periods from a tick to the moment its command reaches the robot.
-    :param on_tick: is shown each tick.
+    :param on_tick: is shown each tick, and what the session remembers after it.
     :raises WiringError: the session is wired to what this robot does not have.
     """
 
@@ -188,7 +188,7 @@ class Evaluation:
                 infer_ns=answered - observed if answer.kind is not AnswerKind.NONE else 0,
                 conclude_ns=concluded - answered,
             )
-            self._on_tick(inputs, record, timing)
+            self._on_tick(inputs, record, timing, self._state)
         return record
 
 

@@ -17,14 +17,19 @@ from ..record.manifest import (
     environment,
 )
 from ..record.recording import Recording
+from ..record.ring import RingRecord
+from ..record.snapshot import SNAPSHOT_TYPE, SnapshotCodec, snapshot_topic
 from ..record.tick_record import TICK_TYPE, TickCodec
 from ..session.engine import Engine
-from ..session.tick import TickInputs, TickRecord, Timing
+from ..session.tick import SessionState, TickInputs, TickRecord, Timing
 from ..session.wiring import Wiring
+from ..session.wiring_record import EVERYTHING
 from .evaluation import START_NS
 
 NODE = '/fournex'
 _LATCHED = QosProfile('reliable', 'transient_local', 'keep_last', 1)
+_SNAPSHOT = 2
+"""Channel of the snapshots, behind those of the manifest and the tick records."""
 _TRIES = 1000
 _WAIT_S = 0.005
 
@@ -53,6 +58,7 @@ class EvaluationRecording:
     ) -> None:
         session = engine.wiring
         self._messages = messages
+        options = EVERYTHING if wiring.record.ring else wiring.record
         self._inputs = [_absolute(source.topic) for source in session.sources]
         self._commands = [_absolute(target.topic) for target in session.targets]
         self._codec = TickCodec(messages, session.name, self._inputs, self._commands)
@@ -62,8 +68,9 @@ class EvaluationRecording:
             [
                 Channel(f'{NODE}/manifest', MANIFEST_TYPE, _LATCHED, latched=True),
                 Channel(tick_topic, TICK_TYPE),
+                Channel(snapshot_topic(tick_topic), SNAPSHOT_TYPE),
                 *(
-                    Channel(topic, source.type)
+                    Channel(topic, source.type, latched=True)
                     for topic, source in zip(self._inputs, session.sources)
                 ),
                 *(
@@ -72,7 +79,9 @@ class EvaluationRecording:
                 ),
             ],
             messages=messages,
+            options=options,
         )
+        self._snapshots = SnapshotCodec(messages, session.name, self._inputs)
         self._manifest = Manifest(
             ros_ns=START_NS,
             runtime=NODE,
@@ -105,21 +114,30 @@ class EvaluationRecording:
         self._recording.start()
         self._write(0, encode_manifest(self._manifest, self._messages), START_NS, 1)
 
-    def on_tick(self, inputs: TickInputs, record: TickRecord, timing: Timing) -> None:
+    def on_tick(
+        self, inputs: TickInputs, record: TickRecord, timing: Timing, state: SessionState
+    ) -> None:
         """
         Write one tick.
 
+        :param state: what the session remembers after it.
         :raises RecordingError: the recorder gave up.
         """
-        first_command = 2 + len(self._inputs)
+        first_input = _SNAPSHOT + 1
+        first_command = first_input + len(self._inputs)
         for source, received in enumerate(inputs.messages):
             for one in received:
-                self._write(2 + source, one.data, one.arrival_ns, one.index)
+                self._write(first_input + source, one.data, one.arrival_ns, one.index)
         for target, (data, index) in enumerate(zip(record.commands, record.command_indices)):
             if data is not None:
                 self._write(first_command + target, data, record.ros_ns, index)
         self._write(1, self._codec.encode(record, timing), record.ros_ns, record.tick + 1)
         self._recording.commit()
+        if self._recording.wants_mark:
+            data = memoryview(self._snapshots.encode(state, record.ros_ns))
+            now_ns = record.ros_ns
+            snapshot = RingRecord(_SNAPSHOT, state.tick, now_ns, now_ns, data)
+            self._recording.mark([snapshot], now_ns)
 
     def close(self) -> None:
         """

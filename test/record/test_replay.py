@@ -95,7 +95,7 @@ class Player:
         if tick == 48:
             answer = dataclasses.replace(answer, outputs={})
         record, self.state = self.engine.conclude(request, answer, self.state)
-        self.recording.on_tick(inputs, record, Timing())
+        self.recording.on_tick(inputs, record, Timing(), self.state)
         self.records.append(record)
 
 

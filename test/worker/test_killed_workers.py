@@ -60,7 +60,7 @@ def actions(robot, wiring, workers, ticks, killed):
     session = wiring.sessions[0]
     found = []
 
-    def on_tick(inputs, record, timing):
+    def on_tick(inputs, record, timing, state):
         assert record.mode is Mode.POLICY, record.cause
         found.append([a.tobytes() for a in (*record.raw_action.values(), *record.state.values())])
         if len(found) == ticks:
