@@ -38,6 +38,8 @@ from .graph import GraphWatch, message_class, other_commanders
 from .hosted import HostedSession
 from .loop import Clock, Loop
 from .realtime import Grant, Manners
+from .recording_service import RecordingService
+from .run_recording import RunRecording
 from .same_again import choose_wiring, give_seeds, other_than
 from .session_loading import load_sessions
 from .session_services import SessionServices
@@ -119,6 +121,7 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
         self._updater.setHardwareID('fournex')
         services = ReentrantCallbackGroup()
         SessionServices(self, self.loop, lambda: self._sessions, lambda: self.active, services)
+        RecordingService(self, self.loop, self._recording, services)
         self.create_timer(STATUS_PERIOD_S, self._publish_status, callback_group=self._reports)
         self.create_timer(STATUS_PERIOD_S, self._watch_commands, callback_group=services)
         self._looking = self.create_timer(_LOOK_S, self._graph.look, callback_group=services)
@@ -354,10 +357,13 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
 
         return fill
 
+    def _recording(self) -> RunRecording | None:
+        activation = self._activation
+        return activation.recording if activation is not None else None
+
     def _recorded(self) -> tuple[str, int]:
         """Return the folder of the recording and how many messages it lost."""
-        activation = self._activation
-        recording = activation.recording if activation is not None else None
+        recording = self._recording()
         if recording is None:
             return '', 0
         return str(recording.folder), recording.dropped

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..errors import RecordingError
+from ..errors import MessageError, RecordingError
 from ..pipeline.messages import Messages
 from ..record.channel import Channel, QosProfile
 from ..record.manifest import MANIFEST_TYPE, Manifest, encode_manifest
@@ -53,6 +53,7 @@ class RunRecording:
         self._messages = messages
         self._logger = logger
         self._failed = False
+        self._marked_badly = False
 
     @property
     def folder(self) -> pathlib.Path:
@@ -93,13 +94,19 @@ class RunRecording:
 
     def mark(self) -> None:
         """Let a file begin here; between two ticks."""
-        self._recording.mark(self.snapshots(), time.time_ns())
+        begins_with: Sequence[RingRecord] = ()
+        try:
+            begins_with = self.snapshots()
+        except MessageError as problem:  # a recording is no reason to stop a robot
+            if not self._marked_badly:
+                self._logger.error(f'files of this recording cannot be replayed alone: {problem}')
+            self._marked_badly = True
+        self._recording.mark(begins_with, time.time_ns())
         self._recording.commit()
 
-    def trigger(self, cause: str) -> None:
-        """Have written what is kept in memory, if only that is kept."""
-        if self.ring:
-            self._recording.trigger(cause, time.time_ns())
+    def trigger(self, cause: str) -> bool:
+        """Have written what is kept in memory, if only that is kept; return whether it will be."""
+        return self.ring and self._recording.trigger(cause, time.time_ns())
 
     def commit(self) -> None:
         """

@@ -11,12 +11,11 @@ from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.policy.backend import load_backend
 from fournex_runtime.record import metadata
 from fournex_runtime.record.bag_reader import BagReader
-from fournex_runtime.record.mark import TRIGGER
 from fournex_runtime.record.replay import verify
 from fournex_runtime.session.engine import Engine
 from fournex_runtime.session.tick import Mode
 from fournex_runtime.session.wiring import load_wiring
-from fournex_runtime.session.wiring_record import NO_LIMIT, RecordWiring
+from fournex_runtime.session.wiring_record import RecordWiring
 from fournex_runtime.sim.evaluation import Evaluation
 from fournex_runtime.sim.evaluation_recording import EvaluationRecording
 from fournex_runtime.sim.registry import make_robot

@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from fournex_runtime.configuration import parse
+from fournex_runtime.errors import WiringError
 from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.pipeline.units import UNITS
 from fournex_runtime.policy.bundle import Bundle
@@ -13,6 +15,7 @@ from fournex_runtime.policy.term_kinds import ACTION_KINDS, OBSERVATION_KINDS
 from fournex_runtime.safety.reactions import Fault
 from fournex_runtime.session.engine import Engine
 from fournex_runtime.session.wiring import parse_wiring
+from fournex_runtime.session.wiring_record import read_record
 
 
 @pytest.fixture
@@ -41,6 +44,15 @@ def test_every_option_of_every_kind_is_there(page):
     for kind in (*OBSERVATION_KINDS.values(), *ACTION_KINDS.values()):
         for option in kind.options:
             assert f'`{option.key}`' in contract or f'`{option.key}:' in contract, option.key
+
+
+def test_the_recordings_of_the_page_are_read(page):
+    found = [
+        read_record(parse(text, 'recording.md', WiringError).section('record'))
+        for text in re.findall(r'```yaml\n(.*?)```', page('recording'), re.DOTALL)
+    ]
+    assert [one.ring for one in found] == [False, True]
+    assert (found[0].keep_bytes, found[1].memory_bytes) == (20 * 10**9, 512 * 10**6)
 
 
 def test_every_kind_and_fault_is_there(page):
