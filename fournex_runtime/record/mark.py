@@ -12,7 +12,7 @@ A trigger says that what was recorded around it is wanted; its payload says why.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from .ring import RingRecord
 
@@ -62,15 +62,17 @@ class Latest:
         if self._latched[record.channel]:
             self._newest[record.channel] = record._replace(data=memoryview(bytes(record.data)))
 
-    def head(self, marked: Iterable[RingRecord], log_time_ns: int) -> list[RingRecord]:
+    def head(self, marked: Sequence[RingRecord], log_time_ns: int) -> list[RingRecord]:
         """
-        Return what a file begins with.
+        Return what a file begins with: by channel, each in the order of its numbers.
 
         :param marked: the messages of the mark.
         :param log_time_ns: of the mark; all of them get it, so that players do not wait for the
             time between an old message and the file.
         """
-        return [
-            one._replace(log_time_ns=log_time_ns)
-            for one in (*(self._newest[channel] for channel in sorted(self._newest)), *marked)
-        ]
+        found: list[RingRecord] = []
+        for channel, newest in sorted(self._newest.items()):
+            found += [one for one in marked if one.channel == channel]
+            found.append(newest)
+        found += [one for one in marked if one.channel not in self._newest]
+        return [one._replace(log_time_ns=log_time_ns) for one in found]

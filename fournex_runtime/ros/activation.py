@@ -106,6 +106,7 @@ class Activation:
         self._events: dict[str, Publisher] = {}
         self._recording: RunRecording | None = None
         self._snapshot_codecs: dict[str, SnapshotCodec] = {}
+        self._marks = 0
 
     @property
     def recording(self) -> RunRecording | None:
@@ -313,10 +314,11 @@ class Activation:
             for topic, one in session.held()
         ]
         ros_ns = self._node.get_clock().now().nanoseconds
+        self._marks += 1
         for session in self._sessions:
             data = self._snapshot_codecs[session.name].encode(session.state, ros_ns)
             topic = snapshot_topic(self._tick_topic(session))
-            found.append(recording.entry(topic, data, session.state.tick))
+            found.append(recording.entry(topic, data, self._marks))
         return found
 
     def _channels(self, qos: dict[str, QoSProfile]) -> list[Channel]:

@@ -81,6 +81,7 @@ class EvaluationRecording:
             messages=messages,
             options=options,
         )
+        self._marks = 0
         self._snapshots = SnapshotCodec(messages, session.name, self._inputs)
         self._manifest = Manifest(
             ros_ns=START_NS,
@@ -136,7 +137,8 @@ class EvaluationRecording:
         if self._recording.wants_mark:
             data = memoryview(self._snapshots.encode(state, record.ros_ns))
             now_ns = record.ros_ns
-            snapshot = RingRecord(_SNAPSHOT, state.tick, now_ns, now_ns, data)
+            self._marks += 1
+            snapshot = RingRecord(_SNAPSHOT, self._marks, now_ns, now_ns, data)
             self._recording.mark([snapshot], now_ns)
 
     def close(self) -> None:

@@ -23,6 +23,8 @@ from fournex_runtime.record.ring import RingRecord
 def bag(tmp_path):
     """Write a bag of many small chunks; return its folder."""
     typestore = messages().typestore
+    for name in ('std_msgs/msg/String', 'sensor_msgs/msg/Imu'):
+        messages().ensure(name)
     described = [
         DescribedChannel(
             Channel(topic, type),

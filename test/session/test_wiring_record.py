@@ -72,9 +72,7 @@ def test_refusals(text, words):
         read(text)
 
 
-@pytest.mark.parametrize(
-    'text', ['0 GB', '-1 GB', '1', 'GB', '1e30 TB', '9999999999 TB', 'nan GB']
-)
+@pytest.mark.parametrize('text', ['0 GB', '-1 GB', '1', 'GB', '9999999999 TB', 'nan GB'])
 def test_no_size(text):
     with pytest.raises(ValueError, match='is not'):
         parse_size(text)
