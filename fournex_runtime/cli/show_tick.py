@@ -61,7 +61,7 @@ def _inputs(tick: ReplayedTick) -> str:
                 f'{taken} new' if taken else 'the one before',
                 duration(one.age_ns) + late,
                 duration(budget) if ports else '—',
-                ', '.join(port.label for port in ports) or 'reward',
+                ', '.join(port.label for port in ports) or wiring.beside(source),
             )
         )
     return 'messages\n' + table(('topic', 'newest', 'taken', 'age', 'budget', 'for'), rows)

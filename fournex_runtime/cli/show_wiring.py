@@ -91,6 +91,17 @@ def _inputs(session: SessionWiring) -> str:
         if session.frames is not None and index in session.tf_sources:
             age = duration(session.frames.budget_ns) if index == session.frames.tf else '—'
             rows.append((source.topic, source.type, qos, 'frames', '', age))
+        for override in session.overrides:
+            if override.source == index:
+                words = f'commands {session.targets[override.target].topic}'
+                age = f'{duration(override.timeout_ns)}, then gives back'
+                name = f'override {override.name}, priority {override.priority}'
+                rows.append((source.topic, source.type, qos, name, words, age))
+        for stop in session.stop_topics:
+            if stop.source == index:
+                words = 'true stops' if stop.holds else 'every message stops'
+                age = duration(stop.timeout_ns)
+                rows.append((source.topic, source.type, qos, f'stop {stop.name}', words, age))
     for one in session.frame_ports:
         seen_in = f'in {one.reference}' if one.reference else ''
         rows.append((f'frame {one.frame}', '', '', one.label, seen_in, 'that of frames'))

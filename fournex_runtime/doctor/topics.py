@@ -18,7 +18,7 @@ def subject(case: Case, source: int) -> str:
     labels = [port.label for port in case.wiring.ports if port.source == source]
     if labels:
         return f'inputs.{", ".join(labels)}'
-    return 'frames' if source in case.wiring.tf_sources else 'reward'
+    return case.wiring.beside(source)
 
 
 def budget_ns(case: Case, source: int) -> int:
@@ -32,7 +32,9 @@ def check_topics(case: Case, survey: Survey) -> list[Finding]:
     found: list[Finding] = []
     for index, source in enumerate(case.wiring.sources):
         about, topic = subject(case, index), survey.topics[source.topic]
-        needed = any(port.source == index for port in case.wiring.ports)
+        needed = any(port.source == index for port in case.wiring.ports) or any(
+            one.source == index and one.timeout_ns < FOREVER_NS for one in case.wiring.stop_topics
+        )
         if not topic.publishers:
             if about != 'frames':  # a frame that is missing is told by its term
                 found.append(_nobody(about, source, topic, survey, needed))

@@ -29,7 +29,7 @@ from .messages import Messages
 from .ports import Target
 
 _STAMP, _STAMP_AT = struct.Struct('=iI'), 4
-_TWIST = ('linear_x', 'linear_y', 'linear_z', 'angular_x', 'angular_y', 'angular_z')
+TWIST = ('linear_x', 'linear_y', 'linear_z', 'angular_x', 'angular_y', 'angular_z')
 
 
 def _array_encoder(parts: Sequence[CommandPart], messages: Messages) -> Encoder:
@@ -63,13 +63,13 @@ def _twist_encoder(parts: Sequence[CommandPart], messages: Messages) -> Encoder:
     stamped = target.type == 'geometry_msgs/msg/TwistStamped'
     if stamped:
         message.header = header(messages, target.frame, 0)
-    places = np.array([_TWIST.index(label) for label in term.labels], np.intp)
+    places = np.array([TWIST.index(label) for label in term.labels], np.intp)
     # Six numbers are the last thing in the message, and the stamp the first: nothing else changes.
-    before = messages.encode(message, target.type)[: -8 * len(_TWIST)]
+    before = messages.encode(message, target.type)[: -8 * len(TWIST)]
     begin, end = before[:_STAMP_AT], before[_STAMP_AT + _STAMP.size :]
 
     def encode(values: Sequence[Vector], ros_ns: int) -> bytes:
-        axes = np.zeros(len(_TWIST))
+        axes = np.zeros(len(TWIST))
         axes[places] = convert(values[0])
         if not stamped:
             return before + axes.tobytes()

@@ -18,24 +18,24 @@ Encoder = Callable[[Sequence[Vector], int], bytes]
 
 JOINT_STATE = 'sensor_msgs/msg/JointState'
 JOINT_TRAJECTORY = 'trajectory_msgs/msg/JointTrajectory'
-_JOINT_STATE_FIELDS = {
+JOINT_STATE_FIELDS = {
     'joint_position_target': 'position',
     'joint_velocity_target': 'velocity',
     'joint_effort_target': 'effort',
 }
-_TRAJECTORY_FIELDS = {
+TRAJECTORY_FIELDS = {
     'joint_position_target': 'positions',
     'joint_velocity_target': 'velocities',
     'joint_effort_target': 'effort',
 }
-JOINT_KINDS = tuple(_JOINT_STATE_FIELDS)
+JOINT_KINDS = tuple(JOINT_STATE_FIELDS)
 
 
 def joint_state_encoder(parts: Sequence[CommandPart], messages: Messages) -> Encoder:
     """Return the encoder of a ``JointState``, which has a field for each kind of target."""
     target = parts[0].target
     make = messages.type(target.type)
-    fields = _Fields(parts, _JOINT_STATE_FIELDS, ('position', 'velocity', 'effort'))
+    fields = _Fields(parts, JOINT_STATE_FIELDS, ('position', 'velocity', 'effort'))
 
     def encode(values: Sequence[Vector], ros_ns: int) -> bytes:
         stamped = header(messages, target.frame, ros_ns)
@@ -62,7 +62,7 @@ def trajectory_encoder(parts: Sequence[CommandPart], messages: Messages) -> Enco
         nanosec=target.time_from_start_ns % 1_000_000_000,
     )
     names = ('positions', 'velocities', 'accelerations', 'effort')
-    fields = _Fields(parts, _TRAJECTORY_FIELDS, names)
+    fields = _Fields(parts, TRAJECTORY_FIELDS, names)
 
     def encode(values: Sequence[Vector], ros_ns: int) -> bytes:
         # A zero stamp: the trajectory begins when it arrives (trajectory_msgs/JointTrajectory).

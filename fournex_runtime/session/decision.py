@@ -20,6 +20,7 @@ from .poses import ramp_targets
 from .tick import (
     Answer,
     Arrays,
+    Manual,
     Mode,
     Reacting,
     Request,
@@ -92,17 +93,22 @@ class Decision:
         :param kept: what the session remembers if the policy does not act.
         :param state: what it remembered before the tick.
         """
-        if request.inputs.stop:
-            return self._stop(kept, request.inputs.stop, state)
+        if request.stop:
+            return self._stop(kept, request.stop, state)
         if state.mode is Mode.STOPPED and not request.started:
             return self._stop(kept, state.cause, state)
+        now_ns, reacting, fault = request.inputs.steady_ns, None, request.fault
+        if request.manual is not None and fault is None:
+            try:
+                return self._operated(request.manual, kept, state)
+            except UnusableAnswer as problem:
+                fault = (problem.fault[0], f'{request.manual.cause}: {problem}')
         if request.waiting:
             return dataclasses.replace(
                 kept, mode=Mode.STANDBY, cause=f'waiting for {request.waiting}'
             )
-        now_ns, reacting = request.inputs.steady_ns, None
-        if request.fault is not None:
-            reacting = self._modes.wrong(state, now_ns, request.started, *request.fault, own=False)
+        if fault is not None:
+            reacting = self._modes.wrong(state, now_ns, request.started, *fault, own=False)
         else:
             if state.reacting is not None and not request.started:
                 reacting = self._modes.well(state, now_ns)
@@ -179,7 +185,24 @@ class Decision:
             return state.reacting.step.kind is not Kind.HOLD
         return state.mode in (Mode.STANDBY, Mode.STOPPED, Mode.MANUAL)
 
-    # --- it does not -----------------------------------------------------------------------------
+    # --- operators do ----------------------------------------------------------------------------
+
+    def _operated(self, manual: Manual, kept: Act, state: SessionState) -> Act:
+        """
+        Command what operators want, and the stop command where they say nothing.
+
+        :raises UnusableAnswer: there is no command for it.
+        """
+        safe, limited = self._actions.through_gate(
+            manual.values, state.last_safe, state.before_safe
+        )
+        stop = self._stop_command(state.last_safe) or (None,) * len(safe)
+        whole = tuple(other if one is None else one for one, other in zip(safe, stop))
+        return dataclasses.replace(
+            kept, mode=Mode.MANUAL, cause=manual.cause, safe=whole, limited=limited
+        )
+
+    # --- nobody does -----------------------------------------------------------------------------
 
     def _react(self, kept: Act, reacting: Reacting, now_ns: int, state: SessionState) -> Act:
         """Do what the reaction to a fault has come to."""

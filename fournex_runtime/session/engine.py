@@ -29,6 +29,7 @@ from .commands import SessionCommands
 from .decision import Act, Decision
 from .inputs import SessionInputs, age_ns
 from .observation import SessionObservation
+from .operators import Operators
 from .tick import (
     Answer,
     AnswerKind,
@@ -67,6 +68,7 @@ class Engine:
         self.wiring = wiring
         self._observation = SessionObservation(bundle, wiring, messages, frame_prefix)
         self._inputs = SessionInputs(wiring, messages)
+        self._operators = Operators(self.contract, wiring, messages, frame_prefix)
         self._actions = SessionActions(self.contract, wiring.limits)
         self._commands = SessionCommands(self.contract, wiring, messages, frame_prefix)
         self._decision = Decision(
@@ -149,7 +151,13 @@ class Engine:
         fault: tuple[Fault, str] | None = None
         playing = state.chunk if inputs.episode is None else None
         played_history = history
-        if not waiting and not stopped and not inputs.stop:
+        stop, manual = inputs.stop, None
+        if self._operators.any:
+            stop = stop or self._operators.stop(inputs, latched)
+            manual = None if stop or stopped else self._operators.manual(inputs, latched)
+        if manual is not None:
+            fault, playing = manual.fault, None
+        elif not waiting and not stopped and not stop:
             fault = self._inputs.fault(latched, ages_ns)
             if fault is None and (playing is None or self._remembers):
                 try:
@@ -178,6 +186,8 @@ class Engine:
             playing=playing,
             history=played_history,
             frames=tree,
+            stop=stop,
+            manual=manual,
         )
 
     def as_read(self, request: Request, state: SessionState) -> dict[str, NDArray[Any]]:
@@ -281,11 +291,16 @@ class Engine:
         return record, following
 
     def _kept(self, request: Request, state: SessionState) -> Act:
-        """Return the act that changes nothing: what the policy remembers stays as it is."""
-        last_action, history = state.last_action, state.history
-        if request.started:
+        """
+        Return the act that changes nothing: what the policy remembers stays as it is.
+
+        But when somebody else commands, it begins anew, as with an episode.
+        """
+        recurrent, last_action, history = request.recurrent, state.last_action, state.history
+        if request.started or request.manual is not None:
             last_action, history = self._actions.none_yet(), self._observation.initial_history()
-        return Act(Mode.STANDBY, '', None, (), request.recurrent, history, last_action)
+            recurrent = self._recurrent_of_episode(recurrent)
+        return Act(Mode.STANDBY, '', None, (), recurrent, history, last_action)
 
     def commanded(self, safe_action: Arrays, before: SafeAction | None) -> SafeAction | None:
         """

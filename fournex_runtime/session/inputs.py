@@ -38,7 +38,8 @@ class SessionInputs:
             self._has_header = [messages.has_header(source.type) for source in wiring.sources]
         except MessageError as problem:
             raise WiringError(f'sessions.{wiring.name}.reward: {problem}') from problem
-        self._required = sorted({port.source for port in wiring.ports})
+        silence_counts = {one.source for one in wiring.stop_topics if one.timeout_ns < FOREVER_NS}
+        self._required = sorted({port.source for port in wiring.ports} | silence_counts)
         paced = wiring.lockstep if wiring.phase is None else (wiring.phase[0],)
         for source in paced:
             if not self._has_header[source]:
@@ -84,7 +85,7 @@ class SessionInputs:
         return self._messages.stamp_ns(data, self._wiring.sources[source].type)
 
     def waiting(self, latched: Sequence[Latched | None]) -> str:
-        """Return the topics that the policy needs and that have been silent; empty for none."""
+        """Return the topics that the session needs and that were always silent; empty for none."""
         silent = [source for source in self._required if latched[source] is None]
         return ', '.join(self._wiring.sources[source].topic for source in silent) if silent else ''
 

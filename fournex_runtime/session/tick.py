@@ -133,6 +133,21 @@ class Episode:
 
 
 @immutable
+class Manual:
+    """
+    What operators command in place of the policy.
+
+    :param cause: who, and on which topics.
+    :param values: what each action term is to be, before the limits; None where nobody says it.
+    :param fault: why it cannot be done, and in which words; None when it can.
+    """
+
+    cause: str
+    values: SafeAction
+    fault: tuple[Fault, str] | None
+
+
+@immutable
 class Reacting:
     """
     A fault that a session reacts to.
@@ -234,6 +249,8 @@ class Request:
     :param playing: the chunk that this tick plays on instead of asking the policy; usually None.
     :param history: what the history becomes in such a tick.
     :param frames: where frames are, with what the tick was told.
+    :param stop: who asks for a stop, and why; empty when nobody does.
+    :param manual: what operators command; None when none does.
     """
 
     inputs: TickInputs
@@ -249,6 +266,8 @@ class Request:
     playing: Playing | None
     history: History
     frames: FrameTree
+    stop: str = ''
+    manual: Manual | None = None
 
 
 @immutable

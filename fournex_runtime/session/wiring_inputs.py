@@ -30,7 +30,7 @@ class SourceReader:
         """
         topic = section.text('topic', expected='a topic name')
         kind = section.text('type', expected='a message type such as sensor_msgs/msg/JointState')
-        source = Source(topic, kind, _qos(section.optional_section('qos')))
+        source = Source(topic, kind, read_qos(section.optional_section('qos')))
         return self.add(source, section, 'topic')
 
     def add(self, source: Source, section: Section, key: str) -> int:
@@ -53,7 +53,8 @@ class SourceReader:
         return list(self._sources).index(source.topic)
 
 
-def _qos(section: Section | None) -> Qos:
+def read_qos(section: Section | None) -> Qos:
+    """Read ``qos:``, each part of which is optional; None where it is left out."""
     if section is None:
         return Qos()
     qos = Qos(

@@ -11,6 +11,7 @@ from .wiring_frames import read_frames
 from .wiring_inputs import SourceReader, read_ports
 from .wiring_joints import read_joint_names
 from .wiring_limits import read_limits
+from .wiring_operators import read_overrides, read_stop_topics
 from .wiring_outputs import one_a_topic, read_targets
 from .wiring_reactions import read_poses, read_reactions, read_soft_start_ns
 from .wiring_types import SessionWiring
@@ -63,12 +64,15 @@ class SessionReader:
                 'frames', f'is missing: {frame_ports[0].label} is a frame to be looked up; '
                 'expected {budget: 200 ms} or another age'
             )  # fmt: skip
+        commanded = one_a_topic(targets)
+        overrides = read_overrides(section.optional_section('overrides'), commanded, self._sources)
+        stop_topics = read_stop_topics(section.optional_section('stop_topics'), self._sources)
         section.finish()
         return SessionWiring(
             name=self._name,
             sources=self._sources.all,
             ports=ports,
-            targets=one_a_topic(targets),
+            targets=commanded,
             term_targets=targets,
             stops=stops,
             limits=limits,
@@ -83,6 +87,8 @@ class SessionReader:
             frames=frames,
             poses=poses,
             soft_start_ns=soft_start_ns,
+            overrides=overrides,
+            stop_topics=stop_topics,
         )
 
     def _reward(self) -> tuple[int, str] | None:

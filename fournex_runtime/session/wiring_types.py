@@ -29,6 +29,42 @@ class StopCommand:
 
 
 @dataclasses.dataclass(frozen=True)
+class Override:
+    """
+    A topic on which an operator commands instead of the policy.
+
+    :param name: its name in the wiring.
+    :param source: index of its source.
+    :param target: index of the command topic that it stands for, and whose type it has.
+    :param priority: of several that command, the greatest goes first.
+    :param timeout_ns: how long after its last message it has given back.
+    """
+
+    name: str
+    source: int
+    target: int
+    priority: int
+    timeout_ns: int
+
+
+@dataclasses.dataclass(frozen=True)
+class StopTopic:
+    """
+    A topic that stops the session.
+
+    :param name: its name in the wiring.
+    :param source: index of its source.
+    :param holds: it says whether to stop; else each of its messages stops.
+    :param timeout_ns: how long it may be silent; then the session stops, too.
+    """
+
+    name: str
+    source: int
+    holds: bool
+    timeout_ns: int
+
+
+@dataclasses.dataclass(frozen=True)
 class FramesWiring:
     """
     Where a session learns where frames are.
@@ -57,6 +93,8 @@ class SessionWiring:
     :param limits: the limits of each action term, same order.
     :param reactions: what happens on each kind of fault.
     :param poses: by name and by action term, where ramps may go, in the unit of the term.
+    :param overrides: where operators command.
+    :param stop_topics: where the session is stopped.
     :param soft_start_ns: how long the policy takes to take over; 0: none.
     :param reward: index of the source of the reward, and its field; None without one.
     :param lockstep: indices of the sources that must carry one stamp, the trigger first; empty
@@ -89,6 +127,20 @@ class SessionWiring:
     frames: FramesWiring | None = None
     poses: Mapping[str, Mapping[str, tuple[float, ...]]] = dataclasses.field(default_factory=dict)
     soft_start_ns: int = 0
+    overrides: tuple[Override, ...] = ()
+    stop_topics: tuple[StopTopic, ...] = ()
+
+    def beside(self, source: int) -> str:
+        """Return what a source is for beside observation terms; empty for nothing else."""
+        if self.reward is not None and self.reward[0] == source:
+            return 'reward'
+        if source in self.tf_sources:
+            return 'frames'
+        for key, ones in (('overrides', self.overrides), ('stop_topics', self.stop_topics)):
+            names = [one.name for one in ones if one.source == source]
+            if names:
+                return f'{key}.{", ".join(names)}'
+        return ''
 
     @property
     def tf_sources(self) -> tuple[int, ...]:
