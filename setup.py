@@ -63,6 +63,7 @@ setup(
         'console_scripts': [
             'fournex = fournex_runtime.cli.main:main',
             'runtime = fournex_runtime.ros.runtime:main',
+            'guard = fournex_runtime.ros.guard:main',
             'sim = fournex_runtime.sim.node:main',
         ],
     },

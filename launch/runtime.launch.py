@@ -6,6 +6,7 @@ Drive a robot: the runtime with a wiring file.
 
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
+from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
@@ -64,6 +65,12 @@ def generate_launch_description() -> LaunchDescription:
                 description='stop the robot and end when launch is gone, even if it was killed',
             ),
             DeclareLaunchArgument(
+                'guard',
+                default_value='false',
+                choices=['true', 'false'],
+                description='stop the robot when the runtime is killed, by a process beside it',
+            ),
+            DeclareLaunchArgument(
                 'log_level', default_value='info', description='debug, info, warn, error or fatal'
             ),
             Node(
@@ -87,6 +94,21 @@ def generate_launch_description() -> LaunchDescription:
                 ros_arguments=['--log-level', LaunchConfiguration('log_level')],
                 output='screen',
                 emulate_tty=True,
+            ),
+            Node(
+                package='fournex_runtime',
+                executable='guard',
+                namespace=LaunchConfiguration('namespace'),
+                name=[LaunchConfiguration('name'), '_guard'],
+                parameters=[
+                    {
+                        'wiring': _value('wiring', str),
+                        'bundle': _value('bundle', str),
+                        'frame_prefix': _value('frame_prefix', str),
+                    }
+                ],
+                output='screen',
+                condition=IfCondition(LaunchConfiguration('guard')),
             ),
         ]
     )

@@ -22,6 +22,7 @@ VERBS = {
     'demo': 'drive a simulated robot with its trained policy over real ROS 2, and verify it',
     'doctor': 'look at the live robot and name what does not fit the policy; nothing moves',
     'run': 'drive your robot: host the sessions of a wiring file',
+    'guard': 'publish the stop commands where a runtime was killed',
     'top': 'show the live sessions: mode, rate, lateness, ages, faults',
     'replay': 'run a recording again and compare it with what happened, bit for bit',
     'diff': 'compare two recordings: configuration, and tick by tick where they part',
@@ -35,7 +36,7 @@ _MODULES = {'import': 'import_artifact'}
 """Modules of verbs that are no names in Python."""
 _GROUPS = {
     'Bring a policy': ('import', 'policies'),
-    'Drive a robot': ('demo', 'doctor', 'run', 'top'),
+    'Drive a robot': ('demo', 'doctor', 'run', 'guard', 'top'),
     'Understand what happened': ('replay', 'diff', 'report', 'inspect'),
     'Judge a policy': ('evaluate',),
 }

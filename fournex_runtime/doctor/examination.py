@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import MessageError
+from .command_timeout import check_command_timeouts
 from .commands import check_commands
 from .controllers import check_controllers
 from .finding import CHECKS, Finding, Level
@@ -64,6 +65,7 @@ def examine_messages(case: Case, survey: Survey) -> list[Finding]:
     found += check_controllers(case, survey)
     if survey.duration_ns:
         found += check_lockstep(case, survey)
+        found += check_command_timeouts(case, survey)
         found += check_joint_order(case, survey, readings)
         found += check_velocity(readings)
         found += check_clips(readings, misread)

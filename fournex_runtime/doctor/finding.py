@@ -110,6 +110,7 @@ CHECKS = {
     'start_pose': Check('the robot is where the policy begins', When.OVERRIDE),
     'commander': Check('nobody else commands', When.ACTIVATION),
     'listener': Check('somebody listens to the commands', When.ACTIVATION),
+    'command_timeout': Check('the robot stops when commands end'),
     'loop_back': Check('no input is a command topic of the session', When.OVERRIDE),
     'controller': Check('the controller is active, of the right kind', When.OVERRIDE),
     'controller_joints': Check("an array has the order of the controller's joints", When.OVERRIDE),

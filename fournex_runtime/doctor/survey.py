@@ -110,12 +110,14 @@ class Controller:
     :param state: as the controller manager has it; empty where there is none that knows it.
     :param joints: its parameter ``joints``; empty for a node that has none.
     :param interfaces: what it commands, such as ``position``; empty where it does not say.
+    :param timeouts: its parameters that say how long after the last command it stops, seconds.
     """
 
     node: str
     state: str = ''
     joints: tuple[str, ...] = ()
     interfaces: tuple[str, ...] = ()
+    timeouts: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

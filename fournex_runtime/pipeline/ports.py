@@ -126,6 +126,8 @@ class Target:
     :param constants: path and value, as the wiring writes it, of what is always the same.
     :param unit: what the robot counts in; empty where it is the contract's unit.
     :param rounding: how values become whole numbers: ``nearest``, or empty where they must not.
+    :param consumer_timeout_ns: how long after the last command who takes it stops by itself; 0
+        where the wiring does not say.
     """
 
     term: str
@@ -141,6 +143,7 @@ class Target:
     constants: tuple[tuple[str, str | tuple[str, ...]], ...] = ()
     unit: str = ''
     rounding: str = ''
+    consumer_timeout_ns: int = 0
 
     @property
     def where(self) -> str:

@@ -18,7 +18,7 @@ from ..pipeline.messages import Messages
 from ..session.tick import Received
 from ..session.wiring import SessionWiring
 from .controllers import ask_controllers
-from .endpoints import graph_topic, published_topics, subscribed_topics
+from .endpoints import graph_topic, named_topic, published_topics, subscribed_topics
 from .hosted import HostedSession
 
 
@@ -58,9 +58,12 @@ class Checkup:
 
         :raises GraphError: it does not have what the wiring names.
         """
-        names = {source.topic for one in self._cases for source in one.wiring.sources}
-        names |= {target.topic for one in self._cases for target in one.wiring.targets}
-        self.topics = {name: graph_topic(self._node, name) for name in sorted(names)}
+        read = {source.topic for one in self._cases for source in one.wiring.sources}
+        commanded = {target.topic for one in self._cases for target in one.wiring.targets}
+        self.topics = {
+            **{name: graph_topic(self._node, name) for name in sorted(read)},
+            **{name: named_topic(self._node, name) for name in sorted(commanded)},  # by a guard?
+        }
         self._survey = Survey(
             0, 0, self.topics, published_topics(self._node), subscribed_topics(self._node)
         )

@@ -2,52 +2,46 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rclpy.node import Node
 
 from ..doctor.survey import Controller
-from .endpoints import graph_topic
+from .endpoints import named_topic
 from .parameters import ask_parameters, call
 
 _LIST = 'controller_manager_msgs/srv/ListControllers'
-NAMES_S = 2.0
-"""How long a node that is there may be without a name."""
+_TIMEOUTS = ('cmd_vel_timeout', 'reference_timeout', 'cmd_timeout', 'command_timeout')
+"""What controllers call the time after the last command at which they stop; in seconds."""
 _INTERFACES = ('interface_name', 'command_interfaces')
 
 
 def ask_controllers(
-    node: Node, targets: Iterable[str]
+    node: Node, targets: Iterable[str], timeouts: bool = False
 ) -> tuple[dict[str, tuple[Controller, ...]], str]:
     """
     Return who listens to each command topic, and what could not be asked.
 
     :param targets: the command topics as the wiring has them.
+    :param timeouts: ask for their timeouts, too: a question for each name that one can have.
     """
-    listeners = {name: _listeners(node, name) for name in targets}
+    listeners = {
+        name: sorted({one.node for one in named_topic(node, name).subscribers}) for name in targets
+    }
     managed, problem = _managed(node)
     offered = {name for name, _ in node.get_service_names_and_types()}
     found = {}
     for name, there in listeners.items():
         found[name] = tuple(
-            _controller(node, one, managed) for one in there if f'{one}/get_parameters' in offered
+            _controller(node, one, managed, timeouts)
+            for one in there
+            if f'{one}/get_parameters' in offered
         )
     return found, problem
 
 
-def _listeners(node: Node, topic: str) -> list[str]:
-    """Return the nodes that subscribe to a topic, once their names are known: these come last."""
-    deadline = time.monotonic() + NAMES_S
-    while True:
-        names = sorted({one.node for one in graph_topic(node, topic).subscribers})
-        if not any('UNKNOWN' in name for name in names) or time.monotonic() >= deadline:
-            return names
-        time.sleep(0.02)
-
-
-def _controller(node: Node, name: str, managed: Mapping[str, Any]) -> Controller:
+def _controller(node: Node, name: str, managed: Mapping[str, Any], timeouts: bool) -> Controller:
     answer = ask_parameters(node, name, ['joints']) or {}
     if answer.get('joints'):  # only of a controller anything more is asked
         answer.update(ask_parameters(node, name, _INTERFACES) or {})
@@ -61,7 +55,12 @@ def _controller(node: Node, name: str, managed: Mapping[str, Any]) -> Controller
         state='' if known is None else known.state,
         joints=_texts(answer.get('joints')),
         interfaces=tuple(interfaces),
+        timeouts=_timeouts(ask_parameters(node, name, _TIMEOUTS) or {}) if timeouts else {},
     )
+
+
+def _timeouts(answer: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(one) for name, one in answer.items() if isinstance(one, int | float)}
 
 
 def _texts(value: Any) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from rclpy.node import Node, NodeNameNonExistentError
@@ -10,6 +11,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from ..doctor.survey import Endpoint, Topic
 from ..pipeline.ports import Qos
 
+NAMES_S = 2.0
+"""How long a node that is there may be without a name."""
 _OF_EVERY_NODE = ('/rosout', '/parameter_events')
 DEPTH = 50
 """
@@ -33,6 +36,21 @@ def graph_topic(node: Node, name: str) -> Topic:
         publishers=tuple(publishers),
         subscribers=tuple(one for one in subscribers if one.node != own),
     )
+
+
+def named_topic(node: Node, name: str) -> Topic:
+    """
+    Return the same once the names of all nodes are known, which come last.
+
+    :param name: as the wiring writes it.
+    """
+    deadline = time.monotonic() + NAMES_S
+    while True:
+        topic = graph_topic(node, name)
+        unnamed = any('UNKNOWN' in one.node for one in (*topic.publishers, *topic.subscribers))
+        if not unnamed or time.monotonic() >= deadline:
+            return topic
+        time.sleep(0.02)
 
 
 def published_topics(node: Node) -> dict[str, tuple[str, ...]]:

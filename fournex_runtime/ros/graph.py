@@ -12,10 +12,10 @@ from typing import Any
 
 from rclpy.node import Node
 
-from ..doctor.commands import commander
+from ..doctor.commands import GUARD_SUFFIX, commander
 from ..errors import GraphError
 from ..pipeline.ports import Target
-from .endpoints import graph_topic
+from .endpoints import named_topic
 
 SETTLED_S = 0.2
 """
@@ -109,9 +109,10 @@ def other_commanders(node: Node, target: Target) -> str:
 
     Counted and not told by name, since two nodes can have one name.
     """
-    topic = graph_topic(node, target.topic)
-    if len(topic.publishers) < 2:
-        return ''
+    topic = named_topic(node, target.topic)
     own = node.get_fully_qualified_name()
-    others = tuple(one for one in topic.publishers if one.node != own) or topic.publishers[1:]
+    known = [one for one in topic.publishers if one.node != own + GUARD_SUFFIX]
+    if len(known) < 2:
+        return ''
+    others = tuple(one for one in known if one.node != own) or tuple(known[1:])
     return commander(f'outputs.{target.term}', dataclasses.replace(topic, publishers=others)).text

@@ -119,7 +119,7 @@ class Surveyor:
                 if name in collected and source.type == JOINT_STATE
             }
             newest.update((name, one.newest()) for name, one in extra.items())
-            controllers, problem = ask_controllers(self._node, targets)
+            controllers, problem = ask_controllers(self._node, targets, timeouts=True)
             return Survey(
                 duration_ns=round(seconds * 1e9),
                 end_ns=end_ns,

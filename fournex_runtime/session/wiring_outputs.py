@@ -48,6 +48,9 @@ def read_targets(
             constants=_constants(one.optional_section('set')),
             unit=read_unit(one, term),
             rounding=one.choice('rounding', ROUNDINGS, ''),
+            consumer_timeout_ns=(
+                one.duration_ns('consumer_timeout') if 'consumer_timeout' in one else 0
+            ),
         )
         _check_shared(one, target, targets)
         targets.append(target)

@@ -324,3 +324,46 @@ def test_a_description_that_is_none(text, words):
         read_urdf(text)
     found = examine(case(), standing(0, 0, robot_description=text))
     assert [one.level for one in found if one.check == 'limits'] == [Level.NOT_CHECKED]
+
+
+# --- who stops the robot when commands end -------------------------------------------------------
+
+ARRAY = 'std_msgs/msg/Float64MultiArray'
+SAYS_WHEN = edited(WIRING, ('stop: zero', 'stop: zero\n        consumer_timeout: 500 ms'))
+HOLDS = edited(
+    WIRING.replace('joint_velocity_target', 'joint_position_target'), ('stop: zero', 'stop: hold')
+)
+POSITIONS = CONTRACT.replace('joint_velocity_target', 'joint_position_target')
+
+
+def listened(*publishers: str, **timeouts: float) -> Survey:
+    """Return a survey with a controller that has these parameters, and with these commanders."""
+    seen = standing(0, 0)
+    commands = Topic(
+        '/commands',
+        tuple(Endpoint(one, ARRAY) for one in publishers),
+        (Endpoint('/controller', ARRAY),),
+    )
+    return dataclasses.replace(
+        seen,
+        topics={**seen.topics, 'commands': commands},
+        controllers={'commands': (Controller('/controller', timeouts=timeouts),)},
+    )
+
+
+@pytest.mark.parametrize(
+    ('examined', 'seen', 'level', 'words'),
+    [
+        (case(), listened(), Level.FAILURE, 'nothing says that /controller stops'),
+        (case(), listened(cmd_vel_timeout=0.0), Level.FAILURE, 'nothing says that /controller'),
+        (case(), listened(cmd_vel_timeout=0.5), Level.PASS, 'after 0.5 s (cmd_vel_timeout)'),
+        (case(), listened('/fournex_guard'), Level.PASS, '/fournex_guard takes over'),
+        (case(wiring=SAYS_WHEN), listened(), Level.PASS, 'after 500 ms, as the wiring says'),
+        (case(POSITIONS, HOLDS), listened(), Level.PASS, 'keeps the last one, as stop: hold'),
+    ],
+)
+def test_a_robot_that_goes_on_when_commands_end_fails(examined, seen, level, words):
+    found = examine(examined, seen)
+    judged = only(found, 'command_timeout')
+    assert judged.level is level and words in judged.found, judged
+    assert only(found, 'commander').level is Level.PASS, 'a guard is no other commander'
