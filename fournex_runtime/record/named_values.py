@@ -48,8 +48,8 @@ class NamedValues:
         errors = np.zeros(len(self.names))
         with np.errstate(invalid='ignore'):
             apart = np.abs(after.ravel().astype(np.float64) - before.ravel().astype(np.float64))
-        if apart.size == self.places.size:
-            np.maximum.at(errors, self.places, apart * self.factors)
+            if apart.size == self.places.size:
+                np.maximum.at(errors, self.places, apart * self.factors)
         return errors
 
 
