@@ -211,7 +211,7 @@ class HardLife:
         if request.observation is not None:
             answer = self._ask(request.observation.inputs, request.recurrent)
         record, self._state = self.engine.conclude(request, answer, self._state)
-        self.recording.on_tick(inputs, record, Timing())
+        self.recording.on_tick(inputs, record, Timing(), self._state)
         return record
 
     def _ask(self, inputs, state) -> Answer:
