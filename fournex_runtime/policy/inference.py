@@ -40,6 +40,9 @@ class Inference:
         means.
     :param deterministic: what a session gets may not depend on who asks with it.
     :param rows: how many sessions ask it together; no setting, but counted by who loads it.
+    :param priority: of its worker, of ``SCHED_FIFO``; 0 for none. It and ``lock_memory`` are from
+        the wiring's ``realtime``.
+    :param lock_memory: keep every page of its worker in memory.
     """
 
     providers: tuple[str, ...] = ('cpu',)
@@ -52,10 +55,14 @@ class Inference:
     batch: bool = True
     deterministic: bool = True
     rows: int = 1
+    priority: int = 0
+    lock_memory: bool = False
 
     def inline(self) -> Inference:
         """Return the same in the process that asks: for what drives no robot."""
-        return dataclasses.replace(self, isolation='inline', cores=(), spare=False)
+        return dataclasses.replace(
+            self, isolation='inline', cores=(), spare=False, priority=0, lock_memory=False
+        )
 
     def with_default_python(self, python: str, backend: str) -> Inference:
         """

@@ -13,6 +13,7 @@ Each transition is all or nothing over all sessions of the wiring.
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import threading
 import time
@@ -27,17 +28,18 @@ from rclpy.qos import QoSProfile
 
 from ..doctor.finding import check_overrides
 from ..errors import FournexError, GraphError
+from ..kernel import Grant
 from ..pipeline.messages import messages
 from ..record.manifest import RECORDED_PARAMETERS
 from ..session.wiring import Wiring
-from ..worker.succession import describe_isolation
+from ..worker.succession import describe_isolation, worker_grants
 from .activation import Activation, Settings
 from .diagnostics import fill_status, make_updater
 from .events import STATUS_TYPE, encode_status
 from .graph import GraphWatch, message_class, other_commanders
 from .hosted import HostedSession
 from .loop import Clock, Loop
-from .realtime import Grant, Manners
+from .realtime import Manners
 from .recording_service import RecordingService
 from .run_recording import RunRecording
 from .same_again import choose_wiring, give_seeds, other_than
@@ -251,7 +253,12 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
         :raises GraphError: one is refused, and the wiring requires it.
         """
         assert self._wiring is not None
-        granted = self.loop.call(manners.ask)
+        of_workers = [
+            dataclasses.replace(one, name=f'{one.name}.{session.name}')
+            for session in self._sessions
+            for one in worker_grants(session.backend)
+        ]
+        granted = [*self.loop.call(manners.ask), *of_workers]
         for one in granted:
             if one.granted:
                 self.get_logger().info(f'realtime: {one}')

@@ -8,45 +8,18 @@ collector are the process's.
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import dataclasses
 import gc
 import os
-import resource
 import time
 from collections.abc import Callable
 
+from ..kernel import Grant, be_urgent, lock_memory, lock_refusal, priority_refusal, unlock_memory
 from ..session.realtime import Realtime
 
-MCL_CURRENT, MCL_FUTURE = 1, 2
 COLLECTION_PERIOD_NS = 1_000_000_000
 """How often garbage is looked for between ticks."""
 _SLACK = 3
 """A collection may begin when there is so many times its last duration until the next release."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Grant:
-    """
-    What came of asking for one manner.
-
-    :param name: its key in the wiring.
-    :param granted: whether it is in force.
-    :param words: what is in force, or why not and how to mend it.
-    """
-
-    name: str
-    granted: bool
-    words: str
-
-    @property
-    def outcome(self) -> str:
-        """Return whether it was granted, with the words."""
-        return f'{"granted" if self.granted else "refused"}, {self.words}'
-
-    def __str__(self) -> str:
-        """Return it for people."""
-        return f'{self.name}: {self.outcome}'
 
 
 class Manners:
@@ -125,21 +98,16 @@ class Manners:
 
     def _priority(self) -> str:
         policy, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
-        wanted = os.sched_param(self._wanted.priority)
-        # Not inherited: a child that is as urgent as the loop competes with it.
-        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, wanted)
+        words = be_urgent(0, self._wanted.priority)
         # The flag stays: once set, only a privileged process may take it away again.
         policy |= os.SCHED_RESET_ON_FORK
         self._undo.append(lambda: os.sched_setscheduler(0, policy, parameter))
-        return f'SCHED_FIFO {self._wanted.priority}'
+        return words
 
     def _lock_memory(self) -> str:
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.mlockall(MCL_CURRENT | MCL_FUTURE) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number))
-        self._undo.append(lambda: libc.munlockall() and None)
-        return 'all pages, present and future'
+        words = lock_memory()
+        self._undo.append(unlock_memory)
+        return words
 
     def _quiet_collector(self) -> str:
         gc.collect()
@@ -155,20 +123,10 @@ class Manners:
 
     def _mend(self, name: str, problem: OSError) -> str:
         """Return why the kernel refused, and what would change its mind."""
-        reason = problem.strerror or str(problem)
         if name == 'cores':
             here = ', '.join(map(str, sorted(os.sched_getaffinity(0))))
             asked = ', '.join(map(str, self._wanted.cores))
-            return f'{reason}: asked for {asked}, this process may run on {here}'
+            return f'{problem.strerror}: asked for {asked}, this process may run on {here}'
         if name == 'priority':
-            limit = resource.getrlimit(resource.RLIMIT_RTPRIO)[1]
-            return (
-                f'{reason}: this user may ask for at most {limit} (ulimit -Hr). Allow it in '
-                f'/etc/security/limits.d: @realtime - rtprio {self._wanted.priority}'
-            )
-        limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
-        amount = 'unlimited' if limit == resource.RLIM_INFINITY else f'{limit // 1024} KiB'
-        return (
-            f'{reason}: this user may lock {amount} (ulimit -Hl). Allow it in '
-            '/etc/security/limits.d: @realtime - memlock unlimited'
-        )
+            return priority_refusal(problem, self._wanted.priority)
+        return lock_refusal(problem)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 
 from ..configuration import Section
+from ..policy.inference import Inference
 
 LEAST_PRIORITY, GREATEST_PRIORITY = 1, 99
 GREATEST_SPIN_NS = 2_000_000
@@ -22,7 +23,8 @@ class Realtime:
 
     :param cores: processor cores that its thread may run on; empty for all.
     :param priority: of ``SCHED_FIFO``; 0 for none.
-    :param lock_memory: keep every page of the process in memory.
+    :param worker_priority: that of the workers, which the loop waits for; 0 for none.
+    :param lock_memory: keep every page of the process, and of its workers, in memory.
     :param quiet_collector: collect garbage between ticks only, where there is time for it.
     :param spin_ns: the last part of each wait, spent looking at the clock instead of asleep.
     :param required: a refusal ends the activation; else it is reported.
@@ -30,10 +32,19 @@ class Realtime:
 
     cores: tuple[int, ...] = ()
     priority: int = 0
+    worker_priority: int = 0
     lock_memory: bool = False
     quiet_collector: bool = False
     spin_ns: int = 0
     required: bool = False
+
+    def for_worker(self, inference: Inference) -> Inference:
+        """Return the same inference with what its worker, if it has one, is to ask for."""
+        if inference.isolation == 'inline':
+            return inference
+        return dataclasses.replace(
+            inference, priority=self.worker_priority, lock_memory=self.lock_memory
+        )
 
 
 AS_IT_COMES = Realtime()
@@ -50,13 +61,10 @@ def read_realtime(section: Section | None) -> Realtime:
     if section is None:
         return AS_IT_COMES
     cores = section.cores('cores') if 'cores' in section else ()
-    priority = section.integer('priority', 0)
-    if 'priority' in section and not LEAST_PRIORITY <= priority <= GREATEST_PRIORITY:
-        raise section.problem(
-            'priority',
-            f'{priority} is no priority of SCHED_FIFO: expected {LEAST_PRIORITY} to '
-            f'{GREATEST_PRIORITY}',
-        )
+    priority = _priority(section, 'priority', 0, LEAST_PRIORITY)
+    # Below the loop's: it waits for an answer, but one that hangs is not to hold it up.
+    below = max(LEAST_PRIORITY, priority - 1) if priority else 0
+    worker_priority = _priority(section, 'worker_priority', below, 0)
     spin_ns = section.duration_ns('spin', 0)
     if not 0 <= spin_ns <= GREATEST_SPIN_NS:
         raise section.problem(
@@ -67,6 +75,7 @@ def read_realtime(section: Section | None) -> Realtime:
     found = Realtime(
         cores=cores,
         priority=priority,
+        worker_priority=worker_priority,
         lock_memory=section.flag('lock_memory', False),
         quiet_collector=section.choice(
             'garbage_collector', ('automatic', 'between_ticks'), 'automatic'
@@ -76,4 +85,16 @@ def read_realtime(section: Section | None) -> Realtime:
         required=section.choice('on_refusal', ('report', 'refuse'), 'report') == 'refuse',
     )
     section.finish()
+    return found
+
+
+def _priority(section: Section, key: str, default: int, least: int) -> int:
+    if key not in section:
+        return default
+    found = section.integer(key)
+    if not least <= found <= GREATEST_PRIORITY:
+        raise section.problem(
+            key,
+            f'{found} is no priority of SCHED_FIFO: expected {least} to {GREATEST_PRIORITY}',
+        )
     return found

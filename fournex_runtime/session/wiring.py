@@ -8,6 +8,7 @@ fits.
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
@@ -77,6 +78,7 @@ def _read(
         else:
             bundles[name] = load_bundle(_located(one, policy, file) if bundle is None else bundle)
         session = SessionReader(name, one, bundles[name].contract, file.parent).read()
+        session = dataclasses.replace(session, inference=realtime.for_worker(session.inference))
         _check_beside(session, sessions, sessions_section)
         sessions.append(session)
     if not sessions:

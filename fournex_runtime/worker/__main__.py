@@ -66,6 +66,8 @@ def _main() -> None:
         configuration['scratch'],
         os.fstat(configuration['artifact']).st_size,
         configuration['providers'] != ['cpu'],
+        configuration['priority'],
+        configuration['lock_memory'],
     )
     from fournex_runtime.worker.child import serve  # its libraries are held by the caps, too
 

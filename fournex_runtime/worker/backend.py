@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import overload
 
 from ..errors import ArtifactError, LateAnswer, WorkerDied
+from ..kernel import Grant, ask_urgency
 from ..policy.backend import Arrays, Request, Signature, signature
 from ..policy.batch import greatest_size, run_one_by_one
 from ..policy.bundle import Bundle
@@ -99,6 +100,8 @@ class WorkerBackend:
                         'cores': sorted(inference.cores),
                         'memory': inference.memory_bytes,
                         'rows': inference.rows,
+                        'priority': inference.priority,
+                        'lock_memory': inference.lock_memory,
                         'deterministic': inference.deterministic,
                     },
                     (artifact, *self._handles.descriptors),
@@ -114,9 +117,16 @@ class WorkerBackend:
         except BaseException:
             self.close()
             raise
+        self.grants = self._ask(inference.priority)
+        """What came of the real-time manners that it is to have."""
         self.batch_size = self._checked_batch_size(layout.rows)
         """How many rows a batch is to have; 0: none."""
         self._waiter = Waiter(self.descriptors)
+
+    def _ask(self, priority: int) -> tuple[Grant, ...]:
+        """Ask for a priority; not before it has warmed up, which takes long."""
+        found = [] if self.report.lock is None else [self.report.lock]
+        return (*found, ask_urgency(self.pid, priority)) if priority else tuple(found)
 
     def _checked_batch_size(self, most: int) -> int:
         """Return what the worker says, which may be anything."""

@@ -23,6 +23,8 @@ from .system_calls import deny_system_calls
 
 CPU_S = 30
 """Processor time of one answer, for each thread, after which the kernel ends the worker."""
+URGENT_US = 1_000_000
+"""Processor time without a rest after which the kernel ends a worker that has a priority."""
 OPEN_FILES = 256
 _OPEN_FILES_OF_CUDA = 4096
 _FILE_SLACK_BYTES = 1 << 20
@@ -70,13 +72,17 @@ def end_with(parent: int) -> None:
         os._exit(0)
 
 
-def take_caps(scratch: str, file_bytes: int, cuda: bool) -> list[Cap]:
+def take_caps(
+    scratch: str, file_bytes: int, cuda: bool, priority: int = 0, lock_memory: bool = False
+) -> list[Cap]:
     """
     Cap this process; call it before any library is loaded.
 
     :param scratch: the folder that it may write in.
     :param file_bytes: how large a file it may write there.
     :param cuda: it is to use a GPU.
+    :param priority: of ``SCHED_FIFO``, which it may be given, but not more; 0 for none.
+    :param lock_memory: it is to lock its memory, which root has to allow itself before.
     """
     os.environ.update(dict.fromkeys(('HOME', 'TMPDIR', 'XDG_CACHE_HOME'), scratch))
     tempfile.tempdir = None
@@ -87,7 +93,10 @@ def take_caps(scratch: str, file_bytes: int, cuda: bool) -> list[Cap]:
         _lower(resource.RLIMIT_CORE, 0)
         _lower(resource.RLIMIT_NOFILE, files)
         _lower(resource.RLIMIT_FSIZE, largest)
-        _lower(resource.RLIMIT_RTPRIO, 0)
+        _lower(resource.RLIMIT_RTPRIO, priority)
+        _lower(resource.RLIMIT_RTTIME, URGENT_US)
+        if lock_memory and os.geteuid() == 0:
+            resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY,) * 2)
         return f'{files} open, none larger than {largest >> 20} MiB, no core dump'
 
     def privileges() -> str:

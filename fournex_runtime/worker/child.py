@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import FournexError
+from ..kernel import ask_lock
 from ..policy.backend import ArraySpec, Backend, Signature
 from ..policy.batch import greatest_size
 from ..policy.contract_types import RecurrentState
@@ -56,6 +57,7 @@ def serve(configuration: dict[str, Any], caps: list[Cap]) -> None:
     except Exception as problem:  # a library's own; it must reach the one who waits
         _report(configuration, {'error': f'{file}: {type(problem).__name__}: {problem}'})
         raise
+    lock = dataclasses.astuple(ask_lock()) if configuration['lock_memory'] else None
     processor_time = ProcessorTime(configuration['threads'])
     caps = [*caps, memory, processor_time.arm()]
     _report(
@@ -67,6 +69,7 @@ def serve(configuration: dict[str, Any], caps: list[Cap]) -> None:
             'python': platform.python_version(),
             'numpy': np.__version__,
             'caps': [dataclasses.astuple(one) for one in caps],
+            'lock': lock,
             **timing,
         },
     )

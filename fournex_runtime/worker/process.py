@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import ArtifactError, ConfigurationError, MissingDependencyError, WorkerDied
+from ..kernel import Grant
 from .caps import Cap
 from .channel import sealed_memory
 from .interpreter import environment, install_command
@@ -45,6 +46,7 @@ class WorkerReport:
     :param load_ns: how long loading the artifact took, imports counted.
     :param warm_up_ns: how long the runs on zeros took.
     :param caps: what came of each.
+    :param lock: what came of locking its memory; None where that was not asked for.
     """
 
     description: str
@@ -55,6 +57,7 @@ class WorkerReport:
     load_ns: int
     warm_up_ns: int
     caps: tuple[Cap, ...]
+    lock: Grant | None
 
 
 class WorkerProcess:
@@ -179,7 +182,8 @@ class WorkerProcess:
         if 'error' in said:
             raise ArtifactError(said['error'])
         caps = tuple(Cap(*one) for one in said.pop('caps'))
-        return WorkerReport(**said, caps=caps)
+        lock = said.pop('lock')
+        return WorkerReport(**said, caps=caps, lock=None if lock is None else Grant(*lock))
 
     def ending(self) -> str:
         """Return in words how it ended, and what it had printed; it must have ended."""

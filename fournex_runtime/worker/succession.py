@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import overload
 
 from ..errors import FournexError, LateAnswer, WorkerDied
+from ..kernel import Grant
 from ..policy.backend import Arrays, Backend, Request
 from ..policy.batch import greatest_size, run_one_by_one
 from ..policy.bundle import Bundle
@@ -106,6 +107,11 @@ class SuccessiveWorkers:
     def caps(self) -> tuple[Cap, ...]:
         """Return what came of the caps of the newest worker."""
         return self._newest.caps
+
+    @property
+    def grants(self) -> tuple[Grant, ...]:
+        """Return what came of the real-time manners of the newest worker."""
+        return self._newest.grants
 
     @property
     def pid(self) -> int:
@@ -348,6 +354,11 @@ def describe_replacement(backend: Backend) -> list[tuple[str, str]]:
     assert isinstance(backend, SuccessiveWorkers)
     number, pid, why = str(backend.number), str(backend.pid), backend.problem
     return [('worker', number), ('pid', pid), ('why', why)]
+
+
+def worker_grants(backend: Backend) -> tuple[Grant, ...]:
+    """Return what came of the real-time manners of a policy's worker, if it has one."""
+    return backend.grants if isinstance(backend, SuccessiveWorkers) else ()
 
 
 def describe_isolation(backend: Backend) -> str:

@@ -13,6 +13,7 @@ from tiny_session import edited
 
 from fournex_runtime.configuration import parse
 from fournex_runtime.errors import WiringError
+from fournex_runtime.policy.inference import DEFAULT_INFERENCE, INLINE
 from fournex_runtime.record.bag_reader import BagReader
 from fournex_runtime.record.replay import read_manifest, verify
 from fournex_runtime.ros.realtime import COLLECTION_PERIOD_NS, Manners
@@ -46,7 +47,7 @@ for grant in manners.ask():
 
 def test_the_block_is_read():
     found = read_realtime(parse(WIRED, 'wiring.yaml', WiringError))
-    assert found == Realtime((0,), 50, True, True, 100_000, True)
+    assert found == Realtime((0,), 50, 49, True, True, 100_000, True)
     assert read_realtime(None) == AS_IT_COMES
 
 
@@ -58,6 +59,7 @@ def test_the_block_is_read():
         (('priority: 50', 'priority: 100'), '100 is no priority of SCHED_FIFO: expected 1 to 99'),
         (('priority: 50', 'priority: 0'), '0 is no priority of SCHED_FIFO'),
         (('spin: 100 us', 'spin: 5 ms'), 'spin: expected at most 2 ms'),
+        (('spin: 100 us', 'worker_priority: 100'), '100 is no priority of SCHED_FIFO'),
         (('lock_memory', 'lock_memori'), 'Did you mean lock_memory?'),
         (('on_refusal: refuse', 'on_refusal: panic'), 'on_refusal'),
     ],
@@ -66,6 +68,20 @@ def test_what_cannot_be_is_refused(change, words):
     with pytest.raises(WiringError) as caught:
         read_realtime(parse(edited(WIRED, change), 'wiring.yaml', WiringError))
     assert words in str(caught.value)
+
+
+def test_a_worker_is_one_less_urgent_than_the_loop_unless_the_wiring_says_otherwise():
+    def worker_priority(text):
+        realtime = read_realtime(parse(text, 'wiring.yaml', WiringError))
+        return realtime.for_worker(DEFAULT_INFERENCE).priority
+
+    assert worker_priority('priority: 50') == 49
+    assert worker_priority('priority: 1') == 1
+    assert worker_priority('priority: 50\nworker_priority: 0') == 0
+    assert worker_priority('worker_priority: 20') == 20
+    assert worker_priority('lock_memory: true') == 0
+    asked = Realtime(priority=50, worker_priority=49, lock_memory=True)
+    assert asked.for_worker(INLINE) == INLINE
 
 
 def scheduling():

@@ -1,0 +1,118 @@
+"""
+What the kernel is asked for, for the loop and for workers, and its refusals in words.
+
+Only the standard library is used: a worker asks before it loads anything else.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import os
+import pathlib
+import resource
+
+MCL_CURRENT, MCL_FUTURE = 1, 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Grant:
+    """
+    What came of asking for one manner.
+
+    :param name: its key in the wiring.
+    :param granted: whether it is in force.
+    :param words: what is in force, or why not and how to mend it.
+    """
+
+    name: str
+    granted: bool
+    words: str
+
+    @property
+    def outcome(self) -> str:
+        """Return whether it was granted, with the words."""
+        return f'{"granted" if self.granted else "refused"}, {self.words}'
+
+    def __str__(self) -> str:
+        """Return it for people."""
+        return f'{self.name}: {self.outcome}'
+
+
+def be_urgent(thread: int, priority: int) -> str:
+    """
+    Give a thread a priority of ``SCHED_FIFO``; threads that it starts do not have it.
+
+    :param thread: its id; 0 for the one that calls.
+    :param priority: from 1 to 99.
+    :returns: what is in force.
+    :raises OSError: the kernel refuses.
+    """
+    os.sched_setscheduler(thread, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(priority))
+    return f'SCHED_FIFO {priority}'
+
+
+def ask_urgency(process: int, priority: int) -> Grant:
+    """
+    Ask for a priority of ``SCHED_FIFO`` for every thread that another process has by now.
+
+    :param process: its id.
+    :param priority: from 1 to 99.
+    """
+    words = ''
+    try:
+        for thread in pathlib.Path(f'/proc/{process}/task').iterdir():
+            words = be_urgent(int(thread.name), priority)
+    except OSError as problem:
+        return Grant('priority', False, priority_refusal(problem, priority))
+    return Grant('priority', True, words)
+
+
+def priority_refusal(problem: OSError, priority: int) -> str:
+    """Return why a priority was refused, and what would change the kernel's mind."""
+    limit = resource.getrlimit(resource.RLIMIT_RTPRIO)[1]
+    return (
+        f'{_reason(problem)}: this user may ask for at most {limit} (ulimit -Hr). Allow it in '
+        f'/etc/security/limits.d: @realtime - rtprio {priority}'
+    )
+
+
+def lock_memory() -> str:
+    """
+    Keep every page of this process in memory, from now on.
+
+    :returns: what is in force.
+    :raises OSError: the kernel refuses.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mlockall(MCL_CURRENT | MCL_FUTURE) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return 'all pages, present and future'
+
+
+def unlock_memory() -> None:
+    """Undo :func:`lock_memory`."""
+    ctypes.CDLL(None, use_errno=True).munlockall()
+
+
+def lock_refusal(problem: OSError) -> str:
+    """Return why memory could not be locked, and what would change the kernel's mind."""
+    limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
+    amount = 'unlimited' if limit == resource.RLIM_INFINITY else f'{limit // 1024} KiB'
+    return (
+        f'{_reason(problem)}: this user may lock {amount} (ulimit -Hl). Allow it in '
+        '/etc/security/limits.d: @realtime - memlock unlimited'
+    )
+
+
+def ask_lock() -> Grant:
+    """Ask for this process's memory to be locked."""
+    try:
+        return Grant('lock_memory', True, lock_memory())
+    except OSError as problem:
+        return Grant('lock_memory', False, lock_refusal(problem))
+
+
+def _reason(problem: OSError) -> str:
+    return problem.strerror or str(problem)
