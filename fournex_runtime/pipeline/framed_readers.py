@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ..errors import UnresolvedFrame
 from .field_path import field_getter
-from .fields import Reader, Vector
+from .fields import Picker, Places, Reader, Vector
 from .rotations import Point, Quaternion, product, rotated, unit
 from .transforms import Frames, Transform
 
@@ -112,6 +112,10 @@ class BodyFrame:
             self._found = field_getter(field)
         self._wanted = wanted
 
+    def is_of(self, message: Any) -> bool:
+        """Return whether a message is about the contract's body, or does not say."""
+        return self._found is None or bool(self._found(message) == self._wanted)
+
     def to_wanted(self, message: Any, frames: Frames, *, rigid: bool) -> Transform | None:
         """
         Return what takes the message's body to the contract's; None where they are one.
@@ -119,14 +123,15 @@ class BodyFrame:
         :param rigid: the two must be fixed to each other.
         :raises UnresolvedFrame: it is not known, or the two can move.
         """
-        found = self._wanted if self._found is None else self._found(message)
-        if found == self._wanted:
+        if self.is_of(message):
             return None
+        assert self._found is not None
+        found = self._found(message)
         words = f'{self._label}: is of frame {found!r}, the contract wants {self._wanted!r}'
         return between(frames, self._wanted, found, words, rigid=rigid)
 
 
-class VelocityReader:
+class VelocityReader(Picker):
     """
     The linear or angular velocity of a body, in its own axes.
 
@@ -138,6 +143,7 @@ class VelocityReader:
 
     def __init__(self, body: BodyFrame, linear: str, angular: str, axes: Sequence[str]) -> None:
         self._body = body
+        self._paths = [f'{linear or angular}.{axis}' for axis in axes]
         self._linear = field_getter(linear) if linear else None
         self._angular = field_getter(angular)
         self._axes = [field_getter(axis) for axis in axes]
@@ -157,6 +163,10 @@ class VelocityReader:
         for index, axis in enumerate(self._axes):
             out[index] = axis(found)
 
+    def places(self, message: Any) -> Places | None:
+        """Return the velocity's, if it is that of the contract's frame; see :class:`Picker`."""
+        return [(path, None) for path in self._paths] if self._body.is_of(message) else None
+
 
 def _at(moved: Transform, linear: Any, angular: Any) -> Point:
     """Return the velocity of the contract's frame, which sees the message's at ``translation``."""
@@ -169,7 +179,7 @@ def _at(moved: Transform, linear: Any, angular: Any) -> Point:
     )
 
 
-class SameFrame:
+class SameFrame(Picker):
     """
     A reader whose message must be in the contract's frame: moving it would change what it says.
 
@@ -193,3 +203,14 @@ class SameFrame:
                 f'{self._label}: is in frame {found!r}, the contract wants {self._wanted!r}'
             )
         self._reader(messages, out, frames)
+
+    def places(self, message: Any) -> Places | None:
+        """Return those of the reader, if the frame is the contract's; see :class:`Picker`."""
+        if self._found(message) != self._wanted or not isinstance(self._reader, Picker):
+            return None
+        return self._reader.places(message)
+
+    def finish(self, out: Vector) -> None:
+        """Do what the reader does; see :class:`Picker`."""
+        assert isinstance(self._reader, Picker)
+        self._reader.finish(out)

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from ..errors import MessageError
 from ..finite import all_finite
-from ..policy.contract import ArrayLayout, Normalisation
+from ..policy.contract import ArrayLayout, Normalisation, Term
 from .fields import Vector
+from .newest_messages import NewestMessages
+from .row_plan import RowPlan
 from .term_plan import NonFinite, Seen, TermPlan, Values
 
 History = Mapping[str, NDArray[Any]]
@@ -41,11 +43,16 @@ class InputPlan:
         self._name = name
         self._layout = layout
         self._terms = terms
-        self._whole = bool(terms[0].term.shape)
+        self._row = None if terms[0].term.shape else RowPlan(terms)
+        self._remembers = any(one.term.history > 1 for one in terms)
+        self._ends = np.cumsum([one.term.size for one in terms])[:-1]
         self._normalisation = normalisation
         self._dtype = np.dtype(layout.dtype)
         self._shape = layout.array_shape
         self._frames = f'{name}/frames'
+        changed = self._remembers or layout.history > 1 or normalisation is not None
+        self._plain = not changed and self._dtype.kind == 'f'
+        """Whether its array is the row of its terms and nothing else."""
 
     def as_read(self, seen: Seen) -> dict[str, Values]:
         """Return each term's present values before any arithmetic; raises as :meth:`build`."""
@@ -67,9 +74,20 @@ class InputPlan:
         :raises MessageError: a message lacks what its term needs, or a value is not what the
             dtype of the input can hold.
         """
+        row = None
+        if self._row is not None and isinstance(seen.messages, NewestMessages):
+            row = self._row.present(seen, seen.messages)
+        if row is not None and self._plain:
+            return row.astype(self._dtype).reshape(self._shape)
         with np.errstate(over='ignore'):  # what overflows is found before the policy is asked
-            parts = [self._part(one, seen, history, following) for one in self._terms]
-            values = parts[0] if self._whole else np.concatenate(parts)
+            if row is None:
+                parts = [one.present(seen) for one in self._terms]
+            else:
+                parts = np.split(row, self._ends) if self._remembers else [row]
+            if self._remembers:
+                pairs = zip(self._terms, parts)
+                parts = [self._part(plan.term, one, history, following) for plan, one in pairs]
+            values = parts[0] if len(parts) == 1 else np.concatenate(parts)
             if self._layout.history > 1:
                 values = self._stacked(values, history, following)
             if self._normalisation is not None:
@@ -78,15 +96,9 @@ class InputPlan:
             return self._cast(values)
 
     def _part(
-        self,
-        plan: TermPlan,
-        seen: Seen,
-        history: History,
-        following: dict[str, NDArray[Any]],
+        self, term: Term, present: Values, history: History, following: dict[str, NDArray[Any]]
     ) -> Values:
-        """Return the values of a term, with the history of its own."""
-        present = plan.present(seen)
-        term = plan.term
+        """Return the present values of a term with the history of its own."""
         if term.history == 1:
             return present
         past = history.get(term.name)

@@ -10,6 +10,7 @@ path, so a message is read in the same way wherever it comes from.
 from __future__ import annotations
 
 import functools
+import struct
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from .message_types import MessageTypes
 _ARRAYS = {'byte': 'uint8', 'char': 'uint8'}
 """Numpy's name of numbers in arrays, where it is not that of the definition."""
 _LARGE_BYTES = 65536
+_STAMP, _STAMP_BIG_ENDIAN = struct.Struct('<iI'), struct.Struct('>iI')
 
 
 class Messages:
@@ -90,10 +92,10 @@ class Messages:
         if not self.has_header(name):
             return None
         try:
-            stamp = self.decode(data, name).header.stamp
+            self.decode(data, name)
         except MessageError:
             return None
-        return int(stamp.sec * 1_000_000_000 + stamp.nanosec)
+        return header_stamp_ns(data)
 
     def encode(self, message: Any, name: str) -> bytes:
         """Return the CDR bytes (little endian, with the 4-byte encapsulation header)."""
@@ -137,6 +139,12 @@ class Messages:
         if end > len(body):
             raise MessageError(f'{len(body) + 4} bytes are not a {name}: it is cut off')
         return message
+
+
+def header_stamp_ns(data: bytes) -> int:
+    """Return the ``header.stamp`` of a message that begins with a header and can be decoded."""
+    seconds, nanoseconds = (_STAMP if data[1] else _STAMP_BIG_ENDIAN).unpack_from(data, 4)
+    return int(seconds * 1_000_000_000 + nanoseconds)
 
 
 @functools.cache

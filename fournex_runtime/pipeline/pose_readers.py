@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import MessageError
 from .field_path import field_getter
-from .fields import Reader, Vector
+from .fields import Picker, Places, Reader, Vector
 from .framed_readers import BodyFrame, Pose, between, moved_pose
 from .rotations import (
     IDENTITY,
@@ -110,7 +110,7 @@ class GoalReader:
         out[:] = (0.0, 1.0, 0.0) if at_goal else (distance, x / distance, y / distance)
 
 
-class PoseReader:
+class PoseReader(Picker):
     """
     A pose in the frame that the contract names.
 
@@ -124,9 +124,11 @@ class PoseReader:
     def __init__(self, label: str, field: str, frame: str, values: Sequence[str]) -> None:
         self._label = label
         self._get = field_getter(field)
+        self._field = field
         self._frame = frame
         self._axes = [field_getter(axis) for axis in values if axis in 'xyz']
         self._with_rotation = len(values) > len(self._axes)
+        self._values = values
 
     def __call__(self, messages: Sequence[Any], out: Vector, frames: Frames) -> None:
         """Write the position, and where asked the quaternion."""
@@ -148,6 +150,13 @@ class PoseReader:
             q = pose.orientation
             check_rotation(self._label, q)
             out[3:] = (q.x, q.y, q.z, q.w)
+
+    def places(self, message: Any) -> Places | None:
+        """Return a position in the contract's frame; a rotation is to be checked."""
+        moved = self._frame and message.header.frame_id != self._frame
+        if self._with_rotation or moved:
+            return None
+        return [(f'{self._field}.position.{axis}', None) for axis in self._values]
 
 
 class OrientationReader:

@@ -12,7 +12,7 @@ from ..errors import MessageError, UnresolvedFrame
 from ..finite import all_finite
 from ..immutable import immutable
 from ..policy.contract import Term
-from .fields import Reader, Vector
+from .fields import Picker, Reader, Vector
 from .framed_readers import FramePose
 from .image_reader import ImageReader
 from .noise import noise
@@ -20,7 +20,8 @@ from .transforms import Frames
 from .trigonometry import sine_and_cosine_of_turn
 
 Values = NDArray[Any]
-_UNREADABLE = (ValueError, IndexError, AttributeError, TypeError)
+UNREADABLE = (ValueError, IndexError, AttributeError, TypeError)
+"""What a reader raises at a message that is not what it should be."""
 _GAIT_STEPS = 10**9
 """Offsets of a gait are whole numbers of this part of a turn."""
 
@@ -66,6 +67,11 @@ class TermPlan(Protocol):
 
     term: Term
 
+    @property
+    def arithmetic(self) -> Arithmetic | None:
+        """Return what :meth:`present` adds to :meth:`as_read`; None for nothing."""
+        ...
+
     def as_read(self, seen: Seen) -> Values:
         """
         Return the term's present values before offset, clip and scale, in its unit.
@@ -85,7 +91,7 @@ class TermPlan(Protocol):
         ...
 
 
-class _Arithmetic:
+class Arithmetic:
     """
     Offset, clip and scale of a term; ``shape`` makes them fit an image's channels.
 
@@ -94,21 +100,21 @@ class _Arithmetic:
 
     def __init__(self, term: Term, shape: tuple[int, ...] = (-1,)) -> None:
         low, high = np.array(term.clip[0]), np.array(term.clip[1])
-        self._clips = bool(np.isfinite(low).any() or np.isfinite(high).any())
-        self._low, self._high = low.reshape(shape), high.reshape(shape)
-        self._offset = np.array(term.offset).reshape(shape)
-        self._scale = np.array(term.scale).reshape(shape)
-        self._shifts = bool((self._offset != 0.0).any() or np.signbit(self._offset).any())
-        self._scales = bool((self._scale != 1.0).any())
+        self.clips = bool(np.isfinite(low).any() or np.isfinite(high).any())
+        self.low, self.high = low.reshape(shape), high.reshape(shape)
+        self.offset = np.array(term.offset).reshape(shape)
+        self.scale = np.array(term.scale).reshape(shape)
+        self.shifts = bool((self.offset != 0.0).any() or np.signbit(self.offset).any())
+        self.scales = bool((self.scale != 1.0).any())
 
     def apply(self, values: Vector) -> Vector:
         """Return the values after offset, clip and scale; works in place, may overflow."""
-        if self._shifts:
-            values -= self._offset
-        if self._clips:
-            values.clip(self._low, self._high, out=values)
-        if self._scales:
-            values *= self._scale
+        if self.shifts:
+            values -= self.offset
+        if self.clips:
+            values.clip(self.low, self.high, out=values)
+        if self.scales:
+            values *= self.scale
         return values
 
 
@@ -123,10 +129,12 @@ class ReadTerm:
 
     def __init__(self, term: Term, reader: Reader, ports: Sequence[int | FramePose]) -> None:
         self.term = term
-        self._reader = reader
+        self.reader = reader
         self._ports = ports
         self._source = ports[0] if len(ports) == 1 and isinstance(ports[0], int) else None
-        self._size, self._arithmetic = term.size, _Arithmetic(term)
+        self.picked_from = self._source if isinstance(reader, Picker) else None
+        """Index of the source whose numbers it only picks; None for any other reader."""
+        self._size, self.arithmetic = term.size, Arithmetic(term)
 
     def unresolved(self, seen: Seen) -> str:
         """Return which frame the term lacks, in words; empty for none, and before its messages."""
@@ -153,8 +161,8 @@ class ReadTerm:
                 for port in self._ports
             ]
         try:
-            self._reader(messages, values, seen.frames)
-        except _UNREADABLE as problem:
+            self.reader(messages, values, seen.frames)
+        except UNREADABLE as problem:
             raise MessageError(f'{term.name}: cannot be read: {problem}') from problem
         if not all_finite(values):
             labels = [term.labels[i] for i in np.flatnonzero(~np.isfinite(values))[:3]]
@@ -163,7 +171,7 @@ class ReadTerm:
 
     def present(self, seen: Seen) -> Values:
         """Return the present values; see :class:`TermPlan`."""
-        return self._arithmetic.apply(self.as_read(seen))
+        return self.arithmetic.apply(self.as_read(seen))
 
 
 class ImageTerm:
@@ -176,13 +184,13 @@ class ImageTerm:
         self._whole = whole
         self._share = term.options['range'] == '0-1'
         by_channel = (-1, 1, 1) if term.options['layout'] == 'chw' else (1, 1, -1)
-        self._arithmetic = _Arithmetic(term, by_channel)
+        self.arithmetic = Arithmetic(term, by_channel)
 
     def as_read(self, seen: Seen) -> Values:
         """Return the pixels as the contract lays them out; see :class:`TermPlan`."""
         try:
             return self._reader(seen.messages[self._source])
-        except _UNREADABLE as problem:
+        except UNREADABLE as problem:
             raise MessageError(f'{self.term.name}: cannot be read: {problem}') from problem
 
     def present(self, seen: Seen) -> Values:
@@ -193,11 +201,13 @@ class ImageTerm:
         values = pixels.astype(np.float64, order='C')
         if self._share:
             values /= 255.0
-        return self._arithmetic.apply(values)
+        return self.arithmetic.apply(values)
 
 
 class LastActionTerm:
     """The action of the tick before."""
+
+    arithmetic = None
 
     def __init__(self, term: Term) -> None:
         self.term = term
@@ -212,6 +222,8 @@ class LastActionTerm:
 
 class NoiseTerm:
     """Random numbers that the seed of the episode and the number of the tick say."""
+
+    arithmetic = None
 
     def __init__(self, term: Term) -> None:
         self.term = term
@@ -234,7 +246,7 @@ class TimeTerm:
         self._values: Callable[[int], Sequence[float]] = (
             self._phase if term.kind == 'gait_phase' else self._clock
         )
-        self._arithmetic = _Arithmetic(term)
+        self.arithmetic = Arithmetic(term)
         options = term.options
         self._offsets = [round(one * _GAIT_STEPS) for one in options.get('offsets', ())]
 
@@ -244,7 +256,7 @@ class TimeTerm:
 
     def present(self, seen: Seen) -> Values:
         """Return the present values; see :class:`TermPlan`."""
-        return self._arithmetic.apply(self.as_read(seen))
+        return self.arithmetic.apply(self.as_read(seen))
 
     def _phase(self, tick: int) -> Sequence[float]:
         """Return sine and cosine of ``2 pi (time / period + offset)``, a pair an offset."""

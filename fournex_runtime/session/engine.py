@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import MessageError, StaleTransform
 from ..pipeline.messages import Messages
+from ..pipeline.newest_messages import SourceDecoder
 from ..pipeline.observation import (
     LastAction,
     NonFinite,
@@ -66,9 +67,10 @@ class Engine:
         self.bundle = bundle
         self.contract = bundle.contract
         self.wiring = wiring
-        self._observation = SessionObservation(bundle, wiring, messages, frame_prefix)
-        self._inputs = SessionInputs(wiring, messages)
-        self._operators = Operators(self.contract, wiring, messages, frame_prefix)
+        decoders = [SourceDecoder(messages, source.type) for source in wiring.sources]
+        self._observation = SessionObservation(bundle, wiring, messages, decoders, frame_prefix)
+        self._inputs = SessionInputs(wiring, messages, decoders)
+        self._operators = Operators(self.contract, wiring, messages, decoders, frame_prefix)
         self._actions = SessionActions(self.contract, wiring.limits)
         self._commands = SessionCommands(self.contract, wiring, messages, frame_prefix)
         self._decision = Decision(

@@ -9,7 +9,8 @@ import numpy as np
 from ..configuration import FOREVER_NS
 from ..errors import MessageError, WiringError
 from ..pipeline.field_path import field_getter, field_path
-from ..pipeline.messages import Messages
+from ..pipeline.messages import Messages, header_stamp_ns
+from ..pipeline.newest_messages import SourceDecoder
 from ..safety.reactions import Fault
 from .tick import Latched, Received, TickInputs
 from .wiring_types import SessionWiring
@@ -24,12 +25,16 @@ class SessionInputs:
 
     :param wiring: the session's wiring.
     :param messages: the message types.
+    :param decoders: of the sources.
     :raises WiringError: a type lacks what the wiring reads from it.
     """
 
-    def __init__(self, wiring: SessionWiring, messages: Messages) -> None:
+    def __init__(
+        self, wiring: SessionWiring, messages: Messages, decoders: Sequence[SourceDecoder]
+    ) -> None:
         self._wiring = wiring
         self._messages = messages
+        self._decoders = decoders
         try:
             if wiring.reward is not None:
                 source, field = wiring.reward
@@ -70,19 +75,23 @@ class SessionInputs:
         if not received:
             return before
         newest = received[-1]
+        data = newest.data
         try:
-            message = self._messages.decode(newest.data, self._wiring.sources[source].type)
+            self._decoders[source].check(data)
         except MessageError as problem:
-            return Latched(newest.index, newest.arrival_ns, 0, None, str(problem))
-        stamp_ns = 0
-        if self._has_header[source]:
-            stamp = message.header.stamp
-            stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
-        return Latched(newest.index, newest.arrival_ns, stamp_ns, message)
+            return Latched(newest.index, newest.arrival_ns, 0, data, str(problem))
+        stamp_ns = header_stamp_ns(data) if self._has_header[source] else 0
+        return Latched(newest.index, newest.arrival_ns, stamp_ns, data)
 
     def stamp_ns(self, source: int, data: bytes) -> int | None:
         """Return the ``header.stamp`` of a source's message; None where it has none to read."""
-        return self._messages.stamp_ns(data, self._wiring.sources[source].type)
+        if not self._has_header[source]:
+            return None
+        try:
+            self._decoders[source].check(data)
+        except MessageError:
+            return None
+        return header_stamp_ns(data)
 
     def waiting(self, latched: Sequence[Latched | None]) -> str:
         """Return the topics that the session needs and that were always silent; empty for none."""

@@ -9,14 +9,12 @@ from numpy.typing import NDArray
 
 from ..errors import MessageError
 from ..pipeline.messages import Messages
+from ..pipeline.newest_messages import NewestMessages, SourceDecoder
 from ..pipeline.observation import History, LastAction, Observation, ObservationPipeline
 from ..pipeline.transforms import TF_TYPE, Frames, FrameTree, NoFrames, TickFrames
 from ..policy.bundle import Bundle
-from .tick import Episode, Latched, Received, Request, TickInputs, frozen
+from .tick import Episode, Latched, Newest, Received, Request, TickInputs, frozen
 from .wiring_types import SessionWiring
-
-Newest = Sequence[Latched | None]
-"""The newest message of each source."""
 
 
 class SessionObservation:
@@ -26,15 +24,22 @@ class SessionObservation:
     :param bundle: the policy bundle.
     :param wiring: the session's wiring.
     :param messages: the message types.
+    :param decoders: of the sources.
     :param frame_prefix: put before the frame names of contract and wiring.
     :raises WiringError: a term cannot be read as it is wired.
     """
 
     def __init__(
-        self, bundle: Bundle, wiring: SessionWiring, messages: Messages, frame_prefix: str
+        self,
+        bundle: Bundle,
+        wiring: SessionWiring,
+        messages: Messages,
+        decoders: Sequence[SourceDecoder],
+        frame_prefix: str,
     ) -> None:
         self._wiring = wiring.frames
         self._messages = messages
+        self._decoders = decoders
         self._pipeline = ObservationPipeline(
             bundle.contract,
             wiring.sources,
@@ -56,14 +61,16 @@ class SessionObservation:
         found = before
         for source, fixed in ((self._wiring.tf_static, True), (self._wiring.tf, False)):
             received = inputs.messages[source]
-            transforms = self._transforms(received, newest[source])
+            transforms = self._transforms(source, received, newest[source])
             if transforms:
                 # A record says when the newest message arrived, so that holds for them all.
                 found = found.updated(transforms, received[-1].arrival_ns, fixed)
         return found
 
-    def _transforms(self, received: Sequence[Received], newest: Latched | None) -> list[Any]:
-        """Return all transforms of some messages; the newest one is decoded already."""
+    def _transforms(
+        self, source: int, received: Sequence[Received], newest: Latched | None
+    ) -> list[Any]:
+        """Return all transforms of some messages; whether the newest can be read is known."""
         if not received or newest is None:
             return []
         found: list[Any] = []
@@ -72,8 +79,8 @@ class SessionObservation:
                 found.extend(self._messages.decode(one.data, TF_TYPE).transforms)
             except MessageError:
                 continue  # what it would have told is not known; the links before it grow old
-        if newest.message is not None:
-            found.extend(newest.message.transforms)
+        if not newest.problem:
+            found.extend(self._decoders[source].message(newest.data).transforms)
         return found
 
     def _frames(self, inputs: TickInputs, tree: FrameTree) -> Frames:
@@ -100,7 +107,7 @@ class SessionObservation:
         """
         frames = self._frames(inputs, tree)
         made = self._pipeline.build(
-            _messages(newest), last_action, history, episode.tick, frames, episode.seed
+            self._seen(newest), last_action, history, episode.tick, frames, episode.seed
         )
         for array in (*made.inputs.values(), *made.history.values()):
             frozen(array)
@@ -114,14 +121,17 @@ class SessionObservation:
         """
         frames = self._frames(request.inputs, request.frames)
         tick, seed = request.episode.tick, request.episode.seed
-        newest = _messages(request.latched)
+        newest = self._seen(request.latched)
         return self._pipeline.as_read(newest, last_action, tick, frames, seed)
 
     def unresolved(self, inputs: TickInputs, newest: Newest) -> tuple[str, ...]:
         """Return which frames a first tick would lack, of the terms whose messages have come."""
         frames = self._frames(inputs, self.tree(inputs, newest, FrameTree()))
-        return self._pipeline.unresolved(_messages(newest), frames)
+        return self._pipeline.unresolved(self._seen(newest), frames)
 
-
-def _messages(newest: Newest) -> list[Any]:
-    return [None if one is None else one.message for one in newest]
+    def _seen(self, newest: Newest) -> NewestMessages:
+        """Return the messages as the terms see them."""
+        return NewestMessages(
+            self._decoders,
+            [None if one is None or one.problem else one.data for one in newest],
+        )

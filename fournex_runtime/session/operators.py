@@ -12,6 +12,7 @@ from ..finite import all_finite
 from ..pipeline.command_readers import CommandReader, command_reader
 from ..pipeline.command_values import CommandPart
 from ..pipeline.messages import Messages
+from ..pipeline.newest_messages import SourceDecoder
 from ..policy.contract import Contract
 from ..safety.reactions import Fault
 from .tick import Latched, Manual, TickInputs, Vector
@@ -26,15 +27,22 @@ class Operators:
     :param contract: of the session's policy.
     :param wiring: of the session.
     :param messages: the message types.
+    :param decoders: of the sources.
     :param frame_prefix: put before the frame names of commands.
     :raises WiringError: a command cannot be read.
     """
 
     def __init__(
-        self, contract: Contract, wiring: SessionWiring, messages: Messages, frame_prefix: str
+        self,
+        contract: Contract,
+        wiring: SessionWiring,
+        messages: Messages,
+        decoders: Sequence[SourceDecoder],
+        frame_prefix: str,
     ) -> None:
         self._wiring = wiring
         self._messages = messages
+        self._decoders = decoders
         self._first_of_all = sorted(wiring.overrides, key=lambda one: -one.priority)
         self._readers: Mapping[int, Sequence[tuple[int, CommandReader]]] = {
             one.target: self._read(contract, one.target, frame_prefix) for one in wiring.overrides
@@ -86,7 +94,8 @@ class Operators:
             return ''
         if newest.problem:
             return f'cannot be read: {newest.problem}'
-        if newest.message.data or any(self._true(taken.data) for taken in received[:-1]):
+        stops = self._decoders[one.source].message(newest.data).data
+        if stops or any(self._true(taken.data) for taken in received[:-1]):
             return 'asks for a stop'
         silent_ns = inputs.steady_ns - newest.arrival_ns
         if silent_ns > one.timeout_ns:
@@ -126,9 +135,10 @@ class Operators:
         """Fill in what an operator commands; return why that cannot be done."""
         if newest.problem:
             return Fault.INVALID, newest.problem
+        message = self._decoders[one.source].message(newest.data)
         try:
             for index, read in self._readers[one.target]:
-                found = values[index] = read(newest.message)
+                found = values[index] = read(message)
                 if not all_finite(found):
                     return Fault.NON_FINITE, f'{self._wiring.limits[index].term} is not finite'
         except MessageError as problem:

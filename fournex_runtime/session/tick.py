@@ -107,14 +107,14 @@ class Latched:
     :param index: its number on the topic.
     :param arrival_ns: when it arrived, steady clock.
     :param stamp_ns: its ``header.stamp``; 0 where its type has no header.
-    :param message: the decoded message; None when it could not be decoded.
-    :param problem: why not; empty when it could.
+    :param data: CDR bytes.
+    :param problem: why they cannot be decoded; empty when they can.
     """
 
     index: int
     arrival_ns: int
     stamp_ns: int
-    message: Any
+    data: bytes
     problem: str = ''
 
 

@@ -1,10 +1,13 @@
 """Every number of every common message can be commanded and read again by its path."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from fournex_runtime.pipeline.field_commands import Template
 from fournex_runtime.pipeline.field_path import NUMBERS, field_getter, field_path
+from fournex_runtime.pipeline.message_layout import HEAD, message_layout
 from fournex_runtime.pipeline.message_types import common_interfaces
 from fournex_runtime.pipeline.messages import messages
 
@@ -59,3 +62,34 @@ def test_what_is_put_at_a_path_is_found_there(package):
             data = messages().encode(template.message, kind)
             found = field_getter(path)(messages().decode(data, kind))
             assert np.array_equal(found, value), (kind, path)
+            layout = message_layout(messages(), kind, data)
+            if layout is not None:
+                assert read_at(layout, data, path, checked.many) == np.atleast_1d(value).tolist()
+
+
+def read_at(layout, data, path, many):
+    """Return the numbers of a field from where its layout says that they are."""
+    found = []
+    for index in itertools.count() if many else (None,):
+        where = layout.place(path, index)
+        if where is None:
+            break
+        dtype, place = where
+        body = data[HEAD:]
+        found.append(np.frombuffer(body, dtype, len(body) // np.dtype(dtype).itemsize)[place])
+    return found
+
+
+@pytest.mark.parametrize('kind', ['sensor_msgs/msg/Imu', 'nav_msgs/msg/Odometry'])
+def test_a_message_of_fixed_length_has_a_layout_which_its_frame_and_its_size_decide(kind):
+    message = messages().zero(kind)
+    message.header.frame_id = 'base'
+    data = messages().encode(message, kind)
+    layout = message_layout(messages(), kind, data)
+    assert layout.fits(data)
+    message.header.stamp.sec = 5
+    assert layout.fits(messages().encode(message, kind))
+    message.header.frame_id = 'bass'
+    assert not layout.fits(messages().encode(message, kind))
+    assert not layout.fits(data[:-1]) and not layout.fits(data + b'\0')
+    assert not layout.fits(b'\0\0' + data[2:]), 'it would be big endian'

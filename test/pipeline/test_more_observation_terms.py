@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from both_ways import build_both_ways
 from ros_messages import ARRAY, FLOAT64, IMU, ODOMETRY, POSE, cdr, header, pose
 
 from fournex_runtime.errors import MessageError, WiringError
@@ -41,8 +42,7 @@ artifact: {{file: policy.onnx, sha256: '{'0' * 64}', backend: onnx}}
         self.history = {}
 
     def __call__(self, *data, tick=0):
-        decoded = [messages().decode(one, kind) for one, kind in zip(data, self.types)]
-        found = self.pipeline.build(decoded, NOTHING, self.history, tick)
+        found = build_both_ways(self.pipeline, self.types, data, NOTHING, self.history, tick)
         self.history = found.history
         return found.inputs['obs'].ravel().tolist()
 

@@ -5,6 +5,7 @@ import pathlib
 
 import numpy as np
 import pytest
+from both_ways import build_both_ways
 from ros_messages import ARRAY, FLOAT64, IMU, ODOMETRY, POSE, SCAN, cdr, header, joint_state, pose
 
 from fournex_runtime.errors import MessageError, WiringError
@@ -42,9 +43,8 @@ artifact: {{file: policy.onnx, sha256: '{'0' * 64}', backend: onnx}}
         self.history = self.pipeline.initial_history()
 
     def __call__(self, *data, last=((0.0, 0.0), (0.0, 0.0))):
-        decoded = [messages().decode(one, kind) for one, kind in zip(data, self.types)]
         action = LastAction(np.array(last[0]), np.array(last[1]))
-        found = self.pipeline.build(decoded, action, self.history)
+        found = build_both_ways(self.pipeline, self.types, data, action, self.history)
         self.history = found.history
         vector = found.inputs['obs']
         assert vector.dtype == np.float32 and vector.shape[0] == 1

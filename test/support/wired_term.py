@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from both_ways import build_both_ways
 
 from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.pipeline.observation import LastAction, ObservationPipeline
@@ -62,7 +63,6 @@ artifact: {{file: policy.onnx, sha256: '{'0' * 64}', backend: onnx}}
 
     def __call__(self, *data: bytes, frames: Frames | None = None) -> list[float]:
         """Return the term's values out of a message of each port."""
-        decoded = [messages().decode(one, kind) for one, kind in zip(data, self.types)]
-        built = self.pipeline.build(decoded, NOTHING, {}, frames=frames)
+        built = build_both_ways(self.pipeline, self.types, data, NOTHING, {}, frames=frames)
         found: list[float] = built.inputs['obs'][0].tolist()
         return found
