@@ -23,6 +23,8 @@ _MULTIPLES = (1, 4, 8, 16)
 Sizes of a batch that are tried: libraries compute rows in blocks of so many, and those that are
 left over in another way.
 """
+MOST_ROWS = 4096
+"""What a batch can have at most."""
 _PROBES, _LARGE_PROBES = 64, 8
 """How many requests are tried in every row: rows that are not alike differ in some bits only."""
 _LARGE_BYTES = 65536

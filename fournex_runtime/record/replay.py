@@ -9,6 +9,7 @@ or the tick before is not in the bag, counts as unverifiable, never as equal.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
@@ -18,6 +19,8 @@ from ..policy.backend import Backend, load_backend
 from ..policy.bundle import Bundle
 from ..policy.inference import Inference
 from ..session.engine import Engine
+from ..session.sharing import sharing
+from ..session.wiring_types import Wiring
 from .bag_reader import BagReader
 from .manifest import environment, environment_differences
 from .recorded_configuration import read_manifest, recorded_wiring
@@ -71,11 +74,12 @@ def verify(
         wiring = recorded_wiring(manifest, bundles)
         found = wiring.bundles
         wired = {one.name: one for one in wiring.sessions}
+        policies = load_policies(wiring, backends)
         sessions = {
             one.tick_topic: SessionReplay(
                 one,
                 Engine(found[one.name], wired[one.name], types, one.frame_prefix),
-                load_policy(found[one.name], wired[one.name].inference, backends),
+                policies[one.name],
                 types,
                 selection,
                 watch,
@@ -99,6 +103,17 @@ def verify(
             )
             raise ReplayError(f'{bag}: holds none of {selection}; it has {counts}')
         return results
+
+
+def load_policies(wiring: Wiring, backends: contextlib.ExitStack) -> dict[str, Backend]:
+    """Load the policy of each session; sessions that asked one together do so again."""
+    found = {}
+    wired = {one.name: one for one in wiring.sessions}
+    for names in sharing(wiring):
+        inference = dataclasses.replace(wired[names[0]].inference, rows=len(names))
+        policy = load_policy(wiring.bundles[names[0]], inference, backends)
+        found.update(dict.fromkeys(names, policy))
+    return found
 
 
 def load_policy(bundle: Bundle, inference: Inference, backends: contextlib.ExitStack) -> Backend:

@@ -20,6 +20,8 @@ from ..errors import ArtifactError
 from ..pipeline.messages import Messages
 from ..pipeline.observation import Observation
 from ..policy.backend import Backend
+from ..policy.backend import Request as Arguments
+from ..policy.batch import MOST_ROWS
 from ..session.engine import Engine
 from ..session.tick import (
     Answer,
@@ -185,7 +187,7 @@ class SessionReplay:
         sure = self._uncertain == 0 and self._inputs.complete
         chosen = self._selection.holds(record)
         observed = self._judge_observation(record, request, sure)
-        inferred, recurrent = self._judge_inference(record, request, chosen)
+        inferred, recurrent = self._judge_inference(record, request, timing, chosen)
         state, decided, commanded = self._judge_conclusion(record, request, recurrent, sure)
         if chosen:
             verdicts = (observed, inferred, decided, commanded)
@@ -230,10 +232,12 @@ class SessionReplay:
         return not words
 
     def _judge_inference(
-        self, record: TickRecord, request: Request, chosen: bool
+        self, record: TickRecord, request: Request, timing: Timing, chosen: bool
     ) -> tuple[bool | None, Arrays]:
         """
         Run the policy on the recorded observation and state, if the tick is asked for.
+
+        In a batch of the same size, and in the same row of it, as it was asked then.
 
         :returns: the verdict, and the recurrent state after it.
         """
@@ -246,7 +250,7 @@ class SessionReplay:
             words = None
         else:
             try:
-                outputs, state = self.backend.run(record.observation, request.recurrent)
+                outputs, state = self._ask((record.observation, request.recurrent), timing)
             except ArtifactError as problem:
                 words = str(problem)
             else:
@@ -262,6 +266,19 @@ class SessionReplay:
         if words:
             self._differs(f'tick {record.tick}: {words}')
         return None if words is None else not words, following
+
+    def _ask(self, arguments: Arguments, timing: Timing) -> Arguments:
+        """Run the policy as it was run then; the other rows of a batch are zeros."""
+        size, row = timing.batch_size, timing.batch_row
+        if size == 0:
+            return self.backend.run(*arguments)
+        if not row < size <= MOST_ROWS:
+            raise ArtifactError(f'recorded as row {row} of a batch of {size}, which none can be')
+        rows: list[Arguments | None] = [None] * size
+        rows[row] = arguments
+        answer = self.backend.run_batch(rows)[row]
+        assert answer is not None
+        return answer
 
     def _carried(self, record: TickRecord) -> bool:
         """Return whether the policy ran with a recurrent state of the tick before."""

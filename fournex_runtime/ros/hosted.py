@@ -9,17 +9,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from ..configuration import FOREVER_NS
-from ..errors import ArtifactError, GraphError, LateAnswer
+from ..errors import GraphError
 from ..immutable import immutable
 from ..pipeline.messages import Messages
 from ..policy.backend import Backend
 from ..record.tick_record import TickCodec
 from ..safety.reactions import Fault
 from ..session.engine import Engine
+from ..session.schedule import WAIT_PART
+from ..session.shared_policy import NOT_ASKED, Answered, SharedPolicy
 from ..session.statistics import TickStatistics
 from ..session.tick import (
-    Answer,
-    AnswerKind,
     EpisodeStart,
     Mode,
     Received,
@@ -70,17 +70,40 @@ class Due:
     wait_ns: int = 0
 
 
+@immutable
+class Begun:
+    """A tick that has been given its inputs and waits for the policy's answer."""
+
+    due: Due
+    request: Request
+    begin_ns: int
+    sampled_ns: int
+    decoded_ns: int
+    observed_ns: int
+
+
+@immutable
+class Concluded:
+    """A tick whose commands are out, and that is yet to be counted and recorded."""
+
+    record: TickRecord
+    timing: Timing
+    begun: Begun
+
+
 class HostedSession:
     """
-    One session with everything live bound to it. Only the loop calls ``tick``.
+    One session with everything live bound to it. Only the loop calls its ticks.
 
     :param engine: the session's engine.
-    :param backend: the loaded artifact.
+    :param policy: the loaded artifact, which other sessions may ask, too.
+    :param row: the session's row in a batch.
     """
 
-    def __init__(self, engine: Engine, backend: Backend) -> None:
+    def __init__(self, engine: Engine, policy: SharedPolicy, row: int = 0) -> None:
         self.engine = engine
-        self.backend = backend
+        self.policy = policy
+        self.row = row
         self.name = engine.wiring.name
         self.period_ns = engine.contract.period_ns
         self.statistics = TickStatistics()
@@ -99,6 +122,11 @@ class HostedSession:
         self._last_mode: Mode | None = None
         self._worker = 0
         self._record_ns = 0
+
+    @property
+    def backend(self) -> Backend:
+        """Return what runs the artifact."""
+        return self.policy.backend
 
     # --- activation ------------------------------------------------------------------------------
 
@@ -148,7 +176,7 @@ class HostedSession:
             if request.fault is not None and request.fault[0] is not Fault.STALE:
                 raise GraphError(f'sessions.{self.name}: {request.fault[1]}')
             begin_ns = time.monotonic_ns()
-            answer = self._ask(request)
+            answer = self._asked(request).answer
             if request.observation is not None:
                 fastest_ns = min(fastest_ns, time.monotonic_ns() - begin_ns)
             record, _ = self.engine.conclude(request, answer, state)
@@ -176,6 +204,12 @@ class HostedSession:
         self._stop = ''
         if self._episode is None:
             self.request_episode('', 0, ())
+
+    @property
+    def batch_wait_ns(self) -> int:
+        """Return how long a release may wait for those of others that ask the same policy."""
+        budgets = [port.budget_ns for port in self.engine.wiring.ports]
+        return min(self.period_ns, *budgets) // WAIT_PART
 
     def end(self) -> None:
         """Forget everything that belongs to one activation."""
@@ -259,11 +293,11 @@ class HostedSession:
             if one is not None
         ]
 
-    def tick(self, due: Due, ros_now_ns: Callable[[], int]) -> TickRecord:
+    def begin_tick(self, due: Due, ros_now_ns: Callable[[], int]) -> Begun:
         """
-        Run one tick and publish its commands.
+        Take what has come and make the policy's request of it.
 
-        :param due: its release.
+        :param due: the tick's release.
         :param ros_now_ns: reads the ROS clock.
         """
         begin_ns = time.monotonic_ns()
@@ -285,10 +319,19 @@ class HostedSession:
         newest = self.engine.decode(inputs, self.state)
         decoded_ns = time.monotonic_ns()
         request = self.engine.observe(inputs, self.state, newest)
-        observed_ns = time.monotonic_ns()
-        answer = self._ask(request)
+        return Begun(due, request, begin_ns, sampled_ns, decoded_ns, time.monotonic_ns())
+
+    def conclude_tick(self, begun: Begun, answered: Answered) -> Concluded:
+        """
+        Publish the commands of a tick.
+
+        :param begun: the tick.
+        :param answered: what the policy answered to its request; ``NOT_ASKED`` where that has no
+            observation.
+        """
         answered_ns = time.monotonic_ns()
-        record, self.state = self.engine.conclude(request, answer, self.state)
+        request, due = begun.request, begun.due
+        record, self.state = self.engine.conclude(request, answered.answer, self.state)
         concluded_ns = time.monotonic_ns()
         outlets = self._outlets
         assert outlets is not None
@@ -299,36 +342,39 @@ class HostedSession:
         timing = Timing(
             lateness_ns=due.lateness_ns,
             wait_ns=due.wait_ns,
-            take_ns=sampled_ns - begin_ns,
-            decode_ns=decoded_ns - sampled_ns,
-            observe_ns=observed_ns - decoded_ns,
-            infer_ns=answered_ns - observed_ns if request.observation is not None else 0,
+            take_ns=begun.sampled_ns - begun.begin_ns,
+            decode_ns=begun.decoded_ns - begun.sampled_ns,
+            observe_ns=begun.observed_ns - begun.decoded_ns,
+            infer_ns=answered_ns - begun.observed_ns if request.observation is not None else 0,
             conclude_ns=concluded_ns - answered_ns,
             publish_ns=published_ns - concluded_ns,
             record_ns=self._record_ns,
             skipped=due.skipped,
-            worker=worker_number(self.backend) if request.observation is not None else 0,
+            worker=answered.worker,
+            batch_size=answered.batch_size,
+            batch_row=answered.batch_row,
         )
-        self._account(record, timing, request, begin_ns, outlets)
-        self._record_ns = time.monotonic_ns() - published_ns
-        return record
+        return Concluded(record, timing, begun)
 
-    def _ask(self, request: Request) -> Answer:
-        """Run the policy, in this process or in its worker."""
+    def account(self, tick: Concluded) -> None:
+        """Count, record and tell what happened in a tick; after the commands are out."""
+        began_ns = time.monotonic_ns()
+        outlets = self._outlets
+        assert outlets is not None
+        self._account(tick.record, tick.timing, tick.begun.request, tick.begun.begin_ns, outlets)
+        self._record_ns = time.monotonic_ns() - began_ns
+
+    def _asked(self, request: Request) -> Answered:
+        """Run the policy, in this process or in its worker, and wait for it."""
         if request.observation is None:
-            return Answer(AnswerKind.NONE)
-        try:
-            outputs, state = self.backend.run(request.observation.inputs, request.recurrent)
-        except LateAnswer as problem:
-            return Answer(AnswerKind.LATE, problem=str(problem))
-        except ArtifactError as problem:
-            return Answer(AnswerKind.FAILED, problem=str(problem))
-        return Answer(AnswerKind.RESULT, outputs, state)
+            return NOT_ASKED
+        self.policy.ask([(self.row, request)])
+        (answered,) = self.policy.answers() or (NOT_ASKED,)
+        return answered
 
     def _account(
         self, record: TickRecord, timing: Timing, request: Request, begin_ns: int, outlets: Outlets
     ) -> None:
-        """Count, record and tell what happened; after the commands are out."""
         self.ages_ns = request.ages_ns
         fault = record.mode in (Mode.FALLBACK, Mode.STOPPED)
         self.statistics.add(begin_ns, timing, record.answer, fault)

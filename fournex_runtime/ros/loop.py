@@ -23,8 +23,10 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 
 from ..session.pacing import Release
 from ..session.phase_lock import PhaseLock
+from ..session.schedule import Schedule, Slot
 from ..session.tick import TickRecord
 from .hosted import Due, HostedSession
+from .rounds import Round, wait_for_answers
 
 Result = TypeVar('Result')
 
@@ -34,6 +36,7 @@ _LOCKSTEP_WAIT_NS = 20_000_000
 SIM_POLL_NS = 1_000_000
 """How often the ROS clock is looked at while it is simulated; wall time."""
 _PR_SET_TIMERSLACK = 29
+_SECOND_NS = 1_000_000_000
 
 
 class LoopFault(Exception):
@@ -71,6 +74,18 @@ class _Paced:
         """Return the latest release: of the last tick in lockstep, else the one to come."""
         return self.release.due_ns if self.session.trigger is None else max(0, self.stamp_ns)
 
+    def due(self, now_ns: int, wait_ns: int) -> Due:
+        """Return the release as a tick that begins now is told of it."""
+        due_ns = self.release.due_ns
+        return Due(due_ns, now_ns - due_ns, self.release.skipped, wait_ns)
+
+    def advance(self, record: TickRecord, clock: Clock) -> None:
+        """Go on to the next release after a tick."""
+        shift_ns = 0
+        if self.phase is not None:
+            shift_ns = self.phase.shift_ns(record, clock.simulated)
+        self.release.advance(clock.now_ns(), shift_ns)
+
 
 class Loop:
     """
@@ -88,6 +103,9 @@ class Loop:
         self._context_handle = context_handle
         self._lockstep_timeout_ns = lockstep_timeout_ns
         self._paced: list[_Paced] = []
+        self._schedule: Schedule[_Paced] = Schedule([])
+        self._rounds: list[Round[Slot[_Paced]]] = []
+        """Those that wait for their answers."""
         self._calls: collections.deque[tuple[Callable[[], Any], Any]] = collections.deque()
         self._quit = False
         self._waiting_since_ns: int | None = None
@@ -145,10 +163,18 @@ class Loop:
         now_ns = self._clock.now_ns()
         self._waiting_since_ns = None
         self._paced = [_Paced(session, now_ns) for session in sessions]
+        self._schedule = Schedule(
+            [
+                Slot(one, one.release, id(one.session.policy), one.session.batch_wait_ns)
+                for one in self._paced
+            ]
+        )
+        self._rounds = []
 
     def stop(self, cause: str) -> None:
         """Run one last tick of each session that publishes its stop command; then none."""
         paced, self._paced = self._paced, []
+        self._rounds = []
         for one in paced:
             one.session.request_stop(cause)
             self._tick(one, Due(one.last_due_ns))
@@ -159,7 +185,8 @@ class Loop:
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         _least_timer_slack()
         while not self._quit:
-            self._serve()
+            if not self._rounds:  # what is asked for finds every session between two ticks
+                self._serve()
             if self._quit:
                 break
             if not self._paced:
@@ -185,24 +212,56 @@ class Loop:
         if self._paced[0].session.trigger is not None:
             self._lockstep_step()
             return
-        following = min(self._paced, key=lambda one: one.release.due_ns)
-        due_ns = following.release.due_ns
         now_ns = self._clock.now_ns()
-        if now_ns < due_ns - following.release.period_ns and self._clock.simulated:
-            following.release.begin(now_ns)  # the simulation went back in time
+        if self._clock.simulated and self._schedule.went_back(now_ns):
             return
-        if now_ns < due_ns:
-            if self._wait(due_ns):
-                return
-            now_ns = self._clock.now_ns()
-            if now_ns < due_ns:
-                return
-        due = Due(due_ns, now_ns - due_ns, following.release.skipped, self._waited_ns())
-        record = self._tick(following, due)
-        shift_ns = 0
-        if following.phase is not None:
-            shift_ns = following.phase.shift_ns(record, self._clock.simulated)
-        following.release.advance(self._clock.now_ns(), shift_ns)
+        if self._rounds and self._finish(self._rounds[0], 0):
+            return
+        slots = self._schedule.take(now_ns)
+        if slots:
+            self._begin([slot.item for slot in slots], slots)
+        elif self._rounds:
+            self._await_answers()
+        else:
+            wake_ns = self._schedule.wake_ns
+            assert wake_ns is not None  # nothing is out
+            self._wait(wake_ns)
+
+    def _begin(self, paced: Sequence[_Paced], slots: Sequence[Slot[_Paced]]) -> None:
+        """Begin the round of some sessions; conclude it, too, where the answers are there."""
+        waited_ns, now_ns = self._waited_ns(), self._clock.now_ns
+        ticks = [(one.session, lambda one=one: one.due(now_ns(), waited_ns)) for one in paced]
+        begun = Round(ticks, slots, self._clock.ros_now_ns)
+        self._rounds.append(begun)
+        if not begun.policy.descriptors:
+            self._finish(begun, 0)
+
+    def _finish(self, begun: Round[Slot[_Paced]], until_ns: int) -> bool:
+        """Conclude a round if it is answered, or late; return whether it was."""
+        if not begun.finish(until_ns):
+            return False
+        self._rounds.remove(begun)
+        for slot, record in zip(begun.items, begun.records):
+            slot.item.advance(record, self._clock)
+        self._schedule.back(begun.items)
+        if not self._rounds:  # a file of a recording begins between two ticks
+            self.after_tick()
+        return True
+
+    def _await_answers(self) -> None:
+        """Wait for answers, until the next release."""
+        wake_ns = self._schedule.wake_ns
+        until_ns = time.monotonic_ns() + _SECOND_NS
+        if wake_ns is not None:
+            until_ns = min(until_ns, time.monotonic_ns() + wake_ns - self._clock.now_ns())
+            if self._clock.simulated:
+                until_ns = min(until_ns, time.monotonic_ns() + SIM_POLL_NS)
+        if len(self._rounds) == 1:
+            self._finish(self._rounds[0], until_ns)
+            return
+        wait_for_answers(self._rounds, until_ns)
+        for begun in tuple(self._rounds):
+            self._finish(begun, 0)
 
     def _wait(self, due_ns: int) -> bool:
         """Wait for a release, or in simulated time for a while; return whether it was woken."""
@@ -224,23 +283,37 @@ class Loop:
         since_ns, self._waiting_since_ns = self._waiting_since_ns, None
         return 0 if since_ns is None else time.monotonic_ns() - since_ns
 
-    def _tick(self, one: _Paced, due: Due) -> TickRecord:
-        record = one.session.tick(due, self._clock.ros_now_ns)
+    def _tick(self, one: _Paced, due: Due) -> None:
+        """Run one tick for itself, in which the policy is not asked."""
+        Round([(one.session, lambda: due)], [one], self._clock.ros_now_ns).finish()
         self.after_tick()
-        return record
 
     def _lockstep_step(self) -> None:
         """Tick every session whose synchronised inputs are complete; else wait for messages."""
-        ticked = False
+        complete: dict[int, list[_Paced]] = {}
         for one in self._paced:
             stamp_ns = one.session.lockstep_stamp_ns(one.stamp_ns)
-            if stamp_ns is None:
-                continue
-            one.stamp_ns = stamp_ns
-            one.waiting_since_ns = time.monotonic_ns()
-            self._tick(one, Due(stamp_ns, wait_ns=self._waited_ns()))
-            ticked = True
-        if ticked:
+            if stamp_ns is not None:
+                one.stamp_ns = stamp_ns
+                complete.setdefault(id(one.session.policy), []).append(one)
+        if complete:
+            waited_ns = self._waited_ns()
+            rounds = [
+                Round(
+                    [
+                        (one.session, lambda one=one: Due(one.stamp_ns, wait_ns=waited_ns))
+                        for one in together
+                    ],
+                    together,
+                    self._clock.ros_now_ns,
+                )
+                for together in complete.values()
+            ]
+            for begun in rounds:
+                begun.finish()
+                for one in begun.items:
+                    one.waiting_since_ns = time.monotonic_ns()
+            self.after_tick()
             return
         waiting_ns = time.monotonic_ns() - min(one.waiting_since_ns for one in self._paced)
         if waiting_ns > self._lockstep_timeout_ns:
@@ -284,6 +357,7 @@ class Loop:
     def _abandon(self, problem: Exception) -> None:
         """End every session with its stop command after a tick raised."""
         paced, self._paced = self._paced, []
+        self._rounds = []
         for one in paced:
             one.session.request_stop(f'internal error: {problem}')
             with contextlib.suppress(Exception):  # the one that raised may raise again

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from ..errors import FournexError
 from ..pipeline.messages import Messages
 from ..policy.backend import Backend, load_backend, warm_up
 from ..session.engine import Engine
+from ..session.shared_policy import SharedPolicy
+from ..session.sharing import sharing
 from ..session.wiring import Wiring
 from ..worker.succession import SuccessiveWorkers
 from .hosted import HostedSession
@@ -27,38 +31,51 @@ def load_sessions(
     :param lockstep_ns: how long a worker may take for an answer in lockstep.
     :raises FournexError: a policy does not load or does not fit, or the sessions not one another.
     """
-    sessions: list[HostedSession] = []
+    _check_pacing(wiring)
+    engines = {
+        one.name: Engine(wiring.bundles[one.name], one, messages, frame_prefix)
+        for one in wiring.sessions
+    }
+    loaded: list[Backend] = []
+    hosted: dict[str, HostedSession] = {}
     try:
-        for one in wiring.sessions:
-            engine = Engine(wiring.bundles[one.name], one, messages, frame_prefix)
-            sessions.append(HostedSession(engine, _load(engine, worker_python, lockstep_ns)))
-        _check_pacing(sessions)
+        for names in sharing(wiring):
+            together = [engines[name] for name in names]
+            backend = _load(together, worker_python, lockstep_ns)
+            loaded.append(backend)
+            deterministic = together[0].wiring.inference.deterministic
+            policy = SharedPolicy(backend, len(together), deterministic)
+            for row, engine in enumerate(together):
+                hosted[engine.wiring.name] = HostedSession(engine, policy, row)
     except BaseException:
-        for session in sessions:
-            session.backend.close()
+        for backend in loaded:
+            backend.close()
         raise
-    return sessions
+    return [hosted[one.name] for one in wiring.sessions]
 
 
-def _load(engine: Engine, worker_python: str, lockstep_ns: int) -> Backend:
-    """Load a session's policy and warm it up; its worker, if it has one, gets a deadline."""
-    inference = engine.wiring.inference.with_default_python(
-        worker_python, engine.contract.artifact.backend
+def _load(engines: list[Engine], worker_python: str, lockstep_ns: int) -> Backend:
+    """Load the policy of some sessions and warm it up; its worker, if any, gets a deadline."""
+    first = engines[0]
+    inference = first.wiring.inference.with_default_python(
+        worker_python, first.contract.artifact.backend
     )
-    backend = load_backend(engine.bundle, inference, WARM_UP_TIMEOUT_S)
+    inference = dataclasses.replace(inference, rows=len(engines))
+    backend = load_backend(first.bundle, inference, WARM_UP_TIMEOUT_S)
     try:
-        warm_up(backend, engine.contract)
+        warm_up(backend, first.contract)
     except BaseException:
         backend.close()
         raise
     if isinstance(backend, SuccessiveWorkers):
-        backend.waits = lockstep = bool(engine.wiring.lockstep)
-        backend.timeout_ns = lockstep_ns if lockstep else engine.contract.period_ns
+        backend.waits = lockstep = bool(first.wiring.lockstep)
+        period_ns = min(engine.contract.period_ns for engine in engines)
+        backend.timeout_ns = lockstep_ns if lockstep else period_ns
     return backend
 
 
-def _check_pacing(sessions: list[HostedSession]) -> None:
-    lockstep = {bool(session.engine.wiring.lockstep) for session in sessions}
+def _check_pacing(wiring: Wiring) -> None:
+    lockstep = {bool(session.lockstep) for session in wiring.sessions}
     if len(lockstep) > 1:
         raise FournexError(
             'some sessions are paced by lockstep and some by their period; a runtime does one or '

@@ -9,6 +9,7 @@ from tiny_session import make_engine, result
 from fournex_runtime.errors import GraphError
 from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.ros.hosted import REHEARSALS, HostedSession
+from fournex_runtime.session.shared_policy import SharedPolicy
 from fournex_runtime.session.tick import Received
 
 LONG_AGO_NS = 10_000_000_000  # the budget is 50 ms
@@ -28,7 +29,7 @@ class Policy:
 
 def rehearse(names):
     policy = Policy()
-    session = HostedSession(make_engine(), policy)
+    session = HostedSession(make_engine(), SharedPolicy(policy))
     ros_ns = time.time_ns()
     data = joint_state(names, [0.1, 0.2], ros_ns - LONG_AGO_NS)
     received = Received(1, time.monotonic_ns() - LONG_AGO_NS, data)

@@ -1,0 +1,130 @@
+"""
+A policy that one or more sessions ask, each with a row of its own.
+
+Asking and fetching the answers are two steps, so that other sessions are served meanwhile.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from ..errors import ArtifactError, LateAnswer
+from ..immutable import immutable
+from ..policy.backend import Backend
+from ..policy.backend import Request as Arguments
+from ..worker.succession import SuccessiveWorkers, worker_number
+from .tick import Answer, AnswerKind, Request
+
+
+@immutable
+class Answered:
+    """
+    What came of asking for one session.
+
+    :param answer: the answer.
+    :param worker: number of the worker that gave it; 0: none.
+    :param batch_size: rows of the batch that it was asked in; 0: by itself.
+    :param batch_row: its row.
+    """
+
+    answer: Answer
+    worker: int = 0
+    batch_size: int = 0
+    batch_row: int = 0
+
+
+NOT_ASKED = Answered(Answer(AnswerKind.NONE))
+
+
+class SharedPolicy:
+    """
+    A loaded artifact with the sessions that ask it.
+
+    :param backend: the artifact.
+    :param sessions: how many sessions ask it.
+    :param deterministic: each session keeps its row, in batches of one size, so that it does not
+        matter which others are due with it; else a batch has as many rows as there are requests.
+    """
+
+    def __init__(self, backend: Backend, sessions: int = 1, deterministic: bool = True) -> None:
+        self.backend = backend
+        self._shared = sessions > 1
+        self._deterministic = deterministic
+        self._workers = backend if isinstance(backend, SuccessiveWorkers) else None
+        self._rows: list[int] = []
+        self._size = 0
+        self._results: Sequence[Arguments | None] | None = None
+        self._problem: ArtifactError | None = None
+        self.deadline_ns = 0
+        """When the answers to what was asked last are late; steady clock."""
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """Return the descriptors that can be read when there is something to fetch."""
+        return () if self._workers is None else self._workers.descriptors
+
+    def ask(self, asked: Sequence[tuple[int, Request]]) -> None:
+        """
+        Ask for some sessions; what goes wrong is in the answers.
+
+        :param asked: row and request of each; every request has an observation.
+        """
+        arguments = [_arguments(request) for _, request in asked]
+        size = self.backend.batch_size if self._shared else 0
+        requests: list[Arguments | None] = [*arguments]
+        self._rows = list(range(len(asked)))
+        batch = len(asked) > 1
+        if size and self._deterministic:
+            self._rows = [row for row, _ in asked]
+            requests = [None] * size
+            for row, one in zip(self._rows, arguments):
+                requests[row] = one
+            batch = True
+        self._size = len(requests) if size and batch else 0
+        self._results, self._problem = None, None
+        try:
+            if self._workers is not None:
+                self._workers.ask(requests, batch)
+                self.deadline_ns = time.monotonic_ns() + self._workers.timeout_ns
+            elif batch:
+                self._results = self.backend.run_batch(requests)
+            else:
+                self._results = [self.backend.run(*arguments[0])]
+        except ArtifactError as problem:
+            self._problem = problem
+
+    def answers(self, until_ns: int | None = None) -> list[Answered] | None:
+        """
+        Return the answers to what was asked last, in its order.
+
+        :param until_ns: how long to wait for them at most, on the steady clock; until they are
+            late when left out.
+        :returns: None where they are not there yet, and not late either.
+        """
+        kind, words = AnswerKind.FAILED, ''
+        try:
+            if self._problem is not None:
+                raise self._problem
+            if self._results is None:
+                assert self._workers is not None
+                self._results = self._workers.collect(until_ns)
+                if self._results is None:
+                    return None
+        except LateAnswer as problem:
+            kind, words = AnswerKind.LATE, str(problem)
+        except ArtifactError as problem:
+            words = str(problem)
+        worker = worker_number(self.backend)
+        found = []
+        for row in self._rows:
+            answer = Answer(kind, problem=words)
+            if self._results is not None and (result := self._results[row]) is not None:
+                answer = Answer(AnswerKind.RESULT, *result)
+            found.append(Answered(answer, worker, self._size, row if self._size else 0))
+        return found
+
+
+def _arguments(request: Request) -> Arguments:
+    assert request.observation is not None
+    return request.observation.inputs, request.recurrent
