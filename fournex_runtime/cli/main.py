@@ -27,6 +27,7 @@ VERBS = {
     'replay': 'run a recording again and compare it with what happened, bit for bit',
     'diff': 'compare two recordings: configuration, and tick by tick where they part',
     'import': 'make a policy bundle of what a training left behind',
+    'recover': 'make a proper bag of a recording that was not finished',
     'report': 'write a recording as one page with all its curves, for a browser',
     'inspect': 'show what is in a policy bundle, a wiring file or a recording',
     'policies': 'keep policies by name and version: list, compare, verify, approve',
@@ -37,7 +38,7 @@ _MODULES = {'import': 'import_artifact'}
 _GROUPS = {
     'Bring a policy': ('import', 'policies'),
     'Drive a robot': ('demo', 'doctor', 'run', 'guard', 'top'),
-    'Understand what happened': ('replay', 'diff', 'report', 'inspect'),
+    'Understand what happened': ('replay', 'diff', 'report', 'inspect', 'recover'),
     'Judge a policy': ('evaluate',),
 }
 _EXAMPLES = {

@@ -109,6 +109,9 @@ class RecordedRun:
     :param sessions: its sessions in the order of the manifest.
     :param messages: log time and decoded message of each message of the types asked for.
     :param truncated: it was cut off.
+    :param dropped: messages that the recording lost as it was made, by topic.
+    :param cause: what set it off; empty where that goes without saying.
+    :param deleted: how many of its first files were deleted to make room.
     """
 
     path: pathlib.Path
@@ -117,6 +120,9 @@ class RecordedRun:
     sessions: Sequence[RecordedSession]
     messages: Mapping[str, Sequence[tuple[int, Any]]]
     truncated: bool
+    dropped: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    cause: str = ''
+    deleted: int = 0
 
     @property
     def first_ns(self) -> int:
@@ -162,7 +168,17 @@ def read_run(path: pathlib.Path, keep: Sequence[str] = ()) -> RecordedRun:
             if manifest is None
             else [_session(one, kept.get(one.tick_topic, [])) for one in manifest.sessions]
         )
-        return RecordedRun(path, manifest, topics, sessions, kept, reader.truncated)
+        return RecordedRun(
+            path,
+            manifest,
+            topics,
+            sessions,
+            kept,
+            reader.truncated,
+            reader.dropped,
+            reader.cause,
+            reader.deleted,
+        )
 
 
 def _session(manifest: SessionManifest, ticks: Sequence[tuple[int, Any]]) -> RecordedSession:

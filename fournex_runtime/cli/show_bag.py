@@ -36,6 +36,7 @@ def _head(run: RecordedRun) -> str:
     span_ns = run.last_ns - run.first_ns
     count = sum(topic.count for topic in run.topics.values())
     missing = sum(topic.missing for topic in run.topics.values())
+    lost = ', '.join(f'{count} of {topic}' for topic, count in sorted(run.dropped.items()))
     manifest = run.manifest
     return facts(
         (
@@ -44,11 +45,15 @@ def _head(run: RecordedRun) -> str:
                 f'{run.path}'
                 + ('  CUT OFF: it ends where its writer was killed' if run.truncated else ''),
             ),
+            ('set off by', run.cause),
+            ('before it', f'{run.deleted} files, deleted to make room' if run.deleted else ''),
             ('begun', utc(run.first_ns) if count else ''),
             ('duration', f'{span_ns * 1e-9:.1f} s, {count} messages'),
             (
                 'dropped',
-                f'{missing} messages'
+                f'{lost}, as they were recorded'
+                if lost
+                else f'{missing} messages'
                 if missing
                 else 'nothing: every number is there'
                 if manifest is not None

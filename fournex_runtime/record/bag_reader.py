@@ -55,9 +55,17 @@ class BagReader:
 
         :raises RecordingError: there is no such bag, it is of another storage, or damaged.
         """
-        for path in self._find():
+        found = self._find()
+        for path in found:
             file = McapFile(path)
-            file.open()
+            try:
+                file.open()
+            except RecordingError as problem:
+                # The last file of a recorder that was killed may have no more than its name.
+                if path is not found[-1] or not self._files or self._expected is not None:
+                    raise
+                self._problems.append(str(problem))
+                continue
             self._files.append(file)
             if file.truncated:
                 self._problems.append(f'{path.name} is cut off')
@@ -92,7 +100,16 @@ class BagReader:
     @property
     def dropped(self) -> dict[str, int]:
         """Return the messages that the recording lost as it was made, by topic; none: empty."""
-        return dict(self._files[-1].dropped) if self._files else {}
+        found: dict[str, int] = {}
+        for file in self._files:
+            for topic, count in file.dropped.items():
+                found[topic] = max(count, found.get(topic, 0))
+        return found
+
+    @property
+    def end_ns(self) -> int | None:
+        """Return the greatest log time, since the Unix epoch; None without messages."""
+        return max((one.end_ns for one in self._files if one.end_ns is not None), default=None)
 
     @property
     def cause(self) -> str:
@@ -176,7 +193,7 @@ class BagReader:
             raise RecordingError(f'{self._path}: there is no such folder or file')
         if (self._path / metadata.FILE_NAME).exists():
             return self._listed(metadata.read(self._path))
-        found = sorted(self._path.glob('*.mcap'), key=_split_number)
+        found = sorted(self._path.glob('*.mcap'), key=split_number)
         if not found and any(self._path.glob('*.db3')):
             raise RecordingError(_other_storage(self._path, 'sqlite3'))
         if not found:
@@ -248,6 +265,7 @@ def _other_storage(path: pathlib.Path, storage: str) -> str:
     )
 
 
-def _split_number(path: pathlib.Path) -> tuple[str, int]:
+def split_number(path: pathlib.Path) -> tuple[str, int]:
+    """Return what the files of a bag are sorted by: name and number."""
     match = re.fullmatch(r'(.*?)_?(\d+)', path.stem)
     return (path.stem, 0) if match is None else (match.group(1), int(match.group(2)))

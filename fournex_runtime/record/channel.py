@@ -70,11 +70,13 @@ class DescribedChannel:
     :param definition: the ``.msg`` text with the texts of all the types it is made of, as MCAP's
         ``ros2msg`` schemas hold it.
     :param type_hash: the hash of the type after REP 2016, ``RIHS01_…``.
+    :param encoding: language of the definition: ``ros2msg`` or ``ros2idl``.
     """
 
     channel: Channel
     definition: str
     type_hash: str
+    encoding: str = 'ros2msg'
 
     def to_plain(self) -> dict[str, Any]:
         """Return the channel as plain data for JSON."""
@@ -85,4 +87,4 @@ class DescribedChannel:
         """Return the channel that :meth:`to_plain` was called on."""
         inner = dict(plain['channel'])
         inner['qos'] = QosProfile(**inner['qos'])
-        return cls(Channel(**inner), plain['definition'], plain['type_hash'])
+        return cls(Channel(**inner), plain['definition'], plain['type_hash'], plain['encoding'])

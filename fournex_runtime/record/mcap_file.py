@@ -106,6 +106,12 @@ class McapFile:
         self.dropped: dict[str, int] = {}
         """Messages by topic that the recording had lost as the file was finished."""
         self.truncated = False
+        self.readable_bytes = 0
+        """Of a file that is cut off: where the last whole record ends."""
+        self.start_ns: int | None = None
+        """The least log time; None without messages."""
+        self.end_ns: int | None = None
+        """The greatest log time; None without messages."""
 
     def open(self) -> None:
         """
@@ -161,6 +167,8 @@ class McapFile:
         beginning = stream.read(len(MAGIC))
         if not beginning:
             raise RecordingError(f'{self._path} is empty')
+        if len(beginning) < len(MAGIC) and MAGIC.startswith(beginning):
+            raise RecordingError(f'{self._path} is cut off before its header')
         if beginning != MAGIC:
             raise RecordingError(f'{self._path} is not an MCAP file')
         stream.seek(0)
@@ -205,6 +213,9 @@ class McapFile:
             self.counts[channel.topic] += summary.statistics.channel_message_counts.get(
                 channel.id, 0
             )
+        if summary.statistics.message_count:
+            self.start_ns = summary.statistics.message_start_time
+            self.end_ns = summary.statistics.message_end_time
         for index in summary.metadata_indexes:
             if index.name == DROPPED_METADATA:
                 stream.seek(index.offset)
@@ -219,6 +230,7 @@ class McapFile:
         schemas: dict[int, Schema] = {}
         names: dict[int, str] = {}
         for record in self._records(stream):
+            self.readable_bytes = stream.tell()
             if isinstance(record, Schema):
                 schemas[record.id] = record
             elif isinstance(record, Channel) and record.id not in names:
@@ -226,8 +238,16 @@ class McapFile:
                 self._add(record, schemas.get(record.schema_id))
             elif isinstance(record, Message):
                 self.counts[self._known(names, record)] += 1
+                self._extend(record.log_time)
             elif isinstance(record, Metadata) and record.name == DROPPED_METADATA:
                 self._read_dropped(record.metadata)
+
+    def _extend(self, time_ns: int) -> None:
+        """Count a message's time in."""
+        if self.start_ns is None or self.end_ns is None:
+            self.start_ns = self.end_ns = time_ns
+        self.start_ns = min(self.start_ns, time_ns)
+        self.end_ns = max(self.end_ns, time_ns)
 
     def _known(self, names: dict[int, str], message: Message) -> str:
         topic = names.get(message.channel_id)

@@ -50,6 +50,7 @@ class McapWriter:
     :param chunk_bytes: size of a chunk before it is compressed.
     :param head: what the file begins with.
     :param cause: why the bag is made; empty where that goes without saying.
+    :param name: of the file in the bag, if that is not to be its present one.
     :raises OSError: it cannot be written; nothing is left of it.
     """
 
@@ -62,8 +63,10 @@ class McapWriter:
         chunk_bytes: int,
         head: Sequence[RingRecord] = (),
         cause: str = '',
+        name: str = '',
     ) -> None:
         self.path = path
+        self._name = name or path.name
         self._channels = tuple(channels)
         self.counts = [0] * len(self._channels)
         """Messages of each channel that were written."""
@@ -94,7 +97,7 @@ class McapWriter:
     def extent(self) -> metadata.Extent:
         """Return what of the file the operating system has."""
         start_ns, end_ns = (self.start_ns, self.end_ns) if sum(self.flushed) else (None, None)
-        return metadata.Extent(self.path.name, tuple(self.flushed), start_ns, end_ns)
+        return metadata.Extent(self._name, tuple(self.flushed), start_ns, end_ns)
 
     def write(self, record: RingRecord) -> None:
         """
@@ -161,7 +164,7 @@ class McapWriter:
             channel = described.channel
             if channel.type not in schemas:
                 schemas[channel.type] = self._mcap.register_schema(
-                    channel.type, 'ros2msg', described.definition.encode()
+                    channel.type, described.encoding, described.definition.encode()
                 )
             qos = metadata.to_yaml([metadata.qos_plain(channel.qos)])
             self._ids.append(

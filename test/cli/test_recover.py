@@ -1,0 +1,26 @@
+"""``fournex recover`` on a recording whose recorder was killed."""
+
+import shutil
+
+from fournex_runtime.cli.main import main
+from fournex_runtime.record.bag_reader import BagReader
+
+
+def test_a_bag_that_was_cut_off_is_made_a_proper_one(bag, tmp_path, capsys):
+    recording = shutil.copytree(bag, tmp_path / 'cut')
+    (recording / 'metadata.yaml').unlink()
+    (file,) = recording.glob('*.mcap')
+    file.write_bytes(file.read_bytes()[:-3000])
+    assert main(['recover', str(recording)]) == 0
+    said = capsys.readouterr().out
+    assert f'{file.name}: was cut off, has its end now' in said
+    assert 'missing at the end' in said
+    with BagReader(recording) as reader:
+        assert reader.problem is None
+    assert main(['recover', str(recording)]) == 0
+    assert 'no file was cut off\n  nothing is missing' in capsys.readouterr().out
+
+
+def test_what_is_no_bag_is_refused(tmp_path, capsys):
+    assert main(['recover', str(tmp_path)]) == 2
+    assert 'there is no .mcap file in it' in capsys.readouterr().err
