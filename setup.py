@@ -6,7 +6,7 @@ from setuptools import find_packages, setup
 
 PACKAGE = 'fournex_runtime'
 SHARED = ('config', 'examples', 'launch')
-SHARED_SUFFIXES = ('.json', '.npz', '.onnx', '.pt', '.py', '.safetensors', '.ts', '.yaml')
+SHARED_SUFFIXES = ('.json', '.npz', '.onnx', '.pt', '.py', '.safetensors', '.ts', '.xml', '.yaml')
 
 
 def shared_files():

@@ -34,9 +34,12 @@ class Progress:
             return
         self._last = now
         filled = _WIDTH * done // max(total, 1)
-        left = (now - self._begun) * (total - done) / max(done, 1)
+        elapsed = max(now - self._begun, 1e-9)
+        left = elapsed * (total - done) / max(done, 1)
+        rate = done / elapsed
+        speed = f', {rate:.0f}/s' if rate >= 10.0 else ''
         bar = '█' * filled + '·' * (_WIDTH - filled)
-        end = f'{left:4.0f} s left' if done < total else f'{now - self._begun:4.0f} s'
+        end = f'{left:4.0f} s left{speed}' if done < total else f'{elapsed:4.0f} s{speed}'
         print(
             f'\r\033[K{self._label} {bar} {done}/{total} {end}  {text}',
             end='',
