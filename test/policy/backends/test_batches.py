@@ -18,20 +18,21 @@ SESSIONS = 5
 BY_BACKEND = {(one.backend, one.network): one for one in (*SB3_CASES, *TORCH_CASES)}
 OPEN_ONNX = Case('onnx', 'recurrent', 'recurrent.onnx', False)
 TORCH = pytest.mark.torch
+SELDOM = [pytest.mark.torch, pytest.mark.soak]
 CASES = [
     pytest.param(OPEN_ONNX, None, True, id='onnx inline'),
     pytest.param(dataclasses.replace(OPEN_ONNX, worker=True), None, True, id='onnx in a worker'),
     *(
-        pytest.param(BY_BACKEND[backend, network], artifact, together, id=words, marks=TORCH)
-        for backend, network, artifact, together, words in (
-            ('stable_baselines3', 'stateless', None, True, 'sb3'),
-            ('stable_baselines3', 'lstm', None, True, 'sb3 lstm'),
-            ('torchscript', 'stateless', None, True, 'torchscript'),
-            ('torchscript', 'stateless', 'uneven.pt', None, 'torchscript of uneven rows'),
-            ('torchscript', 'lstm', None, True, 'torchscript lstm'),
-            ('torchscript', 'lstm-buffers', None, False, 'torchscript with buffers'),
-            ('torch_export', 'stateless', 'open.pt2', True, 'torch.export'),
-            ('torch_export', 'stateless', None, False, 'torch.export of one row'),
+        pytest.param(BY_BACKEND[backend, network], artifact, together, id=words, marks=marks)
+        for backend, network, artifact, together, words, marks in (
+            ('stable_baselines3', 'stateless', None, True, 'sb3', TORCH),
+            ('stable_baselines3', 'lstm', None, True, 'sb3 lstm', SELDOM),
+            ('torchscript', 'stateless', None, True, 'torchscript', SELDOM),
+            ('torchscript', 'stateless', 'uneven.pt', None, 'torchscript of uneven rows', SELDOM),
+            ('torchscript', 'lstm', None, True, 'torchscript lstm', TORCH),
+            ('torchscript', 'lstm-buffers', None, False, 'torchscript with buffers', SELDOM),
+            ('torch_export', 'stateless', 'open.pt2', True, 'torch.export', TORCH),
+            ('torch_export', 'stateless', None, False, 'torch.export of one row', SELDOM),
         )
     ),
 ]
