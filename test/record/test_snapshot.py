@@ -107,7 +107,7 @@ def test_a_session_goes_on_from_its_snapshot_with_the_same_bits():
     assert found.session == 'tiny' and found.state.tick == 5
     assert [one.last_index for one in found.inputs] == [5, 0]
 
-    newest = messages().encode(run.state.latched[0].message, 'sensor_msgs/msg/JointState')
+    newest = run.state.latched[0].data
     other = Run()
     other.state = other.engine.resumed_state(
         found.state, [Received(5, found.inputs[0].arrival_ns, newest), None]
