@@ -104,8 +104,13 @@ class Decision:
             except UnusableAnswer as problem:
                 fault = (problem.fault[0], f'{request.manual.cause}: {problem}')
         if request.waiting:
+            # An operator may have driven before: what he said last must not be what goes on.
+            driven = state.last_safe is not None
             return dataclasses.replace(
-                kept, mode=Mode.STANDBY, cause=f'waiting for {request.waiting}'
+                kept,
+                mode=Mode.STANDBY,
+                cause=f'waiting for {request.waiting}',
+                safe=self._stop_command(state.last_safe) if driven else None,
             )
         if fault is not None:
             reacting = self._modes.wrong(state, now_ns, request.started, *fault, own=False)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ..configuration import FOREVER_NS
 from ..errors import MessageError, WiringError
 from ..finite import all_finite
 from ..pipeline.command_readers import CommandReader, command_reader
@@ -111,7 +112,14 @@ class Operators:
     # --- overrides -------------------------------------------------------------------------------
 
     def manual(self, inputs: TickInputs, latched: Sequence[Latched | None]) -> Manual | None:
-        """Return what operators command in this tick; None when none does."""
+        """
+        Return what operators command in this tick; None when none does.
+
+        None may before every stop topic has spoken whose silence stops.
+        """
+        for stop in self._wiring.stop_topics:
+            if stop.timeout_ns < FOREVER_NS and latched[stop.source] is None:
+                return None
         values: list[Vector | None] = [None] * len(self._wiring.term_targets)
         causes: dict[int, str] = {}
         for one in self._first_of_all:

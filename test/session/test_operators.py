@@ -104,6 +104,17 @@ def test_operators_need_no_sensors_and_end_no_stop():
     assert run.tick(*given(run, joy=joy(0.1, 0.1)), episode='on').mode is Mode.MANUAL
 
 
+def test_what_an_operator_said_last_does_not_go_on_where_the_policy_cannot_begin_yet():
+    run = operated()
+    run.tick(*given(run, joints=False, joy=joy(0.1, 0.1)))
+    records = [run.tick(*given(run, joints=False)) for _ in range(3)]
+    assert [one.mode.name for one in records] == ['MANUAL', 'MANUAL', 'STANDBY']
+    assert (records[-1].cause, commanded(records[-1])) == (
+        'waiting for joint_states',
+        [0.0, 0.0],
+    )
+
+
 def test_an_operator_ends_a_fallback_and_a_fault_after_him_has_its_full_time():
     run = operated()
     run.tick(*given(run))
@@ -199,6 +210,14 @@ def test_an_empty_message_stops_once():
 def test_a_stop_topic_that_cannot_be_read_stops():
     run = operated()
     assert run.tick(*given(run, e_stop=b'x')).cause.startswith('button: e_stop cannot be read')
+
+
+def test_before_a_stop_topic_with_a_timeout_has_spoken_no_operator_commands():
+    run = operated(('topic: e_stop, timeout: forever', 'topic: e_stop, timeout: 60 ms'))
+    record = run.tick(*given(run, joy=joy(0.1, 0.1)))
+    assert (record.mode, record.commands) == (Mode.STANDBY, ())
+    record = run.tick(*given(run, joy=joy(0.1, 0.1), e_stop=button(False)))
+    assert record.mode is Mode.MANUAL
 
 
 def test_a_stop_topic_with_a_timeout_stops_when_it_is_silent():
