@@ -28,6 +28,7 @@ from ..record.manifest import Manifest, SessionManifest, environment
 from ..record.ring import RingRecord
 from ..record.snapshot import SNAPSHOT_TYPE, SnapshotCodec, snapshot_topic
 from ..record.tick_record import TICK_TYPE
+from ..session.load import TickCost, overload
 from ..session.tick import Mode, Received, TickRecord
 from ..session.wiring import Wiring
 from ..worker.succession import describe_isolation
@@ -148,16 +149,17 @@ class Activation:
             wired = session.engine.wiring.sources
             session.bind([self._feeds[source.topic] for source in wired])
         self._create_publishers()
-        fastest_ns = {
-            session.name: session.rehearse(
+        costs = [
+            session.rehearse(
                 [first[source.topic] for source in session.engine.wiring.sources],
                 self._node.get_clock().now().nanoseconds,
                 self._messages,
                 self._command_topics(session),
             )
             for session in self._sessions
-        }
-        self._checkup.inference(fastest_ns)
+        ]
+        self._checkup.inference({one.session: one.answer_ns for one in costs})
+        self._check_load(costs)
         self._await_listeners()
         if self._settings.record is not None:
             self._start_recording(self._settings.record, qos)
@@ -168,6 +170,20 @@ class Activation:
         for topic, messages in first.items():
             for received in messages:
                 self._feeds[topic].push(received)
+
+    def _check_load(self, costs: Sequence[TickCost]) -> None:
+        """
+        Judge whether the loop has the time for all sessions.
+
+        :raises GraphError: it has not, and the wiring does not have that reported only.
+        """
+        words = overload(costs)
+        if not words or all(session.engine.wiring.lockstep for session in self._sessions):
+            return
+        # How fast simulated time goes is not known.
+        if self._wiring.realtime.fits and not self._follows_clock:
+            raise GraphError(f'{self._wiring.file}: {words}')
+        self._node.get_logger().warning(words)
 
     def _await_graph(self) -> None:
         """Wait for the publishers that the policies need, and until the graph is still."""

@@ -28,6 +28,7 @@ class Realtime:
     :param quiet_collector: collect garbage between ticks only, where there is time for it.
     :param spin_ns: the last part of each wait, spent looking at the clock instead of asleep.
     :param required: a refusal ends the activation; else it is reported.
+    :param fits: sessions that need more time than there is end it, too; else that is reported.
     """
 
     cores: tuple[int, ...] = ()
@@ -37,6 +38,7 @@ class Realtime:
     quiet_collector: bool = False
     spin_ns: int = 0
     required: bool = False
+    fits: bool = True
 
     def for_worker(self, inference: Inference) -> Inference:
         """Return the same inference with what its worker, if it has one, is to ask for."""
@@ -83,6 +85,7 @@ def read_realtime(section: Section | None) -> Realtime:
         == 'between_ticks',
         spin_ns=spin_ns,
         required=section.choice('on_refusal', ('report', 'refuse'), 'report') == 'refuse',
+        fits=section.choice('on_overload', ('report', 'refuse'), 'refuse') == 'refuse',
     )
     section.finish()
     return found

@@ -15,6 +15,7 @@ from robot_side import JOINT_STATE, joint_state
 from std_msgs.msg import Float64MultiArray
 from tiny_session import edited
 
+from fournex_runtime.policy.bundle import seal_bundle
 from fournex_runtime.record.bag_reader import BagReader
 from fournex_runtime.record.replay import verify
 from fournex_runtime.record.tick_record import TICK_TYPE, decode_tick, decode_timing
@@ -170,3 +171,21 @@ def test_four_arms_at_three_rates(arms, runtime, wiring, tmp_path):
     for verification in verify(bag):
         assert verification.all_equal, verification
         assert verification.ticks >= 5
+
+
+def test_more_sessions_than_fit_are_refused_by_name(arms, runtime, wiring):
+    text = wiring.read_text().replace('{batch: ', '{isolation: inline, batch: ')
+    for folder in wiring.parent.glob('every-*-ms'):
+        contract_file = folder / 'policy.yaml'
+        period = folder.name.split('-')[1]
+        words = edited(contract_file.read_text(), (f'period: {period} ms', 'period: 0.05 ms'))
+        contract_file.write_text(words)
+        seal_bundle(folder)
+    wiring.write_text(text)
+    process = runtime(wiring, override_checks='[inference]')
+    arms.spin_until(lambda: process.process.poll() is not None, 2500, process.text)
+    assert process.wait(10) == 2
+    said = process.text()
+    assert '% of the time that one loop has: ' in said and 'on_overload: report' in said
+    assert all(f'{name} ' in said for name in PERIODS_MS)
+    assert not any(arms.commands.values())
