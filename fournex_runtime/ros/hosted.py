@@ -22,6 +22,7 @@ from ..session.shared_policy import NOT_ASKED, Answered, SharedPolicy
 from ..session.statistics import TickStatistics
 from ..session.tick import (
     EpisodeStart,
+    Latched,
     Mode,
     Received,
     Request,
@@ -112,7 +113,6 @@ class HostedSession:
         self.ages_ns: tuple[int, ...] = (-1,) * len(engine.wiring.sources)
         self._feeds: list[Feed] = []
         self._queues: list[list[Received]] = []
-        self._newest: list[Received | None] = []
         self._outlets: Outlets | None = None
         self._codec: TickCodec | None = None
         self._episode: EpisodeStart | None = None
@@ -135,7 +135,6 @@ class HostedSession:
         """Read from these feeds, in the order of the wiring's sources."""
         self._feeds = list(feeds)
         self._queues = [feed.attach() for feed in feeds]
-        self._newest = [None] * len(feeds)
 
     def unresolved(self, first: Sequence[Sequence[Received]], ros_ns: int) -> tuple[str, ...]:
         """
@@ -290,7 +289,7 @@ class HostedSession:
         latched = self.state.latched[source]
         return latched.stamp_ns if latched is not None else None
 
-    def held(self) -> list[tuple[str, Received]]:
+    def held(self) -> list[tuple[str, Received | Latched]]:
         """
         Return what the next tick begins with and is not the newest message of its topic, by topic.
 
@@ -298,7 +297,7 @@ class HostedSession:
         """
         return [
             (feed.topic.name, one)
-            for feed, newest, queue in zip(self._feeds, self._newest, self._queues)
+            for feed, newest, queue in zip(self._feeds, self.state.latched, self._queues)
             if queue
             for one in (newest, *queue[:-1])
             if one is not None
@@ -315,10 +314,8 @@ class HostedSession:
         for feed in self._feeds:
             feed.drain()
         messages = tuple(tuple(queue) for queue in self._queues)
-        for source, queue in enumerate(self._queues):
-            if queue:
-                self._newest[source] = queue[-1]
-                queue.clear()
+        for queue in self._queues:
+            queue.clear()
         sampled_ns = time.monotonic_ns()
         episode, self._episode = self._episode, None
         stop, self._stop = self._stop, ''
