@@ -9,9 +9,13 @@ import pathlib
 from collections.abc import Sequence
 
 from ..errors import FournexError, RecordingError
+from ..record.recording_difference import recording_difference
+from ..record.replay import verify
 from .parser import Parser
+from .progress import Progress
 from .recorded_run import read_run
 from .report_data import report_data
+from .report_marks import Marks, difference_marks, replay_marks
 
 
 def parser() -> Parser:
@@ -24,6 +28,8 @@ def parser() -> Parser:
         (
             ('fournex report runs/today', 'writes runs/today/report.html'),
             ('fournex report runs/today --out today.html', ''),
+            ('fournex report runs/today --verify', 'with the ticks that replay finds unequal'),
+            ('fournex report runs/today --diff runs/before', 'with those in which it parts from'),
         ),
     )
     found.add_argument('bag', metavar='BAG', type=pathlib.Path, help='the recording')
@@ -32,6 +38,17 @@ def parser() -> Parser:
         metavar='FILE',
         type=pathlib.Path,
         help='where to write it; report.html in the folder of the recording, if left out',
+    )
+    found.add_argument(
+        '--verify',
+        action='store_true',
+        help='make every tick again, and mark those that are not as recorded',
+    )
+    found.add_argument(
+        '--diff',
+        metavar='BAG2',
+        type=pathlib.Path,
+        help='compare with another recording, and mark the ticks in which they differ',
     )
     return found
 
@@ -46,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
     bag: pathlib.Path = options.bag
     folder = bag if bag.is_dir() else bag.parent
     out = options.out or folder / 'report.html'
-    page = report(bag)
+    page = report(bag, _marks(bag, options.verify, options.diff))
     partial = out.with_name(f'.{out.name}.partial')
     try:
         partial.write_text(page, encoding='utf-8')
@@ -57,11 +74,27 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def report(bag: pathlib.Path) -> str:
+def _marks(bag: pathlib.Path, verified: bool, other: pathlib.Path | None) -> list[Marks]:
+    """Return what replaying a recording, and comparing it with another one, finds in it."""
+    found = []
+    progress = Progress('replaying' if verified else 'comparing')
+    try:
+        if verified:
+            found += replay_marks(verify(bag, progress=progress.update))
+        if other is not None:
+            difference = recording_difference(bag, other, progress.update)
+            found += difference_marks(difference, str(other))
+    finally:
+        progress.clear()
+    return found
+
+
+def report(bag: pathlib.Path, marks: Sequence[Marks] = ()) -> str:
     """
     Return the page of a recording.
 
     :param bag: the recording.
+    :param marks: ticks to be marked on the curves.
     :raises RecordingError: it is no bag, or has no ticks.
     """
     run = read_run(bag)
@@ -69,7 +102,7 @@ def report(bag: pathlib.Path) -> str:
         raise RecordingError(f'{bag}: has no manifest: it was not recorded by Fournex')
     if not any(session.ticks for session in run.sessions):
         raise RecordingError(f'{bag}: has no ticks to report')
-    data = report_data(run)
+    data = report_data(run, marks)
     template = importlib.resources.files(__package__).joinpath('report_page.html')
     # "</" would end the script element that the data stands in.
     text = json.dumps(data, allow_nan=False, separators=(',', ':')).replace('</', '<\\/')

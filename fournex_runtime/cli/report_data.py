@@ -14,6 +14,7 @@ from ..configuration import FOREVER_NS
 from ..policy.contract import Contract, parse_contract
 from ..session.tick import Mode
 from .recorded_run import RecordedRun, RecordedSession
+from .report_marks import Marks
 from .traces import ActionTrace, action_traces, budget_of, budgets, limits, observation_traces
 from .words import duration, utc
 
@@ -27,8 +28,13 @@ _BINS = 60
 _STAGES = ('take', 'observe', 'infer', 'conclude', 'publish')
 
 
-def report_data(run: RecordedRun) -> dict[str, Any]:
-    """Return what the page shows of a recording."""
+def report_data(run: RecordedRun, marks: Sequence[Marks] = ()) -> dict[str, Any]:
+    """
+    Return what the page shows of a recording.
+
+    :param run: the recording.
+    :param marks: ticks to be marked on the curves.
+    """
     manifest = run.manifest
     assert manifest is not None
     span_s = (run.last_ns - run.first_ns) * 1e-9
@@ -45,11 +51,15 @@ def report_data(run: RecordedRun) -> dict[str, Any]:
     return {
         'title': run.path.resolve().name,
         'facts': facts,
-        'sessions': [_session(run, one) for one in run.sessions if one.ticks],
+        'sessions': [
+            _session(run, one, [mark for mark in marks if mark.session == one.manifest.name])
+            for one in run.sessions
+            if one.ticks
+        ],
     }
 
 
-def _session(run: RecordedRun, session: RecordedSession) -> dict[str, Any]:
+def _session(run: RecordedRun, session: RecordedSession, marks: Sequence[Marks]) -> dict[str, Any]:
     contract = parse_contract(session.manifest.contract)
     points, columns = thinned(len(session.ticks))
     values = action_traces(session, contract)
@@ -57,12 +67,14 @@ def _session(run: RecordedRun, session: RecordedSession) -> dict[str, Any]:
         'name': session.manifest.name,
         'policy': session.manifest.policy,
         'hash': session.manifest.bundle_sha256[:12],
-        'summary': _summary(session),
+        'summary': [*_summary(session), *((one.title, one.outcome) for one in marks)],
         'times': _times(run, session),
         't': _rounded(session.seconds()[points]),
         'tick': [int(session.ticks[point].tick) for point in points],
         'modes': _modes(session),
-        'events': _events(session),
+        'events': sorted(
+            [*_events(session), *_divergences(session, marks)], key=lambda event: event['tick']
+        ),
         'panels': [
             _stage_panel(session, columns),
             *_age_panels(run, session, columns),
@@ -172,6 +184,22 @@ def _events(session: RecordedSession) -> list[dict[str, Any]]:
             found.append({**at, 'kind': name, 'words': words})
             before = tick.mode
     return found
+
+
+def _divergences(session: RecordedSession, marks: Sequence[Marks]) -> list[dict[str, Any]]:
+    """Return the marked ticks as events."""
+    seconds = dict(zip((int(one.tick) for one in session.ticks), session.seconds().tolist()))
+    return [
+        {
+            't': round(seconds[tick.tick], 4),
+            'tick': tick.tick,
+            'kind': 'divergence',
+            'words': f'{one.title}, {tick.stage}: {tick.words}',
+        }
+        for one in marks
+        for tick in one.ticks
+        if tick.tick in seconds
+    ]
 
 
 def _panel(title: str, unit: str, curves: Sequence[dict[str, Any]], **more: Any) -> Panel:

@@ -73,19 +73,19 @@ class Case:
 
 
 CASES = (
-    Case('recurrent', 'pendulum', 180_000),
-    Case('recurrent, workers killed', 'pendulum', 40_000, in_process=False),
-    Case('range scan, goals', 'rover', 160_000),
-    Case('recurrent, narrow limits, ramp', 'pendulum', 100_000, wiring=NARROW),
+    Case('recurrent', 'pendulum', 260_000),
+    Case('recurrent, workers killed', 'pendulum', 20_000, in_process=False),
+    Case('range scan, goals', 'rover', 60_000),
+    Case('recurrent, narrow limits, ramp', 'pendulum', 120_000, wiring=NARROW),
     Case('joint position targets', 'arm', 160_000),
-    Case('chunks, history', 'pendulum', 100_000, made='chunks'),
-    Case('noise, some answers not finite', 'pendulum', 100_000, made='noise'),
-    Case('recurrent', 'pendulum', 60_000, 'stable_baselines3', 'policy.zip', ACTIONS),
-    Case('normalised', 'arm', 60_000, 'stable_baselines3', 'policy.zip', ACTIONS),
-    Case('recurrent, workers killed', 'pendulum', 30_000, 'torchscript', 'policy.pt', kills=0.1),
-    Case('memory in buffers, workers killed', 'pendulum', 20_000, 'torchscript', 'buffers.pt',
+    Case('chunks, history', 'pendulum', 140_000, made='chunks'),
+    Case('noise, some answers not finite', 'pendulum', 140_000, made='noise'),
+    Case('recurrent', 'pendulum', 50_000, 'stable_baselines3', 'policy.zip', ACTIONS),
+    Case('normalised', 'arm', 30_000, 'stable_baselines3', 'policy.zip', ACTIONS),
+    Case('recurrent, workers killed', 'pendulum', 10_000, 'torchscript', 'policy.pt', kills=0.1),
+    Case('memory in buffers, workers killed', 'pendulum', 8_000, 'torchscript', 'buffers.pt',
          BUFFERS, kills=0.1),
-    Case('recurrent, workers killed', 'pendulum', 10_000, 'torch_export', 'policy.pt2', kills=0.1),
+    Case('recurrent, workers killed', 'pendulum', 4_000, 'torch_export', 'policy.pt2', kills=0.1),
 )  # fmt: skip
 
 
