@@ -58,6 +58,33 @@ def test_text_of_a_recording_cannot_leave_its_place(fournex, bag, rewrite, tmp_p
     assert '<\\/script>x' in text
 
 
+def test_ticks_that_are_not_equal_are_marked(fournex, bag, rewrite, tmp_path):
+    def alter(message):
+        if (message.topic, message.sequence) != ('/effort_controller/commands', 700):
+            return message.data
+        return message.data[:-1] + bytes([message.data[-1] ^ 1])
+
+    altered = rewrite(bag, tmp_path / 'altered', alter)
+    done = fournex('report', altered, '--verify', '--diff', bag)
+    assert done.status == 0, done.err
+    page = (altered / 'report.html').read_text(encoding='utf-8')
+    (text,) = re.findall(r'<script id="data" type="application/json">(.*?)</script>', page, re.S)
+    (session,) = json.loads(text)['sessions']
+    summary = dict(session['summary'])
+    assert summary['replayed'] == 'commands 1 unequal, 0 unverifiable'
+    assert summary[f'against {bag}'] == 'command 1 of 2002 ticks differ'
+    marks = [event for event in session['events'] if event['kind'] == 'divergence']
+    at = {event['tick']: event['t'] for event in marks}
+    assert at == {699: pytest.approx(session['t'][699])}
+    words = [event['words'] for event in marks]
+    same = 'the command on /effort_controller/commands has other bytes'
+    assert words == [
+        f'replayed, commands: tick 699: {same}',
+        f'against {bag}, command: {same}',
+    ]
+    assert [event['tick'] for event in session['events']] == [0, 0, 699, 699, 1001]
+
+
 def test_of_a_long_run_every_extreme_is_kept():
     count = 10 * MOST_POINTS + 3
     column = np.sin(np.arange(count) / 50.0)
