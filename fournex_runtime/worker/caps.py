@@ -31,6 +31,7 @@ _FILE_SLACK_BYTES = 1 << 20
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _CAPABILITY_VERSION = 0x20080522
+_IPC_LOCK = 1 << 14
 _DAC_READ_SEARCH = 1 << 2  # reading only, and Landlock says what: a root's venv may be another's
 
 
@@ -82,7 +83,7 @@ def take_caps(
     :param file_bytes: how large a file it may write there.
     :param cuda: it is to use a GPU.
     :param priority: of ``SCHED_FIFO``, which it may be given, but not more; 0 for none.
-    :param lock_memory: it is to lock its memory, which root has to allow itself before.
+    :param lock_memory: it is to lock its memory, which root may do beyond its limits.
     """
     os.environ.update(dict.fromkeys(('HOME', 'TMPDIR', 'XDG_CACHE_HOME'), scratch))
     tempfile.tempdir = None
@@ -95,13 +96,11 @@ def take_caps(
         _lower(resource.RLIMIT_FSIZE, largest)
         _lower(resource.RLIMIT_RTPRIO, priority)
         _lower(resource.RLIMIT_RTTIME, URGENT_US)
-        if lock_memory and os.geteuid() == 0:
-            resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY,) * 2)
         return f'{files} open, none larger than {largest >> 20} MiB, no core dump'
 
     def privileges() -> str:
         _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-        _drop_capabilities()
+        _drop_capabilities(_IPC_LOCK if lock_memory else 0)
         _prctl(_PR_SET_DUMPABLE, 0)
         return 'none new, none kept, closed to debuggers'
 
@@ -205,8 +204,8 @@ def _prctl(option: int, value: int) -> None:
         raise OSError(number, f'prctl({option}): {os.strerror(number)}')
 
 
-def _drop_capabilities() -> None:
-    """Give up what root may do; for others there is nothing to give up."""
+def _drop_capabilities(but: int) -> None:
+    """Give up what root may do, but for some; for others there is nothing to give up."""
     if os.geteuid() != 0:
         return
     libc = ctypes.CDLL(None, use_errno=True)
@@ -215,6 +214,6 @@ def _drop_capabilities() -> None:
     if libc.capget(header, current) != 0:
         raise OSError(ctypes.get_errno(), 'capget')
     _, permitted, *_ = struct.unpack('=6I', current.raw)
-    kept = permitted & _DAC_READ_SEARCH
+    kept = permitted & (_DAC_READ_SEARCH | but)
     if libc.capset(header, struct.pack('=6I', kept, kept, 0, 0, 0, 0)) != 0:
         raise OSError(ctypes.get_errno(), 'capset')
