@@ -11,8 +11,6 @@ import collections
 import concurrent.futures
 import contextlib
 import ctypes
-import os
-import select
 import sys
 import threading
 import time
@@ -25,6 +23,7 @@ from ..session.pacing import Release
 from ..session.phase_lock import PhaseLock
 from ..session.schedule import Schedule, Slot
 from ..session.tick import TickRecord
+from .alarm import Alarm
 from .hosted import Due, HostedSession
 from .rounds import Round, wait_for_answers
 
@@ -110,9 +109,7 @@ class Loop:
         self._quit = False
         self._waiting_since_ns: int | None = None
         self._thread = threading.get_ident()
-        self._wake_read, self._wake_write = os.pipe()
-        os.set_blocking(self._wake_read, False)
-        os.set_blocking(self._wake_write, False)
+        self._alarm = Alarm()
         self.after_tick: Callable[[], None] = _nothing
         """Called after every tick, for instance to commit a recording."""
         self.slack: Callable[[int], None] = _nothing_of
@@ -126,8 +123,7 @@ class Loop:
 
     def wake(self) -> None:
         """End the loop's present wait; safe in a signal handler."""
-        with contextlib.suppress(BlockingIOError):
-            os.write(self._wake_write, b'w')
+        self._alarm.ring()
 
     def quit(self) -> None:
         """Let ``run`` return after the present tick; safe in a signal handler."""
@@ -190,7 +186,7 @@ class Loop:
             if self._quit:
                 break
             if not self._paced:
-                self._sleep(None)
+                self._alarm.wait(None)
                 continue
             try:
                 self._step()
@@ -269,9 +265,9 @@ class Loop:
             self._waiting_since_ns = time.monotonic_ns()
         self.slack(due_ns - self._clock.now_ns())
         if self._clock.simulated:
-            return self._sleep(min(due_ns - self._clock.now_ns(), SIM_POLL_NS))
-        asleep_ns = due_ns - self._clock.now_ns() - self.spin_ns
-        if asleep_ns > 0 and self._sleep(asleep_ns):
+            asleep_ns = min(due_ns - self._clock.now_ns(), SIM_POLL_NS)
+            return self._alarm.wait(time.monotonic_ns() + asleep_ns)
+        if self._alarm.wait(due_ns - self.spin_ns):
             return True
         if self.spin_ns:
             while time.monotonic_ns() < due_ns:
@@ -345,15 +341,6 @@ class Loop:
                 wait_set.add_subscription(subscription.handle)
             wait_set.wait(timeout_ns)
 
-    def _sleep(self, duration_ns: int | None) -> bool:
-        """Sleep until woken or over; return whether it was woken."""
-        timeout = None if duration_ns is None else duration_ns * 1e-9
-        ready, _, _ = select.select([self._wake_read], [], [], timeout)
-        if ready:
-            with contextlib.suppress(BlockingIOError):
-                os.read(self._wake_read, 4096)
-        return bool(ready)
-
     def _abandon(self, problem: Exception) -> None:
         """End every session with its stop command after a tick raised."""
         paced, self._paced = self._paced, []
@@ -365,9 +352,8 @@ class Loop:
         self.failed(problem)
 
     def close(self) -> None:
-        """Close the wake pipe; the loop must have returned."""
-        os.close(self._wake_read)
-        os.close(self._wake_write)
+        """Close what it waits with; the loop must have returned."""
+        self._alarm.close()
 
 
 def _nothing() -> None:

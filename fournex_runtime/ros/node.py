@@ -125,7 +125,9 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
         SessionServices(self, self.loop, lambda: self._sessions, lambda: self.active, services)
         RecordingService(self, self.loop, self._recording, services)
         self.create_timer(STATUS_PERIOD_S, self._publish_status, callback_group=self._reports)
-        self.create_timer(STATUS_PERIOD_S, self._watch_commands, callback_group=services)
+        self._watching = self.create_timer(
+            STATUS_PERIOD_S, self._watch_commands, callback_group=services
+        )
         self._looking = self.create_timer(_LOOK_S, self._graph.look, callback_group=services)
         self._manners: Manners | None = None
         self._granted: list[Grant] = []
@@ -243,6 +245,7 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
                 self.loop.start(self._sessions)
 
             self._watch_until = time.monotonic() + WATCH_S
+            self._watching.reset()
             self.loop.call(start)
             return _SUCCESS
 
@@ -342,6 +345,7 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
     def _watch_commands(self) -> None:
         """Give way when somebody else turns out to have commanded the robot already."""
         if not self.active or time.monotonic() > self._watch_until:
+            self._watching.cancel()  # a timer wakes the executor, in the loop's interpreter
             return
         for session in list(self._sessions):
             for target in session.engine.wiring.targets:

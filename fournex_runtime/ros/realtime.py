@@ -8,8 +8,10 @@ collector are the process's.
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import os
+import threading
 import time
 from collections.abc import Callable
 
@@ -102,7 +104,24 @@ class Manners:
         # The flag stays: once set, only a privileged process may take it away again.
         policy |= os.SCHED_RESET_ON_FORK
         self._undo.append(lambda: os.sched_setscheduler(0, policy, parameter))
+        self._raise_others(policy, parameter)
         return words
+
+    def _raise_others(self, policy: int, parameter: os.sched_param) -> None:
+        """
+        Put the interpreter's other threads just below the loop's.
+
+        At the usual scheduling one of them, with the interpreter in its hands, can be kept from
+        its core by any process, and the loop waits for both.
+        """
+        below = max(1, self._wanted.priority - 1)
+        for other in threading.enumerate():
+            thread = other.native_id
+            if thread is not None and thread != threading.get_native_id():
+                be_urgent(thread, below)
+                self._undo.append(
+                    functools.partial(os.sched_setscheduler, thread, policy, parameter)
+                )
 
     def _lock_memory(self) -> str:
         words = lock_memory()
