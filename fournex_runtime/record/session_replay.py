@@ -24,6 +24,7 @@ from ..policy.backend import Request as Arguments
 from ..policy.batch import MOST_ROWS
 from ..session.engine import Engine
 from ..session.tick import (
+    ANSWERED,
     Answer,
     AnswerKind,
     Arrays,
@@ -108,6 +109,7 @@ class SessionReplay:
         self._next_tick = 0
         self._first_tick: int | None = None
         self._episodes: dict[str, None] = {}
+        self._late: Arguments | None = None
         self._uncertain = 0
         self._memory = _memory_ticks(engine)
 
@@ -243,14 +245,18 @@ class SessionReplay:
         """
         following = record.state
         words: str | None = ''
-        if record.answer is not AnswerKind.RESULT:
+        asked: Arguments | None = (record.observation, request.recurrent)
+        if record.answer is AnswerKind.BELATED:
+            asked = self._late
+        self._late = asked if record.answer is AnswerKind.LATE else None
+        if record.answer not in ANSWERED:
             if record.raw_action:
                 words = f'raw action: recorded with the answer {record.answer.name.lower()}'
-        elif not chosen or (self._uncertain > 0 and self._carried(record)):
+        elif asked is None or not chosen or (self._uncertain > 0 and self._carried(record)):
             words = None
         else:
             try:
-                outputs, state = self._ask((record.observation, request.recurrent), timing)
+                outputs, state = self._ask(asked, timing)
             except ArtifactError as problem:
                 words = str(problem)
             else:
@@ -309,8 +315,8 @@ class SessionReplay:
             )
         problem = record.cause.split(': ', 1)[-1]
         answer = Answer(record.answer, problem=problem)
-        if record.answer is AnswerKind.RESULT:
-            answer = Answer(AnswerKind.RESULT, record.raw_action, recurrent)
+        if record.answer in ANSWERED:
+            answer = Answer(record.answer, record.raw_action, recurrent)
         made, state = self._engine.conclude(anchored, answer, self._state)
         decided = sure or (bool(record.observation) and self._uncertain == 0)
         words = decision_difference(record, made, sure)

@@ -104,10 +104,12 @@ class Reactions:
     :param to: the reaction by kind.
     :param return_after_ns: how long nothing must have been wrong before the policy acts again by
         itself; None: it does so out of a hold only, and at once.
+    :param uses_late: an answer that was late is waited for in the next tick, and used.
     """
 
     to: Mapping[Fault, Reaction]
     return_after_ns: int | None = None
+    uses_late: bool = False
 
 
 _RAMP = re.compile(r'ramp (.+) to (\S+)')

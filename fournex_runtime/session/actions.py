@@ -16,7 +16,7 @@ from ..policy.contract import Contract
 from ..safety.gate import Gate, NonFiniteCommand
 from ..safety.limits import Limits
 from ..safety.reactions import Fault
-from .tick import Answer, AnswerKind, Arrays, SafeAction, Vector, frozen
+from .tick import ANSWERED, Answer, AnswerKind, Arrays, SafeAction, Vector, frozen
 
 
 class UnusableAnswer(Exception):
@@ -56,7 +56,7 @@ class SessionActions:
         A result of another name, shape or dtype becomes ``FAILED``: it can be neither used nor
         recorded.
         """
-        if answer.kind is not AnswerKind.RESULT:
+        if answer.kind not in ANSWERED:
             return Answer(answer.kind, problem=answer.problem)
         own: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
         sides = ((self._outputs, answer.outputs), (self._state, answer.state))
@@ -70,7 +70,7 @@ class SessionActions:
                 if problem:
                     return Answer(AnswerKind.FAILED, problem=f'the policy gave {problem}')
                 mine[spec.name] = frozen(np.array(array, order='C'))
-        return Answer(AnswerKind.RESULT, *own)
+        return Answer(answer.kind, *own)
 
     def usable(self, answer: Answer) -> NDArray[np.float64]:
         """
@@ -80,7 +80,7 @@ class SessionActions:
         """
         if answer.kind is AnswerKind.LATE:
             raise UnusableAnswer(Fault.LATE, answer.problem)
-        if answer.kind is not AnswerKind.RESULT:
+        if answer.kind not in ANSWERED:
             raise UnusableAnswer(Fault.FAILED, answer.problem)
         for name, array in (*answer.outputs.items(), *answer.state.items()):
             if not all_finite(array):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..immutable import immutable
 from ..pipeline.observation import History, LastAction
 from ..policy.contract import Contract
-from ..safety.reactions import Kind
+from ..safety.reactions import Fault, Kind
 from .actions import SessionActions, UnusableAnswer
 from .blending import Measured, blended
 from .chunk_player import ChunkPlayer, Playing
@@ -27,6 +27,7 @@ from .tick import (
     SafeAction,
     SessionState,
     SoftStart,
+    TickInputs,
     frozen,
 )
 from .wiring_types import SessionWiring
@@ -70,6 +71,7 @@ class Decision:
     ) -> None:
         self._period_ns = contract.period_ns
         self._modes = Modes(wiring.reactions)
+        self._uses_late = wiring.reactions.uses_late
         self._actions = actions
         self._stop_command = stop_command
         self._as_read = as_read
@@ -120,6 +122,9 @@ class Decision:
             try:
                 act = self._policy_acts(request, answer, state, kept)
             except UnusableAnswer as problem:
+                if self._uses_late and problem.fault[0] is Fault.LATE and request.observation:
+                    # The answer may come yet, so the policy has seen it.
+                    kept = dataclasses.replace(kept, history=request.observation.history)
                 reacting = self._modes.wrong(
                     state, now_ns, request.started, *problem.fault, own=True
                 )
@@ -127,6 +132,17 @@ class Decision:
                 if reacting is None:
                     return act
         return self._react(kept, reacting, now_ns, state)
+
+    def awaits_late(self, inputs: TickInputs, state: SessionState) -> bool:
+        """Return whether the answer that was late in the tick before may be used in this one."""
+        reacting = state.reacting
+        return (
+            self._uses_late
+            and inputs.episode is None
+            and reacting is not None
+            and reacting.kind is Fault.LATE
+            and reacting.well_since_ns is None
+        )
 
     # --- the policy acts -------------------------------------------------------------------------
 

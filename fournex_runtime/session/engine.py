@@ -190,6 +190,7 @@ class Engine:
             frames=tree,
             stop=stop,
             manual=manual,
+            awaits_late=observation is not None and self._decision.awaits_late(inputs, state),
         )
 
     def as_read(self, request: Request, state: SessionState) -> dict[str, NDArray[Any]]:
@@ -233,6 +234,8 @@ class Engine:
         """
         if request.observation is None:  # nobody can have answered what was not asked
             answer = Answer(AnswerKind.NONE)
+        elif answer.kind is AnswerKind.BELATED and not request.awaits_late:
+            answer = Answer(AnswerKind.LATE, problem='the answer is to another question')
         answer = self._actions.answered(answer)
         act = self._decision.decide(request, answer, self._kept(request, state), state)
         inputs = request.inputs

@@ -16,7 +16,7 @@ from ..pipeline.messages import Messages
 from ..pipeline.newest_messages import SourceDecoder
 from ..policy.contract import Contract
 from ..safety.reactions import Fault
-from .tick import Latched, Manual, TickInputs, Vector
+from .tick import Latched, Manual, TickInputs, Vector, frozen
 from .wiring_operators import BOOL
 from .wiring_types import Override, SessionWiring, StopTopic
 
@@ -146,7 +146,7 @@ class Operators:
         message = self._decoders[one.source].message(newest.data)
         try:
             for index, read in self._readers[one.target]:
-                found = values[index] = read(message)
+                found = values[index] = frozen(read(message))
                 if not all_finite(found):
                     return Fault.NON_FINITE, f'{self._wiring.limits[index].term} is not finite'
         except MessageError as problem:

@@ -56,6 +56,7 @@ class SharedPolicy:
         self._size = 0
         self._results: Sequence[Arguments | None] | None = None
         self._problem: ArtifactError | None = None
+        self._kind = AnswerKind.RESULT
         self.deadline_ns = 0
         """When the answers to what was asked last are late; steady clock."""
 
@@ -70,6 +71,9 @@ class SharedPolicy:
 
         :param asked: row and request of each; every request has an observation.
         """
+        self._results, self._problem = None, None
+        if self._awaits_late([request for _, request in asked]):
+            return
         arguments = [_arguments(request) for _, request in asked]
         size = self.backend.batch_size if self._shared else 0
         requests: list[Arguments | None] = [*arguments]
@@ -82,7 +86,7 @@ class SharedPolicy:
                 requests[row] = one
             batch = True
         self._size = len(requests) if size and batch else 0
-        self._results, self._problem = None, None
+        self._kind = AnswerKind.RESULT
         try:
             if self._workers is not None:
                 self._workers.ask(requests, batch)
@@ -93,6 +97,17 @@ class SharedPolicy:
                 self._results = [self.backend.run(*arguments[0])]
         except ArtifactError as problem:
             self._problem = problem
+
+    def _awaits_late(self, requests: Sequence[Request]) -> bool:
+        """Wait for what was late in the tick before instead of asking, if the wiring says so."""
+        workers = self._workers
+        if self._shared or workers is None or not requests[0].awaits_late:
+            return False
+        if not workers.await_late():
+            return False
+        self.deadline_ns = time.monotonic_ns() + workers.timeout_ns
+        self._rows, self._size, self._kind = [0], 0, AnswerKind.BELATED
+        return True
 
     def answers(self, until_ns: int | None = None) -> list[Answered] | None:
         """
@@ -120,7 +135,7 @@ class SharedPolicy:
         for row in self._rows:
             answer = Answer(kind, problem=words)
             if self._results is not None and (result := self._results[row]) is not None:
-                answer = Answer(AnswerKind.RESULT, *result)
+                answer = Answer(self._kind, *result)
             found.append(Answered(answer, worker, self._size, row if self._size else 0))
         return found
 

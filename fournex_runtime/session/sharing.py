@@ -26,8 +26,8 @@ def sharing(wiring: Wiring) -> list[list[str]]:
 
 def _runs(bundle: Bundle, session: SessionWiring) -> Hashable:
     """Return what a policy is run of and with; the session's name where it shares with nobody."""
-    if not session.inference.batch:
-        return session.name
+    if not session.inference.batch or session.reactions.uses_late:
+        return session.name  # who waits for a late answer makes nobody else wait
     contract = bundle.contract
     artifact = (contract.artifact.backend, contract.artifact.sha256)
     return artifact, signature(contract), contract.state, session.inference

@@ -54,6 +54,10 @@ class AnswerKind(enum.IntEnum):
     BELATED = 4
 
 
+ANSWERED = (AnswerKind.RESULT, AnswerKind.BELATED)
+"""Answers that hold outputs."""
+
+
 @immutable
 class Received:
     """
@@ -251,6 +255,7 @@ class Request:
     :param frames: where frames are, with what the tick was told.
     :param stop: who asks for a stop, and why; empty when nobody does.
     :param manual: what operators command; None when none does.
+    :param awaits_late: the answer to the tick before, late then, may be used.
     """
 
     inputs: TickInputs
@@ -268,6 +273,7 @@ class Request:
     frames: FrameTree
     stop: str = ''
     manual: Manual | None = None
+    awaits_late: bool = False
 
 
 @immutable
@@ -276,8 +282,8 @@ class Answer:
     What came of asking the policy.
 
     :param kind: how it answered.
-    :param outputs: by artifact name; only for ``RESULT``.
-    :param state: next recurrent state by name; only for ``RESULT``.
+    :param outputs: by artifact name; only for ``RESULT`` and ``BELATED``.
+    :param state: next recurrent state by name; likewise.
     :param problem: what went wrong, in words; only for ``LATE`` and ``FAILED``.
     """
 

@@ -17,6 +17,8 @@ from ..safety.reactions import (
     parse_reaction,
 )
 
+_LATE_ANSWERS = ('discard', 'use in the next tick')
+
 
 def read_reactions(section: Section, policies: Sequence[str] = ()) -> Reactions:
     """
@@ -37,7 +39,13 @@ def read_reactions(section: Section, policies: Sequence[str] = ()) -> Reactions:
                     f'there is no policy {step.name} under fallback:.'
                     + nearest(step.name, list(policies)),
                 )
-    found = Reactions(to, _return_after_ns(section, to))
+    uses_late = section.choice('late_answer', _LATE_ANSWERS, _LATE_ANSWERS[0]) == _LATE_ANSWERS[1]
+    if uses_late and to[Fault.LATE].steps[0].kind is not Kind.HOLD:
+        raise section.problem(
+            'late_answer', 'expected a reaction to late that begins with a hold: until the answer '
+            'is there in the next tick, something has to be commanded'
+        )  # fmt: skip
+    found = Reactions(to, _return_after_ns(section, to), uses_late)
     section.finish()
     return found
 

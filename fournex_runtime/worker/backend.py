@@ -229,6 +229,15 @@ class WorkerBackend:
         self._asked += 1
         os.eventfd_write(self._handles.request, 1)
 
+    def wait_on(self, timeout_ns: int) -> int:
+        """
+        Give the answers to what was asked last more time from now.
+
+        :returns: when they are late, on the steady clock.
+        """
+        self._deadline_ns = time.monotonic_ns() + timeout_ns
+        return self._deadline_ns
+
     @overload
     def collect(self) -> Sequence[Request | None]: ...
 

@@ -73,6 +73,8 @@ class SuccessiveWorkers:
         self._current: WorkerBackend | None = self._make()
         self._newest = self._current
         self._asked: WorkerBackend | None = None
+        self._late: WorkerBackend | None = None
+        self._again = False
         self._deadline_ns = 0
         self._requests: Sequence[Request | None] = ()
         self._batch = False
@@ -171,6 +173,7 @@ class SuccessiveWorkers:
         """
         self._deadline_ns = time.monotonic_ns() + self.timeout_ns
         self._requests, self._batch = requests, batch
+        self._late, self._again = None, False
         self._put()
 
     def _put(self) -> None:
@@ -209,7 +212,7 @@ class SuccessiveWorkers:
                 self._put()
                 continue
             except LateAnswer:
-                self._asked = None
+                self._late, self._asked = None if self._again else worker, None
                 self._wake_keeper()  # which gives it a while
                 raise
             except BaseException:
@@ -218,6 +221,21 @@ class SuccessiveWorkers:
             if found is not None:
                 self._asked = None
             return found
+
+    def await_late(self) -> bool:
+        """
+        Wait once more for what was late: :meth:`collect` returns it instead of anything new.
+
+        :returns: whether there is something to wait for; it is waited for twice in all.
+        """
+        worker, self._late = self._late, None
+        with self._changed:
+            if worker is None or worker is not self._current:
+                return False
+            self._asked = worker
+        self._again = True
+        self._deadline_ns = worker.wait_on(self.timeout_ns)
+        return True
 
     def _lost(self, worker: WorkerBackend, problem: WorkerDied) -> None:
         """Have a worker that has died followed by another."""

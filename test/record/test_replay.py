@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mcap.reader import make_reader
 from mcap.writer import Writer
-from ros_messages import FLOAT64, cdr, joint_state
+from ros_messages import ARRAY, FLOAT64, cdr, joint_state
 from tiny_session import MS, edited
 
 from fournex_runtime.errors import BundleError, MessageError, RecordingError, ReplayError
@@ -31,17 +31,28 @@ from fournex_runtime.session.wiring import load_wiring
 from fournex_runtime.sim.evaluation_recording import EvaluationRecording
 
 TICKS = 80
-EPISODES = (0, 35, 49, 55, 65)
+EPISODES = (0, 35, 49, 55, 65, 73)
 TICK_TOPIC = '/fournex/pendulum/tick'
 JOINTS, REWARD, COMMAND = '/joint_states', '/reward', '/effort_controller/commands'
 MANIFEST = '/fournex/manifest'
+
+
+KEYS = """\
+      late_answer: use in the next tick
+    overrides: {joystick: {topic: joy, priority: 1, timeout: 30 ms}}
+    reward:"""
 
 
 class Player:
     """Drives the shipped pendulum policy through every mode and records it."""
 
     def __init__(self, folder, checkout, backend=lambda loaded: loaded):
-        wiring = load_wiring(checkout / 'examples/pendulum/wiring.yaml')
+        examples = checkout / 'examples' / 'pendulum'
+        file = folder.parent / 'wiring.yaml'
+        text = (examples / 'wiring.yaml').read_text()
+        changes = (('policy: bundle', f'policy: {examples / "bundle"}'), ('    reward:', KEYS))
+        file.write_text(edited(text, *changes))
+        wiring = load_wiring(file)
         session = wiring.sessions[0]
         self.engine = Engine(wiring.bundles[session.name], session, messages())
         self.backend = backend(load_backend(wiring.bundles[session.name]))
@@ -50,7 +61,7 @@ class Player:
         )
         self.state = self.engine.initial_state()
         self.now_ns = 1_000_000_000
-        self.counts = [0, 0]
+        self.counts = [0, 0, 0]
         self.records = []
 
     def play(self):
@@ -62,9 +73,9 @@ class Player:
         return self.records
 
     def messages_of(self, tick):
-        """Return two joint states and a reward a tick, nothing for a while, and one garbage."""
+        """Return two joint states and a reward a tick; once nothing, garbage, a joystick."""
         if tick < 2 or 20 <= tick < 30:
-            return [[], []]
+            return [[], [], []]
         angle = 0.05 * np.sin(tick)
         states = [
             joint_state(['pole', 'cart'], [angle, 0.01 * tick], self.now_ns - age)
@@ -72,7 +83,8 @@ class Player:
         ]
         if tick == 60:
             states.append(b'garbage')
-        return [states, [cdr(FLOAT64, data=0.1)]]
+        joy = [cdr(ARRAY, data=[99.0])] if tick == 75 else []
+        return [states, [cdr(FLOAT64, data=0.1)], joy]
 
     def tick(self, tick):
         taken = []
@@ -87,11 +99,13 @@ class Player:
         inputs = TickInputs(tuple(taken), self.now_ns, self.now_ns, self.now_ns, episode, stop)
         request = self.engine.observe(inputs, self.state)
         answer = Answer(AnswerKind.NONE)
-        if tick == 50:
-            answer = Answer(AnswerKind.LATE, problem='no answer after 10 ms')
+        if tick == 79:
+            answer = Answer(AnswerKind.BELATED, *self.given)
         elif request.observation is not None:
-            given = self.backend.run(request.observation.inputs, request.recurrent)
-            answer = Answer(AnswerKind.RESULT, *given)
+            self.given = self.backend.run(request.observation.inputs, request.recurrent)
+            answer = Answer(AnswerKind.RESULT, *self.given)
+        if tick in (50, 78):
+            answer = Answer(AnswerKind.LATE, problem='no answer after 10 ms')
         if tick == 48:
             answer = dataclasses.replace(answer, outputs={})
         record, self.state = self.engine.conclude(request, answer, self.state)
@@ -179,8 +193,8 @@ ALL = dict.fromkeys(('observations', 'raw actions', 'safe actions', 'commands'),
 
 def test_the_recording_visits_every_mode_and_answer(original):
     records = original[1]
-    assert {record.mode for record in records} == set(Mode) - {Mode.MANUAL}
-    assert {record.answer for record in records} == set(AnswerKind) - {AnswerKind.BELATED}
+    assert {record.mode for record in records} == set(Mode)
+    assert {record.answer for record in records} == set(AnswerKind)
     assert {record.cause.split(':')[0] for record in records} >= {
         'stale',
         'late',
@@ -408,7 +422,7 @@ def test_with_a_tick_record_that_cannot_be(tampered):
 
     with pytest.raises(MessageError, match='tick 10: cannot be read: cannot reshape'):
         verify(tampered(edit_tick(10, other_shape)))
-    with pytest.raises(ReplayError, match='tick 10: has 0 inputs, the manifest names 2'):
+    with pytest.raises(ReplayError, match='tick 10: has 0 inputs, the manifest names 3'):
         verify(tampered(edit_tick(10, set_field('inputs', []))))
 
 

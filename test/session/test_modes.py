@@ -148,6 +148,49 @@ def test_an_answer_that_cannot_be_used_begins_the_wait_anew():
     assert modes(records) == ['FALLBACK'] * 5 + ['POLICY']
 
 
+# --- answers that come late ----------------------------------------------------------------------
+
+_LATE_IS_USED = (
+    'default: stop', 'default: stop\n      late: hold 60 ms then stop\n'
+    '      late_answer: use in the next tick',
+)  # fmt: skip
+
+
+def belated(*action, h=(0.0, 0.0)):
+    return dataclasses.replace(result(*action, h=h), kind=AnswerKind.BELATED)
+
+
+def test_a_late_answer_is_used_in_the_next_tick_where_the_wiring_says_so():
+    run = wired(_LATE_IS_USED)
+    run.tick(run.joints(1.0, 1.0), answer=result(0.1, 0.1))
+    record = run.tick(run.joints(2.0, 2.0), answer=LATE)
+    assert (record.mode, commanded(record)) == (Mode.FALLBACK, pytest.approx([0.2, 0.2]))
+    record = run.tick(run.joints(3.0, 3.0), answer=belated(0.5, 0.5, h=(5.0, 6.0)))
+    assert (record.mode, record.answer) == (Mode.POLICY, AnswerKind.BELATED)
+    assert commanded(record) == [1.0, 1.0]
+    assert record.raw_action['action'].tolist() == [[0.5, 0.5]]
+    assert record.state['h'].tolist() == [[5.0, 6.0]]
+    record = run.tick(run.joints(4.0, 4.0))
+    # what it saw in between is in its history, and its last action is the one that came late
+    assert record.observation['obs'][0].tolist() == [3.0, 3.0, 4.0, 4.0, 0.5, 0.5]
+
+
+@pytest.mark.parametrize('episode', ['', 'another'])
+def test_an_answer_to_no_late_question_is_discarded(episode):
+    run = wired(_LATE_IS_USED)
+    run.tick(run.joints(), answer=LATE if episode else result(0.1, 0.1))
+    record = run.tick(run.joints(), answer=belated(0.5, 0.5), episode=episode)
+    assert (record.mode, record.answer) == (Mode.FALLBACK, AnswerKind.LATE)
+    assert record.cause == 'late: the answer is to another question'
+
+
+def test_a_late_answer_is_discarded_elsewhere():
+    run = wired(('default: stop', 'default: hold 60 ms then stop'))
+    run.tick(run.joints())
+    run.tick(run.joints(), answer=LATE)
+    assert run.tick(run.joints(), answer=belated(0.5, 0.5)).answer is AnswerKind.LATE
+
+
 # --- soft start ----------------------------------------------------------------------------------
 
 

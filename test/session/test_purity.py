@@ -5,8 +5,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from ros_messages import FLOAT64, cdr, joint_state
-from tiny_session import MS, Run, make_engine, result
+from ros_messages import ARRAY, FLOAT64, cdr, joint_state
+from tiny_session import MS, WIRING, Run, edited, make_engine, result
 
 from fournex_runtime.session.tick import (
     Answer,
@@ -45,6 +45,20 @@ def frozen_copy(thing):
     return copy.deepcopy(thing)
 
 
+OPERATED = edited(
+    WIRING,
+    ('    reward:', '    overrides: {joystick: {topic: joy, priority: 1, timeout: 30 ms}}\n'
+     '    soft_start: 60 ms\n    reward:'),
+    ('stale: hold 60 ms', 'stale: hold 20 ms then ramp 40 ms to zero'),
+    ('default: stop', 'default: stop\n      late: hold 20 ms then stop\n'
+     '      late_answer: use in the next tick'),
+)  # fmt: skip
+
+
+def make_run():
+    return Run(make_engine(wiring=OPERATED))
+
+
 def scripted(run):
     """Yield inputs and answers of ticks that visit every mode and every kind of fault."""
     joints = run.joints
@@ -61,18 +75,28 @@ def scripted(run):
     yield [b'garbage'], {'episode': 'five'}, None
     yield [joint_state(['a', 'b'], [np.nan, 0.0])], {'episode': 'six'}, None
     yield joints(), {'episode': 'seven'}, result(0.1, 0.2)
+    yield joints(), {'joy': [cdr(ARRAY, data=[0.1, 9.0])]}, None
+    yield joints(), {'episode': 'eight'}, result(0.1, 0.2)
+    yield joints(), {}, Answer(AnswerKind.LATE, problem='late')
+    yield joints(), {}, dataclasses.replace(result(0.3, 0.4), kind=AnswerKind.BELATED)
+
+
+def tick(run, joints, more, answer):
+    more = dict(more)
+    return run.tick(joints, [], more.pop('joy', []), answer=answer, **more)
 
 
 def test_no_argument_is_ever_changed_and_the_same_arguments_give_the_same_bits():
-    run = Run()
-    engine, other = run.engine, make_engine()
-    modes = set()
+    run = make_run()
+    engine, other = run.engine, make_run().engine
+    modes, answers = set(), set()
     for index, (joints, more, answer) in enumerate(scripted(run)):
         given = tuple(run.take(0, data) for data in joints)
         start = EpisodeStart(more['episode'], 7) if 'episode' in more else None
         reward = (Received(index + 1, run.now_ns, cdr(FLOAT64, data=0.5)),)
         now = run.now_ns
-        inputs = TickInputs((given, reward), now, now, now, start, more.get('stop', ''))
+        joy = tuple(run.take(2, data) for data in more.get('joy', ()))
+        inputs = TickInputs((given, reward, joy), now, now, now, start, more.get('stop', ''))
         state, before = run.state, frozen_copy(run.state)
         request = engine.observe(inputs, state)
         asked = request.observation is not None
@@ -90,15 +114,17 @@ def test_no_argument_is_ever_changed_and_the_same_arguments_give_the_same_bits()
         assert frozen_copy(request) == request_before
         assert frozen_copy(reply) == reply_before
         modes.add(record.mode)
+        answers.add(record.answer)
         run.state = following
         run.now_ns += 20 * MS
-    assert modes == set(Mode) - {Mode.MANUAL}
+    assert modes == set(Mode)
+    assert answers == set(AnswerKind)
 
 
 def test_nothing_that_a_session_keeps_or_gives_away_can_be_written():
-    run = Run()
+    run = make_run()
     for joints, more, answer in scripted(run):
-        record = run.tick(joints, answer=answer, **more)
+        record = tick(run, joints, more, answer)
         arrays = arrays_of(record) + arrays_of(run.state) + arrays_of(run.request)
         writable = [array for array in arrays if array.flags.writeable]
         assert writable == []
@@ -124,8 +150,8 @@ def test_a_policy_that_uses_its_buffers_again_changes_nothing_of_before():
 
 
 def test_records_of_before_stay_as_they_were():
-    run, records, copies = Run(), [], []
+    run, records, copies = make_run(), [], []
     for joints, more, answer in scripted(run):
-        records.append(run.tick(joints, answer=answer, **more))
+        records.append(tick(run, joints, more, answer))
         copies.append(frozen_copy(records[-1]))
     assert [frozen_copy(record) for record in records] == copies

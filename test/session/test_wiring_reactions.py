@@ -60,6 +60,11 @@ def test_left_out_a_policy_comes_back_out_of_a_hold_only_and_takes_over_at_once(
         ),
         (also('soft_start: forever'), 'soft_start: expected a time that ends, such as 2 s'),
         (
+            ('default: stop', 'default: stop\n      late_answer: use in the next tick'),
+            'reactions.late_answer: expected a reaction to late that begins with a hold',
+        ),
+        (
+            (
             ('default: stop', 'default: policy calm then stop'),
             'reactions.default: there is no policy calm under fallback:',
         ),

@@ -17,6 +17,7 @@ from fournex_runtime.policy.backend import load_backend
 from fournex_runtime.policy.inference import Inference
 from fournex_runtime.worker.backend import WorkerBackend
 from fournex_runtime.worker.process import LOG_BYTES
+from fournex_runtime.worker.succession import SuccessiveWorkers
 
 ENDLESS = {'obs': np.full((1, 6), 150.0, np.float32)}
 QUESTIONS = observations(20)
@@ -278,3 +279,30 @@ def test_the_child_of_a_fork_can_have_workers_too(plain, checkout):
         timeout=30,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_an_answer_that_was_late_can_be_waited_for_once_more(plain):
+    backend = SuccessiveWorkers(plain, timeout_s=10.0)
+    try:
+        wanted = bits([backend.run(QUESTIONS[0], {})])
+        assert not backend.await_late()  # nothing is
+        for continues in (True, False):
+            os.kill(backend.pid, signal.SIGSTOP)
+            backend.timeout_ns = 20_000_000
+            with pytest.raises(LateAnswer):
+                backend.run(QUESTIONS[0], {})
+            if continues:
+                os.kill(backend.pid, signal.SIGCONT)
+                backend.timeout_ns = 10_000_000_000
+                assert backend.await_late()
+                assert bits(backend.collect()) == wanted
+                continue
+            assert backend.await_late()
+            with pytest.raises(LateAnswer):
+                backend.collect()
+            assert not backend.await_late()  # not a third time: it is asked anew
+            os.kill(backend.pid, signal.SIGCONT)
+            backend.timeout_ns = 10_000_000_000
+            assert bits([backend.run(QUESTIONS[1], {})]) != wanted
+    finally:
+        backend.close()
