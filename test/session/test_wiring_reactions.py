@@ -64,7 +64,6 @@ def test_left_out_a_policy_comes_back_out_of_a_hold_only_and_takes_over_at_once(
             'reactions.late_answer: expected a reaction to late that begins with a hold',
         ),
         (
-            (
             ('default: stop', 'default: policy calm then stop'),
             'reactions.default: there is no policy calm under fallback:',
         ),
