@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from rclpy.impl.implementation_singleton import rclpy_implementation
 
+from ..session.clock_watch import ClockWatch
 from ..session.pacing import Release
 from ..session.phase_lock import PhaseLock
 from ..session.schedule import Schedule, Slot
@@ -93,14 +94,21 @@ class Loop:
     :param clock: what paces the sessions.
     :param context_handle: of the rclpy context, for waiting on subscriptions.
     :param lockstep_timeout_ns: wall time after which a missing trigger ends a lockstep run.
+    :param clock_timeout_ns: wall time after which a ``/clock`` that stands still stops the
+        sessions; 0: never.
     """
 
     def __init__(
-        self, clock: Clock, context_handle: Any, lockstep_timeout_ns: int = 10_000_000_000
+        self,
+        clock: Clock,
+        context_handle: Any,
+        lockstep_timeout_ns: int = 10_000_000_000,
+        clock_timeout_ns: int = 0,
     ) -> None:
         self._clock = clock
         self._context_handle = context_handle
         self._lockstep_timeout_ns = lockstep_timeout_ns
+        self._clock_watch = ClockWatch(clock_timeout_ns)
         self._paced: list[_Paced] = []
         self._schedule: Schedule[_Paced] = Schedule([])
         self._rounds: list[Round[Slot[_Paced]]] = []
@@ -159,6 +167,7 @@ class Loop:
         now_ns = self._clock.now_ns()
         self._waiting_since_ns = None
         self._paced = [_Paced(session, now_ns) for session in sessions]
+        self._clock_watch.begin()
         self._schedule = Schedule(
             [
                 Slot(one, one.release, id(one.session.policy), one.session.batch_wait_ns)
@@ -213,6 +222,9 @@ class Loop:
             return
         if self._rounds and self._finish(self._rounds[0], 0):
             return
+        if self._clock_stands_still(now_ns) and not self._rounds:
+            self._step_without_clock()
+            return
         slots = self._schedule.take(now_ns)
         if slots:
             self._begin([slot.item for slot in slots], slots)
@@ -258,6 +270,19 @@ class Loop:
         wait_for_answers(self._rounds, until_ns)
         for begun in tuple(self._rounds):
             self._finish(begun, 0)
+
+    def _clock_stands_still(self, now_ns: int) -> bool:
+        """Return whether the sessions follow a ``/clock`` that has not gone on for too long."""
+        watch = self._clock_watch
+        return self._clock.simulated and watch.stands_still(now_ns, time.monotonic_ns())
+
+    def _step_without_clock(self) -> None:
+        """Stop the sessions, and go on saying so by the steady clock."""
+        still_s = self._clock_watch.patience_ns * 1e-9
+        for one in self._paced:
+            one.session.request_stop(f'/clock stands still for {still_s:g} s')
+            self._tick(one, Due(one.last_due_ns))
+        self._sleep(min(one.release.period_ns for one in self._paced))
 
     def _wait(self, due_ns: int) -> bool:
         """Wait for a release, or in simulated time for a while; return whether it was woken."""

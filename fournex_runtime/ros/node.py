@@ -102,11 +102,21 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
                 floating_point_range=[FloatingPointRange(from_value=0.1, to_value=3600.0)],
             ),
         )
+        self.declare_parameter(
+            'clock_timeout',
+            2.0,
+            ParameterDescriptor(
+                description='sessions stop when a /clock that they follow stands still so long, '
+                'seconds of the steady clock; 0: never',
+                floating_point_range=[FloatingPointRange(from_value=0.0, to_value=3600.0)],
+            ),
+        )
         self._lockstep_ns = round(float(self.get_parameter('lockstep_timeout').value) * 1e9)
         self.loop = Loop(
             Clock(self._ros_now_ns, bool(self.get_parameter('use_sim_time').value)),
             self.context.handle,
             self._lockstep_ns,
+            round(float(self.get_parameter('clock_timeout').value) * 1e9),
         )
         self.loop.failed = self._loop_failed
         self._graph = GraphWatch(self)

@@ -1,0 +1,90 @@
+"""What an independent subscriber saw of each fault, and what the recording says of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+from fault_run import POLICY, STOP, Injected, valid
+from robot_side import Command
+
+from fournex_runtime.record.bag_reader import BagReader
+from fournex_runtime.record.tick_record import TICK_TYPE
+from fournex_runtime.session.tick import Mode
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """
+    One fault.
+
+    :param injected: which.
+    :param noticed_ms: from the injection to the moment at which the tick knew; None where no tick
+        had to.
+    :param reacted_ms: from there until the subscriber had the command of that tick, likewise.
+    :param gap_ms: longest time without a command, from the injection to its end.
+    :param without: ticks without a valid command.
+    :param published: what was published from then on, in words.
+    """
+
+    injected: Injected
+    noticed_ms: float | None
+    reacted_ms: float | None
+    gap_ms: float
+    without: int
+    published: str
+
+
+def read_ticks(bag: pathlib.Path, session: str) -> list[Any]:
+    """Return the tick records of a recording, as messages."""
+    with BagReader(bag) as reader:
+        types = reader.types()
+        return [
+            types.decode(one.data, TICK_TYPE)
+            for one in reader.messages([f'/fournex/{session}/tick'])
+        ]
+
+
+def measure(
+    faults: Sequence[Injected], ticks: Sequence[Any], commands: Sequence[Command]
+) -> list[Measured]:
+    """
+    Return what came of each fault.
+
+    :param ticks: of the recording; as far as it goes.
+    :param commands: what the subscriber got: the n-th one is the n-th that was published.
+    """
+    return [_measure(one, ticks, commands) for one in faults]
+
+
+def _measure(one: Injected, ticks: Sequence[Any], commands: Sequence[Command]) -> Measured:
+    during = [tick for tick in ticks if one.begin_ns <= tick.steady_ns <= one.end_ns]
+    noticing = [tick for tick in during if tick.mode != Mode.POLICY and one.row.ends != 'policy']
+    noticed_ms = reacted_ms = None
+    if noticing:
+        first = noticing[0]
+        known_ns = first.steady_ns + sum(
+            getattr(first.timing, stage) for stage in ('decode_ns', 'observe_ns', 'infer_ns')
+        )
+        noticed_ms = (known_ns - one.begin_ns) * 1e-6
+        arrival_ns = commands[int(first.command_indices[0]) - 1].steady_ns
+        reacted_ms = (arrival_ns - known_ns) * 1e-6
+    heard = [command for command in commands if one.begin_ns <= command.steady_ns <= one.end_ns]
+    times = [one.begin_ns, *(command.steady_ns for command in heard)]
+    gap_ms = max(after - before for before, after in zip(times, times[1:])) * 1e-6
+    without = sum(not len(tick.command_indices) for tick in during)
+    without += sum(not valid(command.values) for command in heard)
+    return Measured(one, noticed_ms, reacted_ms, gap_ms, without, _words(heard))
+
+
+def _words(heard: Sequence[Command]) -> str:
+    """Return which commands came, in their order, in words."""
+    names = {POLICY: "the policy's", STOP: 'the stop command'}
+    said: list[str] = []
+    for command in heard:
+        word = names.get(command.values, 'at the limit')
+        if said[-1:] != [word]:
+            said.append(word)
+    return ', then '.join(said)
