@@ -4,6 +4,8 @@ The file under an MCAP writer: whole chunks or nothing, and a way out when the d
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import pathlib
 import tempfile
@@ -27,6 +29,8 @@ class BagFile:
     def __init__(self, path: pathlib.Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         self._reserve = -1
+        with contextlib.suppress(OSError):  # not every file system has locks
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
             self._reserve = _unnamed_file(path.parent, RESERVE_BYTES)
         except OSError:
@@ -85,6 +89,24 @@ class BagFile:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def being_written(path: pathlib.Path) -> bool:
+    """
+    Return whether a process has the file open as a :class:`BagFile`.
+
+    :raises OSError: the file cannot be opened.
+    """
+    opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False  # no locks on this file system
+    finally:
+        os.close(opened)
+    return False
 
 
 def _unnamed_file(folder: pathlib.Path, size: int) -> int:

@@ -54,13 +54,13 @@ class BagWriter:
         """
         Return how many messages of each channel the operating system was given.
 
-        What was written again at the beginning of a later file counts once; what was deleted to
-        make room counts all the same.
+        What was written again at the beginning of a later file counts once, a snapshot never; what
+        was deleted to make room counts all the same.
         """
         if self._file is None:
             return list(self._written)
         return [
-            before + flushed - again
+            before + max(0, flushed - again)  # those may not be flushed yet
             for before, flushed, again in zip(self._written, self._file.flushed, self._again)
         ]
 
@@ -100,6 +100,15 @@ class BagWriter:
         :raises OSError: the disk refused a flush.
         """
         self._opened().write(record)
+
+    def write_uncounted(self, record: RingRecord) -> None:
+        """
+        Add a message that the runtime made for the recording alone, and so did not count.
+
+        :raises OSError: the disk refused a flush.
+        """
+        self._opened().write(record)
+        self._again[record.channel] += 1
 
     def write_dropped(self, dropped: Mapping[str, int]) -> None:
         """Note how many messages of a topic the recording has lost so far, if that is news."""

@@ -78,7 +78,7 @@ class Continuous:
             return
         for one in marked:
             if not self._latched[one.channel]:  # else it is in the file already
-                self._writer.write(one)
+                self._writer.write_uncounted(one)
 
     def trigger(self, cause: str) -> None:
         """Do nothing: everything is written in any case."""

@@ -11,12 +11,13 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import yaml
 
 from ..errors import ConfigurationError, RecordingError
 from . import metadata
+from .bag_file import being_written
 from .bag_reader import BagReader, split_number
 from .channel import Channel, DescribedChannel, QosProfile
 from .mcap_file import McapFile, RecordedChannel, RecordedMessage
@@ -56,12 +57,13 @@ def recover(bag: pathlib.Path) -> Recovery:
     Make a proper bag of one that was not finished; one that was stays as it is.
 
     :param bag: its folder, or one of its files.
-    :raises RecordingError: nothing of it can be read, or it cannot be written.
+    :raises RecordingError: nothing of it can be read, it cannot be written, or it still is.
     """
     files = [bag] if bag.is_file() else sorted(bag.glob('*.mcap'), key=split_number)
     if not files:
         what = '.mcap file in it' if bag.is_dir() else 'such folder or file'
         raise RecordingError(f'{bag}: there is no {what}')
+    _refuse_what_is_being_written(files)
     mended: dict[str, int] = {}
     aside: list[str] = []
     opened: list[tuple[pathlib.Path, McapFile]] = []
@@ -87,6 +89,20 @@ def recover(bag: pathlib.Path) -> Recovery:
     except OSError as problem:
         raise RecordingError(f'{bag} cannot be written: {problem.strerror}') from problem
     return _told(bag, mended, tuple(aside))
+
+
+def _refuse_what_is_being_written(files: Sequence[pathlib.Path]) -> None:
+    """Refuse a bag whose recorder lives: it would go on writing to a file without a name."""
+    for path in files:
+        try:
+            written = being_written(path)
+        except OSError as problem:
+            raise RecordingError(f'{path} cannot be read: {problem.strerror}') from problem
+        if written:
+            raise RecordingError(
+                f'{path} is being written: its recorder finishes it by itself when the runtime '
+                'ends; fournex inspect and replay show what there is so far'
+            )
 
 
 def _opened(path: pathlib.Path) -> McapFile:

@@ -15,6 +15,8 @@ from fournex_runtime.errors import ConfigurationError, RecordingError
 from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.record.bag_reader import BagReader
 from fournex_runtime.record.channel import Channel, QosProfile
+from fournex_runtime.record.recovery import recover
+from fournex_runtime.record.ring import RingRecord
 
 BASE_NS = 1_700_000_000_000_000_000
 
@@ -167,6 +169,34 @@ def test_what_was_committed_is_in_the_file_within_a_tenth_of_a_second(make_recor
     assert sorted(delays)[5] < 0.1
     with BagReader(recording.folder) as bag:
         assert len(list(bag.messages())) == 10
+
+
+def test_what_a_mark_brings_is_in_the_bag_and_counts_neither_as_written_nor_as_lost(
+    make_recording, traffic, channels
+):
+    recording = make_recording()
+    recording.start()
+    channel, data = next(one for one in traffic(20) if one[0] == 1)
+    recording.mark([RingRecord(channel, 1, BASE_NS, BASE_NS, memoryview(data))], BASE_NS)
+    write_all(recording, [(channel, data)])
+    summary = recording.close()
+    topic = channels[channel].topic
+    assert (summary.written[topic], summary.dropped[topic]) == (1, 0)
+    with BagReader(recording.folder) as bag:
+        assert bag.counts[topic] == bag.expected_counts[topic] == 2
+
+
+def test_a_bag_is_not_recovered_as_long_as_it_is_being_written(make_recording, traffic):
+    recording = make_recording()
+    recording.start()
+    write_all(recording, traffic(20))
+    with pytest.raises(RecordingError, match='bag_0.mcap is being written: its recorder finishes'):
+        recover(recording.folder)
+    write_all(recording, traffic(20))
+    assert recording.close().complete
+    with BagReader(recording.folder) as bag:
+        assert not bag.truncated and sum(bag.counts.values()) == 40
+    assert recover(recording.folder).mended == {}
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
