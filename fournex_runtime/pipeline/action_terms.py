@@ -30,6 +30,8 @@ class ActionTerm:
     def __init__(self, term: Term) -> None:
         self.term = term
         self._low, self._high = np.array(term.clip[0]), np.array(term.clip[1])
+        self.bounds = self._low, self._high
+        """Least and greatest raw value of each; what is within them, :meth:`clip` lets be."""
         self._scale, self._offset = np.array(term.scale), np.array(term.offset)
         with np.errstate(over='ignore', invalid='ignore'):
             ends = [bound * self._scale + self._offset for bound in (self._low, self._high)]
@@ -60,6 +62,7 @@ class DiscreteTerm(ActionTerm):
     def __init__(self, term: Term) -> None:
         super().__init__(term)
         self._choices = np.array(term.choices)
+        self.bounds = np.full(term.width, -np.inf), np.full(term.width, np.inf)
 
     def clip(self, raw: Vector) -> Vector:
         """Return the choice as it is: another one would be another action."""

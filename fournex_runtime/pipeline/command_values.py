@@ -61,6 +61,7 @@ class CommandValues:
             raise WiringError(f'unit: {problem}') from problem
         self._dtype = np.dtype(dtype)
         self._only = np.array(range(term.size) if only is None else only, np.intp)
+        self._all = only is None
         self._quaternion = (
             slice(3, 7) if term.command == 'pose_target' and term.size == 7 else None
         )
@@ -72,7 +73,9 @@ class CommandValues:
             values = values.copy()
             part = values[self._quaternion]
             values[self._quaternion] = part / np.sqrt((part**2).sum())  # limits may shorten it
-        values = self._in_robots_unit(values)[self._only]
+        values = self._in_robots_unit(values)
+        if not self._all:
+            values = values[self._only]
         if self._dtype == np.float64:
             return values
         if self._dtype.kind != 'f':

@@ -19,6 +19,8 @@ from .limits import RANGE, RATE, Limits
 __all__ = ['Gate', 'Limits', 'NonFiniteCommand']
 
 Vector = NDArray[np.float64]
+_LARGE = 1e300
+"""Two numbers within this have a finite sum."""
 
 
 class NonFiniteCommand(ValueError):
@@ -39,6 +41,10 @@ class Gate:
         size = len(limits.labels)
         self._low, self._high = np.array(limits.low), np.array(limits.high)
         self._step = np.array(limits.rate) * period_s
+        finite = np.concatenate(
+            [one[np.isfinite(one)] for one in (self._low, self._high, self._step)]
+        )
+        self._may_overflow = bool((np.abs(finite) > _LARGE).any())
         self._has_rate = bool(np.isfinite(self._step).any())
         self._bend = np.array(limits.acceleration or (np.inf,) * size) * (period_s * period_s)
         self._bends = np.isfinite(self._bend)
@@ -68,11 +74,18 @@ class Gate:
         if last is not None and self._has_acceleration:
             safe = self._bent(self._in_range(safe, limited), last, before, limited)
         elif last is not None and self._has_rate:
-            with np.errstate(over='ignore'):  # a sum that overflows is no bound
-                clipped = safe.clip(last - self._step, last + self._step)
-            self._note(safe, clipped, self._rate_by, limited)
+            clipped = safe.clip(*self._reach(last))
+            if clipped.tobytes() != safe.tobytes():
+                self._note(safe, clipped, self._rate_by, limited)
             safe = clipped
         return self._in_range(safe, limited), tuple(limited)
+
+    def _reach(self, last: Vector) -> tuple[Vector, Vector]:
+        """Return what lies one step of the rate from a command."""
+        if not self._may_overflow:
+            return last - self._step, last + self._step
+        with np.errstate(over='ignore'):  # a sum that overflows is no bound
+            return last - self._step, last + self._step
 
     def _in_range(self, values: Vector, limited: list[str]) -> Vector:
         clipped: Vector = values.clip(self._low, self._high)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,12 +37,15 @@ class SessionActions:
 
     def __init__(self, contract: Contract, limits: Sequence[Limits]) -> None:
         self._contract = contract
-        self._outputs = signature(contract).outputs
-        self._state = tuple(ArraySpec(one.name, one.shape, 'float32') for one in contract.state)
+        self._rows = 1 if contract.chunk is None else contract.chunk.size
+        state = (ArraySpec(one.name, one.shape, 'float32') for one in contract.state)
+        self._outputs, self._state = _typed(signature(contract).outputs), _typed(state)
         self._terms = [build_action(term) for term in contract.action_terms]
         self._gates = [Gate(one, contract.period_ns) for one in limits]
         ends = np.cumsum([one.term.width for one in self._terms]).tolist()
         self._slices = [slice(*bounds) for bounds in zip([0, *ends], ends)]
+        bounds = [one.bounds for one in self._terms]
+        self._low, self._high = (np.concatenate(side) for side in zip(*bounds))
 
     def none_yet(self) -> LastAction:
         """Return what ``last_action`` terms see at the beginning of an episode."""
@@ -61,15 +64,17 @@ class SessionActions:
         own: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
         sides = ((self._outputs, answer.outputs), (self._state, answer.state))
         for mine, (specs, arrays) in zip(own, sides):
-            for spec in specs:
+            for spec, dtype in specs:
                 array: Any = arrays.get(spec.name)
                 if not isinstance(array, np.ndarray):
                     problem = f'{spec.name} is {"missing" if array is None else "no array"}'
-                else:
+                elif array.dtype != dtype or array.shape != spec.shape:
                     problem = spec.mismatch(array)
-                if problem:
-                    return Answer(AnswerKind.FAILED, problem=f'the policy gave {problem}')
-                mine[spec.name] = frozen(np.array(array, order='C'))
+                else:
+                    mine[spec.name] = copied = array.copy()
+                    copied.setflags(write=False)
+                    continue
+                return Answer(AnswerKind.FAILED, problem=f'the policy gave {problem}')
         return Answer(answer.kind, *own)
 
     def usable(self, answer: Answer) -> NDArray[np.float64]:
@@ -82,28 +87,26 @@ class SessionActions:
             raise UnusableAnswer(Fault.LATE, answer.problem)
         if answer.kind not in ANSWERED:
             raise UnusableAnswer(Fault.FAILED, answer.problem)
-        for name, array in (*answer.outputs.items(), *answer.state.items()):
-            if not all_finite(array):
-                raise UnusableAnswer(Fault.NON_FINITE, f'the policy gave {name} not finite')
+        for arrays in (answer.outputs, answer.state):
+            for name, array in arrays.items():
+                if not all_finite(array):
+                    raise UnusableAnswer(Fault.NON_FINITE, f'the policy gave {name} not finite')
         return self.rows(answer.outputs)
 
     def rows(self, outputs: Arrays) -> NDArray[np.float64]:
         """Return the raw actions of the artifact's outputs, one a row."""
-        rows = 1 if self._contract.chunk is None else self._contract.chunk.size
-        parts = [outputs[spec.name].reshape(rows, -1) for spec in self._outputs]
+        parts = [outputs[spec.name].reshape(self._rows, -1) for spec, _ in self._outputs]
         whole = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         return whole.astype(np.float64)
 
     def as_last(self, raw: Vector) -> LastAction:
         """Return what ``last_action`` terms see after a raw action."""
-        clipped = [term.clip(raw[where]) for term, where in zip(self._terms, self._slices)]
-        whole = clipped[0].copy() if len(clipped) == 1 else np.concatenate(clipped)
-        return LastAction(frozen(raw), frozen(whole))
+        return LastAction(frozen(raw), frozen(raw.clip(self._low, self._high)))
 
     def asked(self, action: LastAction) -> tuple[Vector, ...]:
         """Return what an action asks for, term by term, before all limits."""
         parts = zip(self._terms, self._slices)
-        return tuple(term.command(action.clipped[where]) for term, where in parts)
+        return tuple([term.command(action.clipped[where]) for term, where in parts])
 
     def through_gate(
         self, asked: SafeAction, last_safe: SafeAction | None, before_safe: SafeAction | None
@@ -133,3 +136,8 @@ class SessionActions:
             safe.append(frozen(passed))
             limited.extend(touched)
         return tuple(safe), tuple(limited)
+
+
+def _typed(specs: Iterable[ArraySpec]) -> tuple[tuple[ArraySpec, np.dtype[Any]], ...]:
+    """Return arrays with their dtypes, which need not be looked up by name at every tick."""
+    return tuple((spec, np.dtype(spec.dtype)) for spec in specs)

@@ -106,8 +106,8 @@ class SessionCommands:
             return (), counts
         commands: list[bytes | None] = []
         for encode, indices in zip(self._encoders, self._terms):
-            values = [one for one in (safe[index] for index in indices) if one is not None]
+            values = [one for index in indices if (one := safe[index]) is not None]
             commands.append(encode(values, ros_ns) if len(values) == len(indices) else None)
         return tuple(commands), tuple(
-            count + (data is not None) for count, data in zip(counts, commands)
+            [count + (data is not None) for count, data in zip(counts, commands)]
         )

@@ -36,6 +36,7 @@ from .tick import (
     AnswerKind,
     Arrays,
     Episode,
+    Latched,
     Mode,
     Newest,
     Received,
@@ -138,7 +139,7 @@ class Engine:
         :param newest: what :meth:`decode` returned for both, from a caller that times it apart.
         """
         latched = self.decode(inputs, state) if newest is None else newest
-        ages_ns = tuple(age_ns(one, inputs) for one in latched)
+        ages_ns = tuple([age_ns(one, inputs) for one in latched])
         tree = self._observation.tree(inputs, latched, state.frames)
         episode, recurrent = state.episode, state.recurrent
         last_action, history = state.last_action, state.history
@@ -249,12 +250,7 @@ class Engine:
             steady_ns=inputs.steady_ns,
             ros_ns=inputs.ros_ns,
             stop_requested=bool(inputs.stop),
-            inputs=tuple(
-                TickInput(0, 0, 0, -1)
-                if one is None
-                else TickInput(one.index, one.arrival_ns, one.stamp_ns, age)
-                for one, age in zip(request.latched, request.ages_ns)
-            ),
+            inputs=tuple(map(_told, request.latched, request.ages_ns)),
             answer=answer.kind,
             mode=act.mode,
             cause=act.cause,
@@ -271,7 +267,7 @@ class Engine:
             limited=act.limited,
             commands=commands,
             command_indices=tuple(
-                0 if data is None else count for data, count in zip(commands, counts)
+                [0 if data is None else count for data, count in zip(commands, counts)]
             ),
             reward=request.reward,
             policy=self.contract.reference,
@@ -322,8 +318,18 @@ class Engine:
         return self._actions.as_last(self._actions.rows(outputs)[0])
 
 
+_NOTHING = TickInput(0, 0, 0, -1)
+
+
+def _told(newest: Latched | None, age_ns: int) -> TickInput:
+    """Return what a record says about the newest message of a source."""
+    if newest is None:
+        return _NOTHING
+    return TickInput(newest.index, newest.arrival_ns, newest.stamp_ns, age_ns)
+
+
 def _latest(safe: SafeAction | None, before: SafeAction | None) -> SafeAction | None:
     """Return the last command of each term, this tick's or one before."""
     if safe is None or before is None:
         return safe or before
-    return tuple(old if new is None else new for new, old in zip(safe, before))
+    return tuple([old if new is None else new for new, old in zip(safe, before)])

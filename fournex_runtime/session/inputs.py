@@ -58,23 +58,20 @@ class SessionInputs:
     ) -> tuple[Latched | None, ...]:
         """Return the newest message of each source: this tick's, or that of the ticks before."""
         return tuple(
-            self._latch(source, received, before[source])
-            for source, received in enumerate(inputs.messages)
+            [
+                self._latch(source, received[-1]) if received else before[source]
+                for source, received in enumerate(inputs.messages)
+            ]
         )
 
     def resumed(self, newest: Sequence[Received | None]) -> tuple[Latched | None, ...]:
         """Return the newest message of each source, as it was taken before."""
         return tuple(
-            None if one is None else self._latch(source, [one], None)
+            None if one is None else self._latch(source, one)
             for source, one in enumerate(newest)
         )
 
-    def _latch(
-        self, source: int, received: Sequence[Received], before: Latched | None
-    ) -> Latched | None:
-        if not received:
-            return before
-        newest = received[-1]
+    def _latch(self, source: int, newest: Received) -> Latched:
         data = newest.data
         try:
             self._decoders[source].check(data)
