@@ -3,8 +3,8 @@ What the engine of a session costs at a tick, stage by stage, without ROS and wi
 
 ``python bench/tick_cost.py [--against CHECKOUT]``. Blocks of ticks in processes of their own, of
 two checkouts in turn; a ratio is of blocks that ran beside each other. *Warm* ticks follow each
-other at once. Before a *cold* one memory is swept through, which leaves as little of a tick in the
-processor's caches as the rest of a period does on a robot.
+other at once; before each of the *rested* there is a pause as on a robot, after which a part of
+what a tick needs is no longer in the caches of the processor.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ import numpy as np
 
 HERE = pathlib.Path(__file__).resolve().parent
 STAGES = ('decode', 'observe', 'conclude', 'record')
-TICKS = {'warm': 1500, 'cold': 150}
-SWEEP_BYTES = 48 << 20
+TICKS = {'warm': 1500, 'rested': 300}
+PAUSE_S = 0.004
 _STAMP = struct.Struct('<iI')
 
 
 def block(name: str) -> dict[str, list[float]]:
     """
-    Return the median of each stage of a workload in microseconds, warm and cold.
+    Return the median of each stage of a workload in microseconds, for each pace.
 
     :param name: of the workload.
     """
@@ -77,8 +77,8 @@ def block(name: str) -> dict[str, list[float]]:
     codec = TickCodec(messages(), one.name, topics, [target.topic for target in one.targets])
     raw = [bytearray(bytes_of[source.type]()) for source in one.sources]
     clock, period_ns, state = time.perf_counter_ns, WORKLOADS[name].period_ns, None
-    sweep, found = np.zeros(SWEEP_BYTES, np.uint8), {}
-    for temperature, ticks in TICKS.items():
+    found = {}
+    for pace, ticks in TICKS.items():
         rows = np.zeros((ticks, len(STAGES)))
         state = engine.initial_state()
         for tick in range(ticks):
@@ -88,8 +88,8 @@ def block(name: str) -> dict[str, list[float]]:
             taken = tuple((Received(tick + 1, now_ns, bytes(data)),) for data in raw)
             start = None if tick else EpisodeStart('e', 1)
             inputs = TickInputs(taken, now_ns, now_ns, now_ns, start)
-            if temperature == 'cold':
-                sweep += 1
+            if pace == 'rested':
+                time.sleep(PAUSE_S)
             began = clock()
             newest = engine.decode(inputs, state) if hasattr(engine, 'decode') else None
             decoded = clock()
@@ -111,7 +111,7 @@ def block(name: str) -> dict[str, list[float]]:
                 concluded - answered,
                 recorded - concluded,
             )
-        found[temperature] = (np.median(rows[ticks // 10 :], axis=0) / 1e3).tolist()
+        found[pace] = (np.median(rows[ticks // 10 :], axis=0) / 1e3).tolist()
     return found
 
 
@@ -142,15 +142,15 @@ def main() -> None:
     ]
     print(f'{options.workload}, median of {options.rounds} rounds, microseconds')
     print(f'{"":16}' + ''.join(f'{stage:>10}' for stage in (*STAGES, 'all')))
-    for temperature in TICKS:
-        blocks = np.array([[one[temperature] for one in each] for each in rounds])
+    for pace in TICKS:
+        blocks = np.array([[one[pace] for one in each] for each in rounds])
         blocks = np.concatenate([blocks, blocks.sum(axis=2, keepdims=True)], axis=2)
         for number, label in enumerate(('here', 'there')[: len(checkouts)]):
             cells = np.median(blocks[:, number], axis=0)
-            print(f'{temperature + " " + label:16}' + ''.join(f'{cell:10.1f}' for cell in cells))
+            print(f'{pace + " " + label:16}' + ''.join(f'{cell:10.1f}' for cell in cells))
         if len(checkouts) == 2:
             cells = np.median(blocks[:, 0] / np.maximum(blocks[:, 1], 1e-3), axis=0)
-            print(f'{temperature + " ratio":16}' + ''.join(f'{cell:10.2f}' for cell in cells))
+            print(f'{pace + " ratio":16}' + ''.join(f'{cell:10.2f}' for cell in cells))
 
 
 if __name__ == '__main__':

@@ -67,8 +67,7 @@ class SessionInputs:
     def resumed(self, newest: Sequence[Received | None]) -> tuple[Latched | None, ...]:
         """Return the newest message of each source, as it was taken before."""
         return tuple(
-            None if one is None else self._latch(source, one)
-            for source, one in enumerate(newest)
+            None if one is None else self._latch(source, one) for source, one in enumerate(newest)
         )
 
     def _latch(self, source: int, newest: Received) -> Latched:
