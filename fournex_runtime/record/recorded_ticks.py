@@ -11,7 +11,7 @@ from ..session.tick import TickInputs, TickRecord, Timing
 from .bag_reader import BagReader
 from .manifest import Manifest
 from .recorded_inputs import RecordedInputs
-from .tick_record import TICK_TYPE, decode_tick, decode_timing
+from .tick_record import tick_decoder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +48,7 @@ def recorded_ticks(
     :raises ReplayError: a tick has other inputs than its session.
     """
     sessions = {one.tick_topic: one for one in manifest.sessions}
+    decode = {one.tick_topic: tick_decoder(types, one.command_topics) for one in manifest.sessions}
     inputs = {one.tick_topic: RecordedInputs(one.input_topics) for one in manifest.sessions}
     commands: dict[str, collections.OrderedDict[int, bytes]] = {
         topic: collections.OrderedDict()
@@ -64,13 +65,12 @@ def recorded_ticks(
         session = sessions.get(message.topic)
         if session is None:
             continue
-        decoded = types.decode(message.data, TICK_TYPE)
-        record = decode_tick(decoded, session.command_topics)
+        record, timing = decode[message.topic](message.data)
         given = inputs[message.topic].of_tick(record)
         yield RecordedTick(
             session.name,
             record,
-            decode_timing(decoded),
+            timing,
             given,
             not inputs[message.topic].missing,
             tuple(

@@ -22,7 +22,7 @@ from .comparison import Comparison, ValueComparison
 from .manifest import SessionManifest
 from .recorded_inputs import RecordedInputs
 from .selection import Selection
-from .tick_record import TICK_TYPE, decode_tick
+from .tick_record import tick_decoder
 
 Label = tuple[str, str]
 
@@ -52,7 +52,7 @@ class SessionComparison:
         self._manifest = manifest
         self._recorded, self._other = recorded, other
         self.backend = backend
-        self._types = types
+        self._decode = tick_decoder(types)
         self._selection = selection
         self._inputs = RecordedInputs(manifest.input_topics, recorded.wiring.remembered_ns)
         self._sources = _sources(recorded, other, manifest)
@@ -90,7 +90,7 @@ class SessionComparison:
         """Take one message of the bag; a tick is run with what came before it."""
         self._inputs.put(topic, sequence, data)
         if topic == self._manifest.tick_topic:
-            self._tick(decode_tick(self._types.decode(data, TICK_TYPE)))
+            self._tick(self._decode(data)[0])
 
     def _tick(self, record: TickRecord) -> None:
         given = self._inputs.of_tick(record)

@@ -41,7 +41,7 @@ from .named_values import ContractValues
 from .recorded_inputs import RecordedInputs
 from .selection import ALL_TICKS, Selection
 from .snapshot import SNAPSHOT_TYPE, Snapshot, decode_snapshot, snapshot_topic
-from .tick_record import TICK_TYPE, decode_tick, decode_timing
+from .tick_record import tick_decoder
 from .verification import Verification
 
 _EPISODES_SHOWN = 12
@@ -98,6 +98,7 @@ class SessionReplay:
         self._differences: list[str] = []
         self._engine = engine
         self._types = types
+        self._decode = tick_decoder(types, manifest.command_topics)
         self._tick_topic = manifest.tick_topic
         self._snapshot_topic = snapshot_topic(manifest.tick_topic)
         self._inputs = RecordedInputs(manifest.input_topics, engine.wiring.remembered_ns)
@@ -136,8 +137,7 @@ class SessionReplay:
         if topic in self._commands:
             self._commands[topic][sequence] = data
         if topic == self._tick_topic:
-            message = self._types.decode(data, TICK_TYPE)
-            self._tick(decode_tick(message, self._command_topics), decode_timing(message))
+            self._tick(*self._decode(data))
         if topic == self._snapshot_topic:
             message = self._types.decode(data, SNAPSHOT_TYPE)
             self._resume(decode_snapshot(message, self._types))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
 
 from ..errors import MessageError
-from ..pipeline.messages import Messages
+from ..pipeline.messages import Messages, messages
 from ..session.tick import (
     AnswerKind,
     Episode,
@@ -19,6 +19,7 @@ from ..session.tick import (
     Timing,
 )
 from .tick_bytes import TickBytes
+from .tick_reader import TickReader
 
 TICK_TYPE = 'fournex_msgs/msg/Tick'
 
@@ -46,6 +47,31 @@ class TickCodec:
     def encode(self, record: TickRecord, timing: Timing) -> bytes:
         """Return the CDR bytes of a record."""
         return self._bytes.encode(record, timing)
+
+
+def tick_decoder(
+    types: Messages, command_topics: Sequence[str] | None = None
+) -> Callable[[bytes], tuple[TickRecord, Timing]]:
+    """
+    Return what makes records, without the command bytes, and durations of a message's bytes.
+
+    :param types: the message types of the bag.
+    :param command_topics: as for :func:`decode_tick`.
+    """
+    if _definition(types) == _definition(messages()):
+        return TickReader(command_topics).read
+
+    def decode(data: bytes) -> tuple[TickRecord, Timing]:
+        message = types.decode(data, TICK_TYPE)
+        return decode_tick(message, command_topics), decode_timing(message)
+
+    return decode
+
+
+def _definition(types: Messages) -> str:
+    """Return the hash of the definition of tick records."""
+    types.ensure(TICK_TYPE)
+    return str(types.typestore.hash_rihs01(TICK_TYPE))
 
 
 def decode_tick(message: Any, command_topics: Sequence[str] | None = None) -> TickRecord:

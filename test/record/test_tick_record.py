@@ -4,10 +4,18 @@ import math
 
 import numpy as np
 import pytest
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from fournex_runtime.errors import MessageError
-from fournex_runtime.pipeline.messages import messages
-from fournex_runtime.record.tick_record import TICK_TYPE, TickCodec, decode_tick, decode_timing
+from fournex_runtime.pipeline.messages import Messages, messages
+from fournex_runtime.record.tick_reader import TickReader
+from fournex_runtime.record.tick_record import (
+    TICK_TYPE,
+    TickCodec,
+    decode_tick,
+    decode_timing,
+    tick_decoder,
+)
 from fournex_runtime.session.tick import AnswerKind, Episode, Mode, TickInput, TickRecord, Timing
 
 NAN_PAYLOADS = np.array([0x7FC0_1234, 0xFFC0_0001, 0x8000_0000, 0x0000_0001], np.uint32)
@@ -50,6 +58,10 @@ def through_bytes(original, timing=None):
     return message, decode_tick(message)
 
 
+def read(data, command_topics=None):
+    return TickReader(command_topics).read(data)
+
+
 def same_bits(left, right):
     assert list(left) == list(right)
     for name, array in left.items():
@@ -83,6 +95,13 @@ def test_everything_comes_back(original):
         if name not in ('observation', 'state', 'raw_action', 'safe_action', 'commands'):
             assert getattr(found, name) == getattr(original, name), name
     assert found.commands == ()  # they are messages of their own
+    again, timing = read(of_every_type)
+    assert timing == Timing()
+    for name in TickRecord.__slots__:
+        if name in ('observation', 'state', 'raw_action', 'safe_action'):
+            same_bits(getattr(found, name), getattr(again, name))
+        else:
+            assert getattr(found, name) == getattr(again, name), name
 
 
 def test_the_message_says_what_a_reader_of_the_definition_expects():
@@ -105,6 +124,52 @@ def test_the_message_says_what_a_reader_of_the_definition_expects():
     assert not math.isfinite(array.float32_data[0])
     quiet, _ = through_bytes(record(commands=(), command_indices=()))
     assert quiet.command_topics == []
+
+
+def test_what_is_read_field_by_field_is_what_every_coder_reads():
+    timing = Timing(*range(1, 14))
+    data = codec().encode(record(commands=(None, b'more'), command_indices=(0, 9)), timing)
+    message = messages().decode(data, TICK_TYPE)
+    found, measured = read(data, ['/one', '/two'])
+    assert measured == timing
+    assert found.command_indices == (0, 9)
+    assert found.command_indices == decode_tick(message, ['/one', '/two']).command_indices
+    assert read(data)[0].command_indices == decode_tick(message).command_indices == (9,)
+    with pytest.raises(ValueError, match='read-only'):
+        found.observation['obs'][0, 0] = 1.0
+
+
+def test_damaged_bytes_are_refused_and_nothing_else_happens():
+    data = codec().encode(record(), Timing())
+    for end in range(len(data)):
+        with pytest.raises(MessageError, match='cannot be read'):
+            read(data[:end])
+    with pytest.raises(MessageError, match='8 bytes more than a record has'):
+        read(data + bytes(8))
+    generator = np.random.default_rng(0)
+    refused = 0
+    for _ in range(2000):
+        altered = bytearray(data)
+        altered[generator.integers(len(data))] ^= 1 << generator.integers(8)
+        try:
+            read(bytes(altered))
+        except MessageError:
+            refused += 1
+    assert 100 < refused < 1900, 'a length is noticed, another number is not'
+
+
+def test_a_definition_that_is_not_ours_is_read_by_the_coder_of_every_type():
+    data = codec().encode(record(), Timing(infer_ns=5))
+    decode = tick_decoder(messages(), ['/one', '/two'])
+    assert decode.__self__.__class__ is TickReader
+    assert decode(data)[1].infer_ns == 5
+    other = Messages(get_typestore(Stores.EMPTY))
+    definition, _ = messages().typestore.generate_msgdef(TICK_TYPE, ros_version=2)
+    changed = definition.replace('float64 reward\n', 'float64 bonus\nfloat64 reward\n', 1)
+    assert changed != definition
+    other.typestore.register(get_types_from_msg(changed, TICK_TYPE))
+    with pytest.raises(MessageError):
+        tick_decoder(other)(data)  # eight bytes too few for it
 
 
 def test_arrays_that_are_not_contiguous_are_recorded_in_row_major_order():
