@@ -282,7 +282,8 @@ class Loop:
         for one in self._paced:
             one.session.request_stop(f'/clock stands still for {still_s:g} s')
             self._tick(one, Due(one.last_due_ns))
-        self._sleep(min(one.release.period_ns for one in self._paced))
+        period_ns = min(one.release.period_ns for one in self._paced)
+        self._alarm.wait(time.monotonic_ns() + period_ns)
 
     def _wait(self, due_ns: int) -> bool:
         """Wait for a release, or in simulated time for a while; return whether it was woken."""
