@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..session.blame import blame_words
 from ..session.tick import Mode
 from .parser import Parser, positive
 from .ros_imports import needing_ros
@@ -87,6 +88,10 @@ def sessions_table(newest: Mapping[str, tuple[float, Any]], now_s: float) -> str
         rows.append(_row(name, status, gone=now_s - came_s > _GONE_S))
         if status.cause:
             causes.append(f'{name}: {status.cause}')
+        if status.blame:
+            place = status.stages.index(status.blame)
+            taken = status.stage_p50[place], status.stage_p99[place]
+            causes.append(f'{name}: {blame_words(status.blame, *taken, status.period)}')
         if status.recording_dropped:
             causes.append(f'{name}: the recording lost {status.recording_dropped} messages')
     return '\n'.join([table(header, rows, ''), *causes])

@@ -14,6 +14,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
 from ..policy.backend import Backend
+from ..session.blame import blame_words
 from ..session.tick import Mode
 from ..worker.succession import SuccessiveWorkers, describe_isolation
 from .hosted import HostedSession
@@ -118,6 +119,11 @@ def fill_status(status: Any, session: HostedSession, active: bool, dropped: int)
         words = f'{words}: {state.cause}'
     if level == DiagnosticStatus.OK and dropped:
         level, words = DiagnosticStatus.WARN, f'{words}; the recording lost {dropped} messages'
+    stage = session.statistics.blame(session.period_ns)
+    if stage:
+        taken, period_s = figures.stages[stage], session.period_ns * 1e-9
+        words = f'{words}; {blame_words(stage, taken.p50, taken.p99, period_s)}'
+        level = max(level, DiagnosticStatus.WARN)
     status.summary(level, words)
     values: Sequence[tuple[str, str]] = [
         ('policy', session.engine.contract.reference),
@@ -135,6 +141,7 @@ def fill_status(status: Any, session: HostedSession, active: bool, dropped: int)
         ('inference p99 [ms]', f'{infer.p99 * 1e3:.3f}'),
         ('ticks', str(figures.ticks)),
         ('overruns', str(figures.overruns)),
+        ('to blame', stage),
         ('faults', str(figures.faults)),
         ('recording dropped', str(dropped)),
         *(

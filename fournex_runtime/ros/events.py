@@ -75,7 +75,7 @@ def encode_status(
             stages=[*summary.stages],
             stage_p50=np.array([one.p50 for one in summary.stages.values()]),
             stage_p99=np.array([one.p99 for one in summary.stages.values()]),
-            blame='',
+            blame=session.statistics.blame(contract.period_ns),
             inputs=[source.topic for source in session.engine.wiring.sources],
             input_ages=np.array(ages),
             episode=state.episode.id,

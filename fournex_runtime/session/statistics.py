@@ -9,13 +9,13 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from .blame import STAGES, stage_to_blame
 from .tick import AnswerKind, Timing
 
 WINDOW = 1024
 """Ticks over which percentiles are taken."""
-STAGES = ('wait', 'take', 'decode', 'observe', 'infer', 'conclude', 'publish', 'record')
-"""The stages of a tick, in their order; of ``fournex_msgs/TickTiming``, without ``_ns``."""
-_COLUMNS = ('begin', 'lateness', *STAGES)
+_COLUMNS = ('begin', 'skipped', 'late', 'lateness', *STAGES)
+_STAGES = slice(_COLUMNS.index(STAGES[0]), None)
 _ROW = struct.Struct(f'={len(_COLUMNS)}q')
 
 
@@ -80,6 +80,8 @@ class TickStatistics:
             self._bytes,
             self._ticks % WINDOW * _ROW.size,
             begin_ns,
+            timing.skipped,
+            answer is AnswerKind.LATE,
             timing.lateness_ns,
             timing.wait_ns,
             timing.take_ns,
@@ -97,6 +99,12 @@ class TickStatistics:
             self._lateness_max = timing.lateness_ns
         self._ticks += 1
 
+    def blame(self, period_ns: int) -> str:
+        """Return the stage because of which the rate is not held; empty while it is."""
+        rows = self._rows[: min(self._ticks, WINDOW)]
+        rows = rows[np.argsort(rows[:, 0], kind='stable')]
+        return stage_to_blame(rows[:, _STAGES], rows[:, 1], rows[:, 2], period_ns)
+
     def summary(self) -> Summary:
         """Return the figures as they stand."""
         count = min(self._ticks, WINDOW)
@@ -105,7 +113,7 @@ class TickStatistics:
             return Summary(0, 0, 0, 0, 0, 0.0, none, 0.0, dict.fromkeys(STAGES, none))
         ordered = np.sort(self._rows[:count], axis=0)
         span_ns = int(ordered[-1, 0] - ordered[0, 0])
-        lateness, *stages = map(_percentiles, ordered.T[1:])
+        lateness, *stages = map(_percentiles, ordered.T[_COLUMNS.index('lateness') :])
         return Summary(
             ticks=self._ticks,
             faults=self._faults,

@@ -51,6 +51,17 @@ def test_what_does_not_act_says_why_and_what_is_silent_is_gone():
     ]
 
 
+def test_a_rate_that_is_not_held_is_said_with_the_stage_to_blame():
+    slow = status(
+        blame='infer', stages=['wait', 'infer'], stage_p50=np.array([0.0, 0.021]),
+        stage_p99=np.array([0.0, 0.03]), rate=31.2,
+    )  # fmt: skip
+    text = sessions_table({'/a/status': (10.0, slow)}, 10.1)
+    assert text.splitlines()[2].startswith(
+        '/a: does not hold 50 Hz: infer takes 21 ms, p99 30 ms, of a 20 ms period: '
+    )
+
+
 def test_nobody_there(fournex):
     done = fournex('top', '--once')
     assert done.status == 1
