@@ -298,7 +298,7 @@ CLOCK_ROWS = (
         '`/clock` jumps back by 10 s, and stamps with it',
         'a release that lies too far ahead begins anew',
         'one period',
-        'none',
+        '`invalid`, until a message comes that is stamped after the jump',
         '',
         '',
         ends='policy',

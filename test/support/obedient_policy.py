@@ -39,13 +39,17 @@ sessions:
     reactions: {REACTIONS}
 """
 LIMIT = 9.0
+HELD = 'default: stop, ' + ', '.join(
+    f'{one}: hold 200 ms then stop' for one in ('late', 'stale', 'invalid')
+)
+"""Reactions: what may be over in a moment is bridged."""
 
 
 def obedient_wiring(
     folder: pathlib.Path,
     period_ms: int = 20,
     budget_ms: int = 100,
-    reactions: str = 'default: stop, late: hold 200 ms then stop, stale: hold 200 ms then stop',
+    reactions: str = HELD,
 ) -> pathlib.Path:
     """Make bundle and wiring in a folder, and return the wiring: ``action = 2 obs[0]``."""
     bundle = folder / 'bundle'
