@@ -54,6 +54,7 @@ bench-quick:
 
 bench-parts:
 	@$(environment) run -- sh -c 'python bench/tick_cost.py && python bench/recording_cost.py && \
+		python bench/recording_throughput.py && \
 		python bench/worker_cost.py && python bench/onnx_binding.py'
 
 setup:

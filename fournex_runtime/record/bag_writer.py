@@ -93,6 +93,11 @@ class BagWriter:
             self._folder.rmdir()
             raise RecordingError(f'{self.path} cannot be written: {problem.strerror}') from problem
 
+    def hurry(self, hurrying: bool) -> None:
+        """Say whether more comes in than can be compressed well; see :class:`McapWriter`."""
+        if self._file is not None:
+            self._file.hurry(hurrying)
+
     def write(self, record: RingRecord) -> None:
         """
         Add a message.

@@ -55,6 +55,10 @@ class Continuous:
         """
         self._writer.open()
 
+    def hurry(self, hurrying: bool) -> None:
+        """Say whether more comes in than can be compressed well."""
+        self._writer.hurry(hurrying)
+
     def take(self, record: RingRecord) -> None:
         """
         Write a message.

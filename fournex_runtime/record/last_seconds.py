@@ -102,6 +102,11 @@ class LastSeconds:
         """
         make_folder(self._folder)
 
+    def hurry(self, hurrying: bool) -> None:
+        """Say whether more comes in than can be compressed well."""
+        if self._dump is not None:
+            self._dump.hurry(hurrying or self._waiting_bytes > self._options.memory_bytes // 2)
+
     def take(self, record: RingRecord) -> None:
         """
         Keep a message.

@@ -74,6 +74,7 @@ class McapWriter:
         """Messages of each channel that the operating system has."""
         self.start_ns: int | None = None
         self.end_ns: int | None = None
+        self._compression = compression
         self._ids: list[int] = []
         self._file = BagFile(path)
         self._mcap = Writer(
@@ -98,6 +99,20 @@ class McapWriter:
         """Return what of the file the operating system has."""
         start_ns, end_ns = (self.start_ns, self.end_ns) if sum(self.flushed) else (None, None)
         return metadata.Extent(self._name, tuple(self.flushed), start_ns, end_ns)
+
+    def hurry(self, hurrying: bool) -> None:
+        """
+        Compress the next chunks with lz4 in the place of zstd, or no longer.
+
+        Every chunk says how it is compressed, so a file can have both. lz4 takes a tenth of the
+        time: what comes in has priority over how small it becomes. The writer of ``mcap`` knows
+        one compression and has no way to change it; if it should once forget this attribute, all
+        chunks are compressed as was asked for.
+        """
+        if self._compression == 'zstd':
+            self._mcap._Writer__compression = (  # type: ignore[attr-defined]
+                _COMPRESSIONS['lz4' if hurrying else 'zstd']
+            )
 
     def write(self, record: RingRecord) -> None:
         """

@@ -35,6 +35,7 @@ from .ring import RingHandles, RingReader, RingRecord
 BATCH_NS = 15_000_000
 FLUSH_NS = 50_000_000
 _BATCH_BYTES = 1024 * 1024
+_HURRY_BYTES = 8 * 1024 * 1024
 _IDLE_BATCHES = 100
 _DROPPED_NS = 1_000_000_000
 _NICENESS = 5
@@ -61,6 +62,9 @@ class Keeper(Protocol):
 
     def open(self) -> None:
         """Make the place where it is written."""
+
+    def hurry(self, hurrying: bool) -> None:
+        """Say whether more comes in than can be compressed well."""
 
     def take(self, record: RingRecord) -> None:
         """Take a message."""
@@ -159,8 +163,10 @@ class Recorder:
     def _drain(self) -> bool:
         """Move what was committed; return whether there was anything."""
         found = False
-        while self._reader.poll():
+        while available := self._reader.poll():
             found = True
+            if self._keeper is not None:
+                self._keeper.hurry(available > _HURRY_BYTES)
             for record in self._reader.records(_BATCH_BYTES):
                 self._move(record)
             self._reader.release()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import sys
 
 _TEXT_BYTES = 1024
 _TEXT_AT = 8
@@ -33,6 +34,7 @@ class RecorderStatus:
         self._map = mmap.mmap(memory, self.size(channels), flags=mmap.MAP_SHARED)
         self._bytes = memoryview(self._map)
         end = _COUNTS_AT + 8 * channels
+        self._signals = self._bytes[:4].cast('I')
         self._counts = self._bytes[_COUNTS_AT:end].cast('Q')
         self._refused = self._bytes[end:].cast('Q')
 
@@ -51,6 +53,11 @@ class RecorderStatus:
         except OSError:
             os.close(memory)
             raise
+
+    @property
+    def signals(self) -> memoryview:
+        """Return one item, a number that changes when there is something to be heard."""
+        return self._signals
 
     @property
     def failed(self) -> bool:
@@ -91,6 +98,11 @@ class RecorderStatus:
         """Return a number that changes when the recorder asks for a mark."""
         return self._bytes[2]
 
+    @staticmethod
+    def calm(answered: int) -> int:
+        """Return what :attr:`signals` say while all is well and nothing more was asked."""
+        return int.from_bytes(bytes((0, 0, answered, 0)), sys.byteorder)
+
     def ask(self) -> None:
         """Ask for a mark."""
         self._bytes[2] = (self._bytes[2] + 1) % 256
@@ -116,6 +128,7 @@ class RecorderStatus:
 
     def close(self) -> None:
         """Unmap the memory."""
+        self._signals.release()
         self._counts.release()
         self._refused.release()
         self._bytes.release()

@@ -77,15 +77,7 @@ class RunRecording:
 
     def writer(self, topic: str) -> Write:
         """Return what writes the messages of a topic."""
-        channel, recording = self._index[topic], self._recording
-
-        def write(data: bytes, sequence: int) -> None:
-            now_ns = time.time_ns()
-            recording.write(
-                channel, data, log_time_ns=now_ns, publish_time_ns=now_ns, sequence=sequence
-            )
-
-        return write
+        return self._recording.writer(self._index[topic])
 
     def entry(self, topic: str, data: bytes, sequence: int) -> RingRecord:
         """Return a message as :attr:`snapshots` has to return it."""
@@ -114,7 +106,8 @@ class RunRecording:
 
         Says once when there is no recorder any more.
         """
-        self._recording.commit()
+        if not self._recording.commit():
+            return
         if self._recording.wants_mark:
             self.mark()
         if not self._failed and not self._recording.alive():

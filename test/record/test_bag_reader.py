@@ -6,7 +6,9 @@ import shutil
 
 import numpy
 import pytest
+from mcap.reader import make_reader
 from mcap.writer import Writer as McapWriter
+from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer as RosbagsWriter
 from rosbags.typesys import Stores, get_typestore
@@ -237,3 +239,24 @@ def test_definitions_that_cannot_be_understood_are_named(tmp_path):
         pytest.raises(RecordingError, match=r'definition of my_msgs/msg/X \(/x\) cannot be used'),
     ):
         reader.types()
+
+
+def test_chunks_that_were_written_in_a_hurry_are_compressed_otherwise(tmp_path):
+    messages().ensure('std_msgs/msg/String')
+    store = messages().typestore
+    definition, _ = store.generate_msgdef('std_msgs/msg/String', ros_version=2)
+    digest = store.hash_rihs01('std_msgs/msg/String')
+    described = DescribedChannel(Channel('/a', 'std_msgs/msg/String'), definition, digest)
+    writer = BagWriter(tmp_path / 'bag', [described])
+    writer.open()
+    for number in range(30):
+        writer.hurry(10 <= number < 20)
+        writer.write(RingRecord(0, number, number, number, memoryview(bytes(100_000))))
+        writer.flush()
+    writer.close()
+    with (tmp_path / 'bag' / 'bag_0.mcap').open('rb') as stream:
+        chunks = make_reader(stream).get_summary().chunk_indexes
+    assert [one.compression for one in chunks] == ['zstd'] * 10 + ['lz4'] * 10 + ['zstd'] * 10
+    assert sequences(tmp_path / 'bag') == list(range(30))
+    with AnyReader([tmp_path / 'bag']) as reader:
+        assert sum(len(data) for _, _, data in reader.messages()) == 3_000_000

@@ -161,6 +161,7 @@ def test_a_stopped_recorder_fills_the_ring_and_the_rest_is_counted(make_recordin
     assert summary.complete and summary.problem is None
     assert sum(summary.dropped.values()) == 1000 - len(accepted)
     with BagReader(recording.folder) as bag:
+        assert bag.dropped == {topic: n for topic, n in summary.dropped.items() if n}
         assert [message.data for message in bag.messages()] == accepted + again
 
 

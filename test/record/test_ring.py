@@ -110,7 +110,7 @@ def test_arrays_are_written_by_their_bytes(ring):
 
     writer, reader, _ = ring
     numbers = numpy.arange(4.0)
-    writer.write(0, memoryview(numbers), 0, 0, 0)
+    writer.write(0, memoryview(numbers).cast('B'), 0, 0, 0)
     writer.commit()
     assert drain(reader)[0][1] == numbers.tobytes()
 
@@ -136,3 +136,25 @@ def test_a_ring_too_small_is_refused_before_anything_is_opened():
     with pytest.raises(RecordingError, match=f'needs {MINIMUM_BYTES}'):
         RingHandles.create(100)
     assert os.listdir('/proc/self/fd') == before
+
+
+def test_a_ring_that_is_shut_takes_nothing_more(ring):
+    writer, reader, _ = ring
+    assert writer.write(0, b'before', 0, 0, 0)
+    writer.commit()
+    writer.shut()
+    drain(reader)
+    reader.release()
+    assert not writer.write(0, b'after', 0, 0, 0)
+
+
+def test_a_full_ring_refuses_images_before_it_refuses_tick_records():
+    handles = RingHandles.create(1024 * 1024)
+    writer = RingWriter(handles)
+    while writer.write(0, bytes(100_000), 0, 0, 0):
+        pass
+    assert all(writer.write(1, bytes(1000), 0, 0, 0) for _ in range(120))
+    while writer.write(1, bytes(1000), 0, 0, 0):
+        pass
+    writer.close()
+    handles.close()
