@@ -31,7 +31,8 @@ def show_difference(found: RecordingDifference, before: pathlib.Path, after: pat
     :param before: the first recording.
     :param after: the second one.
     """
-    parts = [f'first   {before}\nsecond  {after}', _configuration(found)]
+    head = [f'first   {before}', f'second  {after}', *found.problems]
+    parts = ['\n'.join(head), _configuration(found)]
     parts += [_session(one) for one in found.sessions]
     return '\n\n'.join(parts)
 
@@ -117,6 +118,7 @@ def difference_json(found: RecordingDifference) -> dict[str, Any]:
     """Return the same as plain data."""
     return {
         'same': found.same,
+        'problems': list(found.problems),
         'configuration': [vars(one) for one in found.configuration],
         'sessions': {one.name: _session_json(one) for one in found.sessions},
     }

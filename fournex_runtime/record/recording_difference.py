@@ -165,10 +165,12 @@ class RecordingDifference:
 
     :param configuration: what of wiring, policies, versions and machine.
     :param sessions: the sessions that both have.
+    :param problems: what is wrong with the recordings themselves, in words: one was cut off.
     """
 
     configuration: Sequence[Difference]
     sessions: Sequence[SessionDifference]
+    problems: Sequence[str] = ()
 
     @property
     def same(self) -> bool:
@@ -221,7 +223,11 @@ def recording_difference(
             sessions[name].alone(key, side)
         if not any(one.episodes for one in sessions.values()):
             raise ReplayError(f'{before} and {after} hold no tick of {", ".join(sessions)}')
-        return RecordingDifference(manifest_differences(*manifests), tuple(sessions.values()))
+        return RecordingDifference(
+            manifest_differences(*manifests),
+            tuple(sessions.values()),
+            tuple(f'{one.path}: {one.problem}' for one in readers if one.problem),
+        )
 
 
 def _common(

@@ -80,7 +80,11 @@ def test_ticks_and_messages_that_only_one_of_them_has(compared, bag, rewrite, tm
         gone = {(TICK, 31), (TICK, 2002), ('/joint_states', 501)}
         return None if (message.topic, message.sequence) in gone else message.data
 
-    found = compared(bag, rewrite(bag, tmp_path / 'less', alter))
+    less = rewrite(bag, tmp_path / 'less', alter)
+    (less / 'metadata.yaml').unlink()  # as if its recorder had been killed
+    found = compared(bag, less)
+    (problem,) = found['problems']
+    assert problem.startswith(f'{less}: metadata.yaml is missing')
     session = found['sessions']['pendulum']
     assert (session['compared'], session['only_first'], session['only_second']) == (2000, 2, 0)
     # The tick after the missing one took its messages, too, as far as the bag says.
