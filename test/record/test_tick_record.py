@@ -139,6 +139,38 @@ def test_what_is_read_field_by_field_is_what_every_coder_reads():
         found.observation['obs'][0, 0] = 1.0
 
 
+def test_one_reader_reads_records_of_any_arrays():
+    """It knows the arrays of the record before again, wherever they begin in this one."""
+    generator = np.random.default_rng(0)
+    reader = TickReader()
+    arrays: list[dict] = []
+    for number in range(300):
+
+        def drawn(names):
+            found = {}
+            for name in names[: generator.integers(len(names) + 1)]:
+                shape = ((), (2,), (1, 3), (0, 2))[generator.integers(4)]
+                dtype = ('float32', 'float64', 'int64', 'uint8')[generator.integers(4)]
+                found[name] = (generator.random(shape) * 3).astype(dtype)
+                if generator.random() < 0.5:
+                    found[name] = np.zeros_like(found[name])
+            return found
+
+        if number % 3:  # the same arrays as before with other elements
+            arrays = [{name: np.array(one + 1) for name, one in part.items()} for part in arrays]
+        else:
+            arrays = [drawn(['obs', 'image', 'x']), drawn(['h', 'cell']), drawn(['a']),
+                      drawn(['b', 'cc'])]  # fmt: skip
+        original = record(
+            tick=number, cause='c' * int(generator.integers(9)), observation=arrays[0],
+            state=arrays[1], raw_action=arrays[2], safe_action=arrays[3],
+        )  # fmt: skip
+        found, _ = reader.read(codec().encode(original, Timing()))
+        for name in ('observation', 'state', 'raw_action', 'safe_action'):
+            same_bits(getattr(original, name), getattr(found, name))
+        assert (found.tick, found.cause) == (number, original.cause)
+
+
 def test_damaged_bytes_are_refused_and_nothing_else_happens():
     data = codec().encode(record(), Timing())
     for end in range(len(data)):
