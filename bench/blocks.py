@@ -34,7 +34,8 @@ class Case:
 
     :param workload: what is to be done.
     :param peer: who does it: ``ours`` (the network in a worker, as wirings have it unless they say
-        otherwise), ``ours inline`` (in the runtime's process), ``ours inline recording``,
+        otherwise), ``ours inline`` (in the runtime's process), ``ours inline recording``, ``ours
+        apart`` and ``ours inline apart`` (each session asked by itself),
         ``bare``, ``bare multi``, ``floor`` or ``kernel``; a number behind it is the same once
         more.
     :param condition: ``idle``, ``loaded`` (a busy process on the other core), ``fifo`` (idle, with
@@ -107,9 +108,10 @@ class Machine:
             contextlib.ExitStack() as end,
         ):
             folder = pathlib.Path(scratch)
-            isolation = 'process' if case.kind == 'ours' else 'inline'
+            isolation = 'process' if case.kind in ('ours', 'ours apart') else 'inline'
+            batch = not case.kind.endswith('apart')
             priority = PRIORITY if case.condition == 'fifo' else 0
-            wiring = write_workload(case.workload, folder, isolation, priority)
+            wiring = write_workload(case.workload, folder, isolation, priority, batch)
             if case.kind != 'kernel':
                 robot = [sys.executable, str(PEERS / 'robot.py'), case.workload.name]
                 end.enter_context(self._started(robot, self.other_core, folder / 'robot.log'))
@@ -166,6 +168,8 @@ class Machine:
         commands = {
             'ours': [*script, str(wiring)],
             'ours inline': [*script, str(wiring)],
+            'ours apart': [*script, str(wiring)],
+            'ours inline apart': [*script, str(wiring)],
             'ours inline recording': [
                 *script,
                 str(wiring),

@@ -65,8 +65,8 @@ PLAN = (
     Part('arm_500', ('ours', 'bare', 'kernel', 'kernel 2'), 'fifo'),
     Part('arm_1000', ('ours', 'bare', 'kernel', 'kernel 2'), 'fifo'),
     Part('arm_200', ('ours', 'bare'), 'flood'),
-    Part('arms_8', ('ours inline',)),
-    Part('arms_64', ('ours inline',)),
+    Part('arms_8', ('ours', 'ours apart', 'ours inline', 'ours inline apart')),
+    Part('arms_64', ('ours', 'ours inline', 'ours inline apart')),
 )
 
 

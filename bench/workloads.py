@@ -131,18 +131,23 @@ _ROVER_WIRING = """\
 
 
 def write_workload(
-    workload: Workload, folder: pathlib.Path, isolation: str = 'inline', priority: int = 0
+    workload: Workload,
+    folder: pathlib.Path,
+    isolation: str = 'inline',
+    priority: int = 0,
+    batch: bool = True,
 ) -> pathlib.Path:
     """
     Write the bundle and the wiring of a workload.
 
     :param isolation: where Fournex asks the network: ``inline`` or in a ``process`` of its own.
     :param priority: of ``SCHED_FIFO`` that Fournex's loop asks for; 0 for none.
+    :param batch: whether its sessions are asked together.
     :returns: the wiring; the network lies in ``bundle/policy.onnx`` beside it.
     """
     bundle = folder / 'bundle'
     bundle.mkdir(parents=True)
-    model = _network(workload.kind)
+    model = _network(workload.kind, 'batch' if workload.robots > 1 else 1)
     (bundle / 'policy.onnx').write_bytes(model)
     contract = _CONTRACTS[workload.kind].format(joints=', '.join(JOINTS))
     (bundle / 'policy.yaml').write_text(
@@ -150,7 +155,8 @@ def write_workload(
         f'{contract}artifact: {{file: policy.onnx, sha256: {hashlib.sha256(model).hexdigest()}, '
         'backend: onnx}\n'
     )
-    inference = f'    inference: {{isolation: {isolation}}}\n'
+    together = str(batch).lower()
+    inference = f'    inference: {{isolation: {isolation}, batch: {together}}}\n'
     sessions = [_session(workload, number) + inference for number in range(workload.robots)]
     wiring = folder / 'wiring.yaml'
     manners = ''
@@ -177,7 +183,7 @@ def _session(workload: Workload, number: int) -> str:
 # --- networks ------------------------------------------------------------------------------------
 
 
-def _network(kind: str) -> bytes:
+def _network(kind: str, batch: int | str) -> bytes:
     if kind == 'camera':
         return _camera_network()
     sizes = (OBSERVED[kind], 64, 64, 12 if kind == 'arm' else 2)
@@ -193,7 +199,7 @@ def _network(kind: str) -> bytes:
         last = layer == len(sizes) - 2
         name = 'action' if last else f'a{layer}'
         nodes.append(helper.make_node('Tanh' if last else 'Elu', [f'g{layer}'], [name]))
-    return _model(nodes, weights, TensorProto.FLOAT, [1, sizes[0]], sizes[-1])
+    return _model(nodes, weights, TensorProto.FLOAT, [batch, sizes[0]], sizes[-1])
 
 
 def _camera_network() -> bytes:
@@ -211,13 +217,17 @@ def _camera_network() -> bytes:
 
 
 def _model(
-    nodes: Sequence[Any], weights: Sequence[Any], dtype: int, shape: list[int], actions: int
+    nodes: Sequence[Any],
+    weights: Sequence[Any],
+    dtype: int,
+    shape: list[int | str],
+    actions: int,
 ) -> bytes:
     graph = helper.make_graph(
         nodes,
         'bench',
         [helper.make_tensor_value_info('obs', dtype, shape)],
-        [helper.make_tensor_value_info('action', TensorProto.FLOAT, [1, actions])],
+        [helper.make_tensor_value_info('action', TensorProto.FLOAT, [shape[0], actions])],
         weights,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
