@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from rclpy.duration import Duration
+from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -268,7 +269,10 @@ class Activation:
                 for target in session.engine.wiring.targets
             ]
             self._events[session.name] = self._node.create_publisher(
-                message_class(EVENT_TYPE), f'~/{session.name}/event', EVENT_QOS
+                message_class(EVENT_TYPE),
+                f'~/{session.name}/event',
+                EVENT_QOS,
+                event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),
             )
 
     def _await_listeners(self) -> None:

@@ -17,74 +17,22 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from rclpy.impl.implementation_singleton import rclpy_implementation
-
 from ..session.clock_watch import ClockWatch
-from ..session.pacing import Release
-from ..session.phase_lock import PhaseLock
 from ..session.schedule import Schedule, Slot
-from ..session.tick import TickRecord
 from .alarm import Alarm
 from .hosted import Due, HostedSession
+from .lockstep import LOCKSTEP_WAIT_NS, Lockstep
+from .paced import Clock, Paced
 from .rounds import Round, wait_for_answers
 
 Result = TypeVar('Result')
 
 SWITCH_INTERVAL_S = 100e-6
 """Longest time that another Python thread keeps the interpreter while the loop waits for it."""
-_LOCKSTEP_WAIT_NS = 20_000_000
 SIM_POLL_NS = 1_000_000
 """How often the ROS clock is looked at while it is simulated; wall time."""
 _PR_SET_TIMERSLACK = 29
 _SECOND_NS = 1_000_000_000
-
-
-class LoopFault(Exception):
-    """A session cannot go on: the loop has ended all of them with their stop commands."""
-
-
-class Clock:
-    """
-    The clock that paces the sessions.
-
-    :param ros_now_ns: reads the ROS clock.
-    :param simulated: the ROS clock follows ``/clock``, and so do the releases.
-    """
-
-    def __init__(self, ros_now_ns: Callable[[], int], simulated: bool) -> None:
-        self.ros_now_ns = ros_now_ns
-        self.simulated = simulated
-        self.now_ns: Callable[[], int] = ros_now_ns if simulated else time.monotonic_ns
-
-
-class _Paced:
-    """A session with its next release."""
-
-    def __init__(self, session: HostedSession, now_ns: int) -> None:
-        self.session = session
-        self.release = Release(session.period_ns)
-        self.release.begin(now_ns)
-        phase = session.engine.wiring.phase
-        self.phase = None if phase is None else PhaseLock(*phase, session.period_ns)
-        self.stamp_ns = -1
-        self.waiting_since_ns = time.monotonic_ns()
-
-    @property
-    def last_due_ns(self) -> int:
-        """Return the latest release: of the last tick in lockstep, else the one to come."""
-        return self.release.due_ns if self.session.trigger is None else max(0, self.stamp_ns)
-
-    def due(self, now_ns: int, wait_ns: int) -> Due:
-        """Return the release as a tick that begins now is told of it."""
-        due_ns = self.release.due_ns
-        return Due(due_ns, now_ns - due_ns, self.release.skipped, wait_ns)
-
-    def advance(self, record: TickRecord, clock: Clock) -> None:
-        """Go on to the next release after a tick."""
-        shift_ns = 0
-        if self.phase is not None:
-            shift_ns = self.phase.shift_ns(record, clock.simulated)
-        self.release.advance(clock.now_ns(), shift_ns)
 
 
 class Loop:
@@ -109,10 +57,11 @@ class Loop:
         self._context_handle = context_handle
         self._lockstep_timeout_ns = lockstep_timeout_ns
         self._clock_watch = ClockWatch(clock_timeout_ns)
-        self._paced: list[_Paced] = []
-        self._schedule: Schedule[_Paced] = Schedule([])
-        self._rounds: list[Round[Slot[_Paced]]] = []
+        self._paced: list[Paced] = []
+        self._schedule: Schedule[Paced] = Schedule([])
+        self._rounds: list[Round[Slot[Paced]]] = []
         """Those that wait for their answers."""
+        self._lockstep: Lockstep | None = None
         self._calls: collections.deque[tuple[Callable[[], Any], Any]] = collections.deque()
         self._quit = False
         self._waiting_since_ns: int | None = None
@@ -166,7 +115,7 @@ class Loop:
         """Release the first tick of each session now."""
         now_ns = self._clock.now_ns()
         self._waiting_since_ns = None
-        self._paced = [_Paced(session, now_ns) for session in sessions]
+        self._paced = [Paced(session, now_ns) for session in sessions]
         self._clock_watch.begin()
         self._schedule = Schedule(
             [
@@ -175,11 +124,15 @@ class Loop:
             ]
         )
         self._rounds = []
+        self._lockstep = None
+        if self._paced and self._paced[0].session.trigger is not None:
+            self._lockstep = Lockstep(self._paced, self._context_handle, self._lockstep_timeout_ns)
 
     def stop(self, cause: str) -> None:
         """Run one last tick of each session that publishes its stop command; then none."""
+        for begun in tuple(self._rounds):
+            self._finish(begun, None)
         paced, self._paced = self._paced, []
-        self._rounds = []
         for one in paced:
             one.session.request_stop(cause)
             self._tick(one, Due(one.last_due_ns))
@@ -214,37 +167,38 @@ class Loop:
 
     def _step(self) -> None:
         """Wait for the next release and run its tick; return early when woken."""
-        if self._paced[0].session.trigger is not None:
-            self._lockstep_step()
+        if self._lockstep is not None:
+            self._lockstep_step(self._lockstep)
             return
         now_ns = self._clock.now_ns()
         if self._clock.simulated and self._schedule.went_back(now_ns):
             return
-        if self._rounds and self._finish(self._rounds[0], 0):
-            return
         if self._clock_stands_still(now_ns) and not self._rounds:
             self._step_without_clock()
             return
-        slots = self._schedule.take(now_ns)
-        if slots:
-            self._begin([slot.item for slot in slots], slots)
+        wake_ns = self._schedule.wake_ns
+        if wake_ns is not None and wake_ns <= now_ns:
+            if not self._rounds or not self._finish(self._rounds[0], 0):
+                self._begin(self._schedule.take(now_ns))
         elif self._rounds:
-            self._await_answers()
+            self._await_answers(wake_ns)
         else:
-            wake_ns = self._schedule.wake_ns
             assert wake_ns is not None  # nothing is out
             self._wait(wake_ns)
 
-    def _begin(self, paced: Sequence[_Paced], slots: Sequence[Slot[_Paced]]) -> None:
+    def _begin(self, slots: Sequence[Slot[Paced]]) -> None:
         """Begin the round of some sessions; conclude it, too, where the answers are there."""
         waited_ns, now_ns = self._waited_ns(), self._clock.now_ns
-        ticks = [(one.session, lambda one=one: one.due(now_ns(), waited_ns)) for one in paced]
+        ticks = [
+            (slot.item.session, lambda one=slot.item: one.due(now_ns(), waited_ns))
+            for slot in slots
+        ]
         begun = Round(ticks, slots, self._clock.ros_now_ns)
         self._rounds.append(begun)
         if not begun.policy.descriptors:
             self._finish(begun, 0)
 
-    def _finish(self, begun: Round[Slot[_Paced]], until_ns: int) -> bool:
+    def _finish(self, begun: Round[Slot[Paced]], until_ns: int | None) -> bool:
         """Conclude a round if it is answered, or late; return whether it was."""
         if not begun.finish(until_ns):
             return False
@@ -256,9 +210,8 @@ class Loop:
             self.after_tick()
         return True
 
-    def _await_answers(self) -> None:
+    def _await_answers(self, wake_ns: int | None) -> None:
         """Wait for answers, until the next release."""
-        wake_ns = self._schedule.wake_ns
         until_ns = time.monotonic_ns() + _SECOND_NS
         if wake_ns is not None:
             until_ns = min(until_ns, time.monotonic_ns() + wake_ns - self._clock.now_ns())
@@ -305,67 +258,22 @@ class Loop:
         since_ns, self._waiting_since_ns = self._waiting_since_ns, None
         return 0 if since_ns is None else time.monotonic_ns() - since_ns
 
-    def _tick(self, one: _Paced, due: Due) -> None:
+    def _tick(self, one: Paced, due: Due) -> None:
         """Run one tick for itself, in which the policy is not asked."""
         Round([(one.session, lambda: due)], [one], self._clock.ros_now_ns).finish()
         self.after_tick()
 
-    def _lockstep_step(self) -> None:
+    def _lockstep_step(self, lockstep: Lockstep) -> None:
         """Tick every session whose synchronised inputs are complete; else wait for messages."""
-        complete: dict[int, list[_Paced]] = {}
-        for one in self._paced:
-            stamp_ns = one.session.lockstep_stamp_ns(one.stamp_ns)
-            if stamp_ns is not None:
-                one.stamp_ns = stamp_ns
-                complete.setdefault(id(one.session.policy), []).append(one)
+        complete = lockstep.complete()
         if complete:
-            waited_ns = self._waited_ns()
-            rounds = [
-                Round(
-                    [
-                        (one.session, lambda one=one: Due(one.stamp_ns, wait_ns=waited_ns))
-                        for one in together
-                    ],
-                    together,
-                    self._clock.ros_now_ns,
-                )
-                for together in complete.values()
-            ]
-            for begun in rounds:
-                begun.finish()
-                for one in begun.items:
-                    one.waiting_since_ns = time.monotonic_ns()
+            lockstep.tick(complete, self._waited_ns(), self._clock.ros_now_ns)
             self.after_tick()
             return
-        waiting_ns = time.monotonic_ns() - min(one.waiting_since_ns for one in self._paced)
-        if waiting_ns > self._lockstep_timeout_ns:
-            names = ', '.join(
-                one.session.trigger.topic.name for one in self._paced if one.session.trigger
-            )
-            raise LoopFault(
-                f'lockstep: no complete set of inputs for {waiting_ns / 1e9:.0f} s after the last '
-                f'tick; waiting for {names} and what goes with it'
-            )
         if self._waiting_since_ns is None:
             self._waiting_since_ns = time.monotonic_ns()
-        self.slack(_LOCKSTEP_WAIT_NS)
-        self._wait_for_messages(_LOCKSTEP_WAIT_NS)
-
-    def _wait_for_messages(self, timeout_ns: int) -> None:
-        """Block until a synchronised topic has a message, at most for ``timeout_ns``."""
-        subscriptions = [
-            feed.topic.subscription for one in self._paced for feed in one.session.lockstep_feeds
-        ]
-        wait_set = rclpy_implementation.WaitSet(
-            len(subscriptions), 0, 0, 0, 0, 0, self._context_handle
-        )
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(wait_set)
-            wait_set.clear_entities()
-            for subscription in subscriptions:
-                stack.enter_context(subscription.handle)
-                wait_set.add_subscription(subscription.handle)
-            wait_set.wait(timeout_ns)
+        self.slack(LOCKSTEP_WAIT_NS)
+        lockstep.wait()
 
     def _abandon(self, problem: Exception) -> None:
         """End every session with its stop command after a tick raised."""

@@ -22,6 +22,7 @@ from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -38,7 +39,8 @@ from .diagnostics import fill_status, make_updater
 from .events import STATUS_TYPE, encode_status
 from .graph import GraphWatch, message_class, other_commanders
 from .hosted import HostedSession
-from .loop import Clock, Loop
+from .loop import Loop
+from .paced import Clock
 from .realtime import Manners
 from .recording_service import RecordingService
 from .run_recording import RunRecording
@@ -191,7 +193,10 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
             self.get_logger().warning(f'like {recorded.bag}: {words}')
         for session in sessions:
             self._status_publishers[session.name] = self.create_publisher(
-                message_class(STATUS_TYPE), f'~/{session.name}/status', QoSProfile(depth=5)
+                message_class(STATUS_TYPE),
+                f'~/{session.name}/status',
+                QoSProfile(depth=5),
+                event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),
             )
             self._updater.add(session.name, self._diagnose(session))
             self.get_logger().info(

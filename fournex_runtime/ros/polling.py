@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
@@ -45,7 +46,14 @@ class PolledTopic:
         self.missed = 0
         """Messages that the middleware dropped before they could be taken."""
         self.subscription = node.create_subscription(
-            message_class, topic, _never, qos, callback_group=PolledGroup(), raw=True
+            message_class,
+            topic,
+            _never,
+            qos,
+            callback_group=PolledGroup(),
+            raw=True,
+            # Else an executor would wait for two events of each, and be set up for them each time.
+            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
         )
         self.name: str = self.subscription.topic_name
 

@@ -14,6 +14,8 @@ from .tick import AnswerKind, Timing
 
 WINDOW = 1024
 """Ticks over which percentiles are taken."""
+_PART = 16
+"""Percentiles are taken anew when one in so many ticks is new: sorting takes as long as a tick."""
 _COLUMNS = ('begin', 'skipped', 'late', 'lateness', *STAGES)
 _STAGES = slice(_COLUMNS.index(STAGES[0]), None)
 _ROW = struct.Struct(f'={len(_COLUMNS)}q')
@@ -66,6 +68,7 @@ class TickStatistics:
         self._overruns = 0
         self._answers = dict.fromkeys(AnswerKind, 0)
         self._lateness_max = 0
+        self._ordered: tuple[int, float, list[Percentiles]] = (0, 0.0, [])
 
     def add(self, begin_ns: int, timing: Timing, answer: AnswerKind, fault: bool) -> None:
         """
@@ -106,21 +109,26 @@ class TickStatistics:
         return stage_to_blame(rows[:, _STAGES], rows[:, 1], rows[:, 2], period_ns)
 
     def summary(self) -> Summary:
-        """Return the figures as they stand."""
+        """Return the figures as they stand; percentiles are as of some ticks ago at most."""
         count = min(self._ticks, WINDOW)
         if count == 0:
             none = Percentiles()
             return Summary(0, 0, 0, 0, 0, 0.0, none, 0.0, dict.fromkeys(STAGES, none))
-        ordered = np.sort(self._rows[:count], axis=0)
-        span_ns = int(ordered[-1, 0] - ordered[0, 0])
-        lateness, *stages = map(_percentiles, ordered.T[_COLUMNS.index('lateness') :])
+        ordered_at, rate, percentiles = self._ordered
+        if not ordered_at or self._ticks - ordered_at > count // _PART:
+            ordered = np.sort(self._rows[:count], axis=0)
+            span_ns = int(ordered[-1, 0] - ordered[0, 0])
+            rate = (count - 1) * 1e9 / span_ns if span_ns > 0 else 0.0
+            percentiles = [*map(_percentiles, ordered.T[_COLUMNS.index('lateness') :])]
+            self._ordered = self._ticks, rate, percentiles  # at once: several threads read it
+        lateness, *stages = percentiles
         return Summary(
             ticks=self._ticks,
             faults=self._faults,
             overruns=self._overruns,
             late=self._answers[AnswerKind.LATE],
             failed=self._answers[AnswerKind.FAILED],
-            rate=(count - 1) * 1e9 / span_ns if span_ns > 0 else 0.0,
+            rate=rate,
             lateness=lateness,
             lateness_max=self._lateness_max * 1e-9,
             stages=dict(zip(STAGES, stages)),

@@ -49,6 +49,8 @@ class Arms:
         rclpy.init(context=self.context, signal_handler_options=SignalHandlerOptions.NO)
         self.node = rclpy.create_node('arms', context=self.context)
         self.commands = dict.fromkeys(PERIODS_MS, 0)
+        self.stamp_ns: int | None = None
+        """Of the joint states; None: now."""
         self.publishers = {}
         for name in PERIODS_MS:
             self.publishers[name] = self.node.create_publisher(
@@ -69,7 +71,7 @@ class Arms:
 
     def publish(self) -> None:
         for number, publisher in enumerate(self.publishers.values()):
-            publisher.publish(joint_state((0.1 * number, -0.2), ('a', 'b')))
+            publisher.publish(joint_state((0.1 * number, -0.2), ('a', 'b'), self.stamp_ns))
 
     def spin_until(self, condition, turns: int, what) -> None:
         for _ in range(turns):
@@ -189,3 +191,26 @@ def test_more_sessions_than_fit_are_refused_by_name(arms, runtime, wiring):
     assert '% of the time that one loop has: ' in said and 'on_overload: report' in said
     assert all(f'{name} ' in said for name in PERIODS_MS)
     assert not any(arms.commands.values())
+
+
+@pytest.mark.timeout(60)
+def test_in_lockstep_they_are_asked_together_too(arms, runtime, wiring, tmp_path):
+    text = wiring.read_text().replace('batch: false', 'batch: true')
+    for name in PERIODS_MS:
+        wanted = f'  {name}:\n'
+        text = text.replace(wanted, f'{wanted}    pacing: {{lockstep: {name}/joint_states}}\n', 1)
+    wiring.write_text(text)
+    process = runtime(wiring, record=tmp_path / 'runs')
+    for step in range(1, 31):
+        arms.stamp_ns = step * 20_000_000
+        arms.publish()
+        arms.spin_until(lambda step=step: min(arms.commands.values()) >= step, 2500, process.text)
+    process.signal(2)
+    assert process.wait(10) == 0, process.text()
+    (bag,) = (tmp_path / 'runs').iterdir()
+    for row, records in enumerate(ticks(bag).values()):
+        asked = [(one, timing) for one, timing in records if one.answer is AnswerKind.RESULT]
+        assert [one.due_ns for one, _ in asked] == [20_000_000 * n for n in range(1, 31)]
+        assert {timing.batch_row for _, timing in asked} == {row}
+        assert min(timing.batch_size for _, timing in asked) >= 4
+    assert all(one.all_equal for one in verify(bag))
