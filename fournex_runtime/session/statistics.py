@@ -105,6 +105,8 @@ class TickStatistics:
     def blame(self, period_ns: int) -> str:
         """Return the stage because of which the rate is not held; empty while it is."""
         rows = self._rows[: min(self._ticks, WINDOW)]
+        if not rows[:, 1:3].any():
+            return ''
         rows = rows[np.argsort(rows[:, 0], kind='stable')]
         return stage_to_blame(rows[:, _STAGES], rows[:, 1], rows[:, 2], period_ns)
 
