@@ -135,10 +135,13 @@ def run_through(
     """
     total = sum(count for topic, count in reader.counts.items() if topic in sessions)
     done = 0
-    wanted = {topic for replay in sessions.values() for topic in replay.topics}
-    present = [channel.topic for channel in reader.channels if channel.topic in wanted]
+    takers: dict[str, list[BagConsumer]] = {}
+    for replay in sessions.values():
+        for topic in dict.fromkeys(replay.topics):
+            takers.setdefault(topic, []).append(replay)
+    present = [channel.topic for channel in reader.channels if channel.topic in takers]
     for message in reader.messages(present):
-        for replay in sessions.values():
+        for replay in takers[message.topic]:
             replay.take(message.topic, message.sequence, message.data)
         if message.topic in sessions:
             done += 1
