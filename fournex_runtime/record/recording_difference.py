@@ -149,6 +149,8 @@ class SessionDifference:
 
     def _deviate(self, before: RecordedTick, after: RecordedTick) -> None:
         ours, theirs = before.record, after.record
+        if ours.policy not in ('', self._manifest.policy):
+            return  # a second policy's numbers are in its own units
         for stage, mine, other in (
             ('observation', ours.observation, theirs.observation),
             ('raw action', ours.raw_action, theirs.raw_action),

@@ -373,7 +373,8 @@ class SessionReplay:
         )
 
     def _deviate(self, stage: str, record: TickRecord, before: Arrays, after: Arrays) -> None:
-        if self._selection.holds(record):
+        own = record.policy in ('', self._engine.contract.reference)  # of another one: other units
+        if own and self._selection.holds(record):
             self._deviations.add(stage, record.tick, before, after)
 
     def _differs(self, words: str) -> None:
