@@ -61,9 +61,7 @@ def array_difference(
             )
         index = _first_unequal(array, other)
         if index is not None:
-            return (
-                f'{what} {name}[{index}]: {one} {array.flat[index]!r}, {two} {other.flat[index]!r}'
-            )
+            return f'{what} {name}[{index}]: {one} {array.flat[index]}, {two} {other.flat[index]}'
     return ''
 
 
