@@ -43,18 +43,16 @@ class PlainStatus(DiagnosticStatus):  # type: ignore[misc]
 
 class PlainUpdater:
     """
-    Publishes the status of its tasks once a second.
+    Publishes the status of its tasks when it is told to.
 
     :param node: the node to publish with.
-    :param period: seconds between two publications.
     """
 
-    def __init__(self, node: Node, period: float = 1.0) -> None:
+    def __init__(self, node: Node) -> None:
         self._node = node
         self._tasks: list[tuple[str, Callable[[Any], Any]]] = []
         self._hardware_id = ''
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 1)
-        self._timer = node.create_timer(period, self.update)
 
     def setHardwareID(self, hardware_id: str) -> None:  # noqa: N802 - diagnostic_updater's name
         """Set the hardware id of every status."""

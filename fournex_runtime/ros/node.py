@@ -21,7 +21,7 @@ import traceback
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
@@ -35,7 +35,7 @@ from ..record.manifest import RECORDED_PARAMETERS
 from ..session.wiring import Wiring
 from ..worker.succession import describe_isolation, worker_grants
 from .activation import Activation, Settings
-from .diagnostics import fill_status, make_updater
+from .diagnostics import PlainUpdater, fill_status, make_updater
 from .events import STATUS_TYPE, encode_status
 from .graph import GraphWatch, message_class, other_commanders
 from .hosted import HostedSession
@@ -47,8 +47,11 @@ from .run_recording import RunRecording
 from .same_again import choose_wiring, give_seeds, other_than
 from .session_loading import load_sessions
 from .session_services import SessionServices
+from .steady_timer import SteadyTimer
 
 STATUS_PERIOD_S = 0.2
+_DIAGNOSTICS_EVERY = 5
+"""Diagnostics are told with every so many a status."""
 _LOOK_S = 0.05
 """How often the graph is looked at until the first activation."""
 WATCH_S = 10.0
@@ -130,22 +133,19 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
         self._sessions: list[HostedSession] = []
         self._activation: Activation | None = None
         self._status_publishers: dict[str, Any] = {}
-        self._reports = MutuallyExclusiveCallbackGroup()
         self._updater = make_updater(self)
         self._updater.setHardwareID('fournex')
         services = ReentrantCallbackGroup()
         SessionServices(self, self.loop, lambda: self._sessions, lambda: self.active, services)
         RecordingService(self, self.loop, self._recording, services)
-        self.create_timer(STATUS_PERIOD_S, self._publish_status, callback_group=self._reports)
-        self._watching = self.create_timer(
-            STATUS_PERIOD_S, self._watch_commands, callback_group=services
-        )
         self._looking = self.create_timer(_LOOK_S, self._graph.look, callback_group=services)
         self._manners: Manners | None = None
         self._granted: list[Grant] = []
         self._watch_until = 0.0
+        self._reported = 0
         self.gave_way = False
         """Whether the sessions ended because another node commanded the robot already."""
+        self._reports = SteadyTimer(STATUS_PERIOD_S, self._report, self.get_logger())
 
     def _ros_now_ns(self) -> int:
         # As get_clock().now(), which makes two objects of it: every tick asks.
@@ -260,7 +260,6 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
                 self.loop.start(self._sessions)
 
             self._watch_until = time.monotonic() + WATCH_S
-            self._watching.reset()
             self.loop.call(start)
             return _SUCCESS
 
@@ -346,7 +345,20 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
         self.get_logger().fatal(f'the control loop has ended: {self.problem}')
         self.loop.quit()
 
+    def destroy_node(self) -> None:
+        """End the reports, too."""
+        self._reports.close()
+        super().destroy_node()
+
     # --- reports ---------------------------------------------------------------------------------
+
+    def _report(self) -> None:
+        """Tell and look at everything that is told and looked at again and again."""
+        self._publish_status()
+        self._watch_commands()
+        self._reported += 1
+        if isinstance(self._updater, PlainUpdater) and self._reported % _DIAGNOSTICS_EVERY == 0:
+            self._updater.update()
 
     def _publish_status(self) -> None:
         folder, dropped = self._recorded()
@@ -360,7 +372,6 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
     def _watch_commands(self) -> None:
         """Give way when somebody else turns out to have commanded the robot already."""
         if not self.active or time.monotonic() > self._watch_until:
-            self._watching.cancel()  # a timer wakes the executor, in the loop's interpreter
             return
         for session in list(self._sessions):
             for target in session.engine.wiring.targets:

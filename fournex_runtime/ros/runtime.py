@@ -26,6 +26,7 @@ from rclpy.executors import (
 from rclpy.signals import SignalHandlerOptions
 
 from .node import RuntimeNode
+from .steady_timer import SteadyTimer
 
 PARENT_PERIOD_S = 0.25
 START_PATIENCE_S = 10.0
@@ -41,6 +42,7 @@ def main(args: list[str] | None = None) -> int:
     """
     caught: list[int] = []
     nodes: list[RuntimeNode] = []
+    watches: list[SteadyTimer] = []
 
     def end(number: int, frame: FrameType | None) -> None:
         caught.append(number)
@@ -61,7 +63,7 @@ def main(args: list[str] | None = None) -> int:
     else:
         started.set()
     if node.get_parameter('exit_with_parent').value:
-        _watch_parent(node)
+        watches.append(_watch_parent(node))
     spinning = threading.Thread(target=_spin, args=(executor, node, ending), name='executor')
     spinning.start()
     try:
@@ -71,6 +73,8 @@ def main(args: list[str] | None = None) -> int:
         node.end(name)
     finally:
         ending.set()
+        for watch in watches:
+            watch.close()
         executor.shutdown(timeout_sec=5.0)
         spinning.join(timeout=5.0)
         node.destroy_node()
@@ -110,7 +114,7 @@ def _autostart(node: RuntimeNode, refused: threading.Event, started: threading.E
     started.set()
 
 
-def _watch_parent(node: RuntimeNode) -> None:
+def _watch_parent(node: RuntimeNode) -> SteadyTimer:
     """End the runtime when the process that started it is gone."""
     parent = os.getppid()
 
@@ -119,7 +123,7 @@ def _watch_parent(node: RuntimeNode) -> None:
             node.get_logger().warning('the parent process is gone')
             node.loop.quit()
 
-    node.create_timer(PARENT_PERIOD_S, look)
+    return SteadyTimer(PARENT_PERIOD_S, look, node.get_logger())
 
 
 if __name__ == '__main__':
