@@ -6,12 +6,28 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from ..session.shared_policy import NOT_ASKED
+from ..session.shared_policy import NOT_ASKED, Answered
 from ..session.tick import TickRecord
 from ..worker.wait import Waiter
 from .hosted import Begun, Concluded, Due, HostedSession
 
 Item = TypeVar('Item')
+
+
+class _Tick:
+    """A tick of a session; ``concluded`` is there once it is."""
+
+    __slots__ = ('begun', 'concluded', 'session')
+
+    concluded: Concluded
+
+    def __init__(self, session: HostedSession, begun: Begun) -> None:
+        self.session = session
+        self.begun = begun
+
+    def conclude(self, answered: Answered) -> None:
+        """Publish its commands."""
+        self.concluded = self.session.conclude_tick(self.begun, answered)
 
 
 class Round(Generic[Item]):
@@ -34,31 +50,23 @@ class Round(Generic[Item]):
     ) -> None:
         self.items = items
         self.policy = ticks[0][0].policy
-        self._sessions = [session for session, _ in ticks]
-        self._begun: list[Begun] = [
-            session.begin_tick(due(), ros_now_ns) for session, due in ticks
-        ]
-        self._concluded: dict[int, Concluded] = {}
-        asked = [
-            index
-            for index, begun in enumerate(self._begun)
-            if begun.request.observation is not None
-        ]
-        self._asked = asked
-        if asked:
-            self.policy.ask(
-                [(self._sessions[index].row, self._begun[index].request) for index in asked]
-            )
-        if len(asked) < len(self._begun):
-            for index in {*range(len(self._begun))} - {*asked}:
-                self._concluded[index] = self._sessions[index].conclude_tick(
-                    self._begun[index], NOT_ASKED
-                )
+        self._ticks: list[_Tick] = []
+        self._asked: list[_Tick] = []
+        for session, due in ticks:
+            one = _Tick(session, session.begin_tick(due(), ros_now_ns))
+            self._ticks.append(one)
+            if one.begun.request.observation is not None:
+                self._asked.append(one)
+        if self._asked:
+            self.policy.ask([(one.session.row, one.begun.request) for one in self._asked])
+        for one in self._ticks:
+            if one.begun.request.observation is None:
+                one.conclude(NOT_ASKED)
 
     @property
     def records(self) -> list[TickRecord]:
         """Return what became of the ticks, in their order; once all are concluded."""
-        return [self._concluded[index].record for index in range(len(self._sessions))]
+        return [one.concluded.record for one in self._ticks]
 
     def finish(self, until_ns: int | None = None) -> bool:
         """
@@ -71,12 +79,10 @@ class Round(Generic[Item]):
             answers = self.policy.answers(until_ns)
             if answers is None:
                 return False
-            for index, answered in zip(self._asked, answers):
-                self._concluded[index] = self._sessions[index].conclude_tick(
-                    self._begun[index], answered
-                )
-        for index, session in enumerate(self._sessions):
-            session.account(self._concluded[index])
+            for one, answered in zip(self._asked, answers):
+                one.conclude(answered)
+        for one in self._ticks:
+            one.session.account(one.concluded)
         return True
 
 

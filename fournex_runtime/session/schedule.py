@@ -56,6 +56,8 @@ class _Group(Generic[Item]):
     @property
     def deadline_ns(self) -> int:
         """Return the first of the deadlines of its next releases."""
+        if len(self.slots) == 1:
+            return self.slots[0].release.due_ns + self.slots[0].release.period_ns
         return min(slot.release.due_ns + slot.release.period_ns for slot in self.slots)
 
 
@@ -105,7 +107,10 @@ class Schedule(Generic[Item]):
             return []
         _, number = heapq.heappop(self._due)
         self._out.add(number)
-        taken = [one for one in self._groups[number].slots if one.release.due_ns <= now_ns]
+        slots = self._groups[number].slots
+        if len(slots) == 1:
+            return list(slots)
+        taken = [one for one in slots if one.release.due_ns <= now_ns]
         return sorted(taken, key=lambda one: one.release.due_ns + one.release.period_ns)
 
     def back(self, round_: Sequence[Slot[Item]]) -> None:
