@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,8 @@ DOMAIN = '87'
 START_S, END_S = 60.0, 30.0
 PRIORITY = 50
 """Of ``SCHED_FIFO``; ros2_control's."""
+SPIN_US = 150
+"""What ``ours spin`` spends awake of each wait."""
 PAGE = os.sysconf('SC_PAGESIZE')
 
 
@@ -34,10 +37,10 @@ class Case:
 
     :param workload: what is to be done.
     :param peer: who does it: ``ours`` (the network in a worker, as wirings have it unless they say
-        otherwise), ``ours inline`` (in the runtime's process), ``ours inline recording``, ``ours
-        apart`` and ``ours inline apart`` (each session asked by itself),
-        ``bare``, ``bare multi``, ``floor`` or ``kernel``; a number behind it is the same once
-        more.
+        otherwise), ``ours spin`` (likewise, with the last part of each wait spent awake), ``ours
+        inline`` (in the runtime's process), ``ours inline recording``, ``ours apart`` and ``ours
+        inline apart`` (each session asked by itself), ``bare``, ``bare multi``, ``floor`` or
+        ``kernel``; a number behind it is the same once more.
     :param condition: ``idle``, ``loaded`` (a busy process on the other core), ``fifo`` (idle, with
         ``SCHED_FIFO`` of one priority for every peer; Fournex asks for it by its wiring) or
         ``flood`` (service calls to the peer as fast as it answers).
@@ -79,6 +82,7 @@ class Machine:
         cores = sorted(os.sched_getaffinity(0))
         self.loop_core, self.other_core = cores[-1], cores[0]
         self.folder = folder
+        self._domain = domain
         self._kernel = folder / 'kernel'
         source = PEERS / 'kernel.c'
         columns = f'-DCOLUMNS={len(COLUMNS)}'
@@ -108,17 +112,24 @@ class Machine:
             contextlib.ExitStack() as end,
         ):
             folder = pathlib.Path(scratch)
-            isolation = 'process' if case.kind in ('ours', 'ours apart') else 'inline'
-            batch = not case.kind.endswith('apart')
-            priority = PRIORITY if case.condition == 'fifo' else 0
-            wiring = write_workload(case.workload, folder, isolation, priority, batch)
+            forget_ports(self._domain)
+            wiring = write_workload(
+                case.workload,
+                folder,
+                isolation='process'
+                if case.kind in ('ours', 'ours spin', 'ours apart')
+                else 'inline',
+                priority=PRIORITY if case.condition == 'fifo' else 0,
+                spin_us=SPIN_US if case.kind == 'ours spin' else 0,
+                batch=not case.kind.endswith('apart'),
+            )
             if case.kind != 'kernel':
                 robot = [sys.executable, str(PEERS / 'robot.py'), case.workload.name]
-                end.enter_context(self._started(robot, self.other_core, folder / 'robot.log'))
+                end.enter_context(self._started(robot, (self.other_core,), folder / 'robot.log'))
                 time.sleep(0.7)
             if case.condition == 'loaded':
                 busy = [sys.executable, '-c', 'while True: pass']
-                end.enter_context(self._started(busy, self.other_core, folder / 'busy.log'))
+                end.enter_context(self._started(busy, (self.other_core,), folder / 'busy.log'))
             return self._look(case, wiring, folder, seconds, warm_s, end)
 
     def _look(
@@ -132,8 +143,9 @@ class Machine:
     ) -> dict[str, float]:
         trace, log = folder / 'peer.ticks', folder / 'peer.log'
         began_ns = time.monotonic_ns()
+        cores = (self.loop_core, self.other_core)  # a start is not pinned: nobody's is
         peer = end.enter_context(
-            self._started(self._command(case, wiring), self.loop_core, log, {TRACE: str(trace)})
+            self._started(self._command(case, wiring), cores, log, {TRACE: str(trace)})
         )
         first = trace.with_suffix('.first')
         deadline = time.monotonic() + START_S
@@ -141,11 +153,12 @@ class Machine:
             if peer.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f'{case} did not begin:\n{log.read_text()[-3000:]}')
             time.sleep(0.02)
+        pin(peer.pid, self.loop_core)
         for child in children(peer.pid):
-            os.sched_setaffinity(child, {self.other_core})
+            pin(child, self.other_core)
         if case.condition == 'flood':
             flood = [sys.executable, str(PEERS / 'flood.py'), _node(case)]
-            end.enter_context(self._started(flood, self.other_core, folder / 'flood.log'))
+            end.enter_context(self._started(flood, (self.other_core,), folder / 'flood.log'))
         time.sleep(warm_s)
         before = usage(peer.pid)
         time.sleep(seconds)
@@ -167,6 +180,7 @@ class Machine:
         script = [sys.executable, str(PEERS / f'{case.kind.split()[0]}.py')]
         commands = {
             'ours': [*script, str(wiring)],
+            'ours spin': [*script, str(wiring)],
             'ours inline': [*script, str(wiring)],
             'ours apart': [*script, str(wiring)],
             'ours inline apart': [*script, str(wiring)],
@@ -187,14 +201,14 @@ class Machine:
     def _started(
         self,
         command: Sequence[str],
-        core: int,
+        cores: Sequence[int],
         log: pathlib.Path,
         more: dict[str, str] | None = None,
     ) -> Iterator[subprocess.Popen[bytes]]:
-        """Start a process on one core, and end it at the end."""
+        """Start a process on some cores, and end it at the end; by force only if it must be."""
         with log.open('wb') as output:
             process = subprocess.Popen(
-                ['taskset', '-c', str(core), *command],
+                ['taskset', '-c', ','.join(map(str, cores)), *command],
                 env={**self._environment, **(more or {})},
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -202,12 +216,37 @@ class Machine:
         try:
             yield process
         finally:
-            process.kill()
-            process.wait()
+            process.terminate()  # whoever is killed leaves its ports of DDS behind
+            try:
+                process.wait(END_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def _node(case: Case) -> str:
     return {'ours': 'fournex', 'bare': 'bench_bare', 'floor': 'bench_floor'}[case.kind.split()[0]]
+
+
+def forget_ports(domain: str) -> None:
+    """
+    Remove the ports of DDS in shared memory that processes of a domain have left behind.
+
+    Fast DDS finds out with a time-out that nobody listens there: seconds of every start after it.
+    Nobody of the domain may run.
+    """
+    first = 7400 + 250 * int(domain)
+    for file in pathlib.Path('/dev/shm').glob('*fastrtps_port*'):
+        number = re.search(r'fastrtps_port(\d+)', file.name)
+        if number is not None and first <= int(number[1]) < first + 250:
+            file.unlink(missing_ok=True)
+
+
+def pin(pid: int, core: int) -> None:
+    """Keep all threads of a process to one core, and with them those that they start."""
+    for task in pathlib.Path(f'/proc/{pid}/task').iterdir():
+        with contextlib.suppress(ProcessLookupError):
+            os.sched_setaffinity(int(task.name), {core})
 
 
 def children(pid: int) -> list[int]:

@@ -6,7 +6,8 @@ robot, in short blocks, all peers of a workload once in each round, in random or
 blocks of one round are judged. What is found goes to ``build/bench/DATE``: ``blocks.json``,
 ``benchmarks.md``, plots; a whole run also renews ``docs/benchmarks.md``.
 
-``--page FOLDER`` makes the page and the plots of an earlier run anew.
+``--page FOLDER`` makes the page and the plots of an earlier run anew; ``--against FOLDER`` puts an
+earlier run beside this one, target by target.
 """
 
 from __future__ import annotations
@@ -40,33 +41,36 @@ class Part:
     workload: str
     peers: tuple[str, ...]
     condition: str = 'idle'
-    every: int = 2
+    every: int = 1
     quick: bool = False
 
 
-WAKING = ('ours', 'bare', 'floor', 'kernel', 'kernel 2')
+WAKING = ('ours', 'bare', 'kernel', 'kernel 2')
+URGENT = ('ours', 'ours spin', 'bare', 'kernel', 'kernel 2')
 WORKING = ('ours', 'ours inline', 'bare', 'floor')
 PLAN = (
     Part(
         'arm_200',
-        ('ours', 'ours inline', 'ours inline recording', 'bare', 'bare multi', 'floor', 'floor 2'),
-        'idle',
-        1,
-        True,
+        ('ours', 'ours inline', 'ours inline recording', 'bare', 'floor', 'floor 2'),
+        quick=True,
     ),
-    Part('arm_500', WAKING, 'idle', 1, True),
-    Part('arm_1000', WAKING, 'idle', 1),
-    Part('camera_30', WORKING, quick=True),
-    Part('scan_50', WORKING),
-    Part('arm_50', WORKING),
-    Part('arm_200', WORKING, 'loaded'),
-    Part('arm_500', ('ours', 'bare', 'kernel', 'kernel 2'), 'loaded'),
-    Part('arm_1000', ('ours', 'bare', 'kernel', 'kernel 2'), 'loaded'),
-    Part('arm_500', ('ours', 'bare', 'kernel', 'kernel 2'), 'fifo'),
-    Part('arm_1000', ('ours', 'bare', 'kernel', 'kernel 2'), 'fifo'),
-    Part('arm_200', ('ours', 'bare'), 'flood'),
-    Part('arms_8', ('ours', 'ours apart', 'ours inline', 'ours inline apart')),
-    Part('arms_64', ('ours', 'ours inline', 'ours inline apart')),
+    Part('arm_500', WAKING, quick=True),
+    Part('arm_1000', WAKING),
+    Part('arm_500', WAKING, 'loaded'),
+    Part('arm_1000', WAKING, 'loaded'),
+    Part('arm_500', URGENT, 'fifo'),
+    Part('arm_1000', URGENT, 'fifo'),
+    Part('camera_30', ('ours inline', 'bare'), quick=True),
+    Part('arms_64', ('ours inline', 'ours inline apart')),
+    # What no target is about, more seldom.
+    Part('arm_200', ('bare multi',), every=3),
+    Part('camera_30', ('ours', 'floor'), every=3),
+    Part('scan_50', WORKING, every=3),
+    Part('arm_50', WORKING, every=3),
+    Part('arm_200', WORKING, 'loaded', every=3),
+    Part('arm_200', ('ours', 'bare'), 'flood', every=3),
+    Part('arms_8', ('ours', 'ours apart', 'ours inline', 'ours inline apart'), every=3),
+    Part('arms_64', ('ours',), every=3),
 )
 
 
@@ -147,6 +151,9 @@ def main() -> None:
     parser.add_argument('--rounds', type=int, help='(10; quick: 3)')
     parser.add_argument('--page', type=pathlib.Path, metavar='FOLDER')
     parser.add_argument('--docs', action='store_true', help='renew docs/benchmarks.md')
+    parser.add_argument(
+        '--against', type=pathlib.Path, metavar='FOLDER', help='an earlier run to put beside it'
+    )
     options = parser.parse_args()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     folder = options.page
@@ -158,7 +165,10 @@ def main() -> None:
         rounds = options.rounds or (3 if options.quick else 10)
         measure(seconds, rounds, options.quick, folder)
     run = json.loads((folder / 'blocks.json').read_text())
-    page = write_page(run, folder)
+    earlier = None
+    if options.against is not None:
+        earlier = json.loads((options.against / 'blocks.json').read_text())
+    page = write_page(run, folder, earlier)
     if options.docs:
         (ROOT / 'docs' / 'benchmarks.md').write_text(page.read_text())
     print(f'written: {page}')

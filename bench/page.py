@@ -12,8 +12,11 @@ from targets import verdicts
 
 NAMES = {
     'ours': 'Fournex',
+    'ours spin': 'Fournex, the last 150 µs of a wait awake',
     'ours inline': 'Fournex, inline',
     'ours inline recording': 'Fournex, inline, recording',
+    'ours apart': 'Fournex, each asked by itself',
+    'ours inline apart': 'Fournex, inline, each asked by itself',
     'bare': 'bare rclpy node',
     'bare multi': 'bare, MultiThreadedExecutor',
     'floor': 'floor loop',
@@ -59,18 +62,19 @@ each other are judged.
 """
 _METHOD = """
 Each block is a process of its own beside one that plays the robot, on a ROS domain of their own;
-peers in random order, {rounds} rounds of blocks of {seconds:g} s (fewer for what is not compared
-at 200, 500 or 1000 Hz idle), the first second of each not counted. The peer, all its threads
-included, is pinned to one core; robot, recorder and load to the other. Peers get the same messages
-and the same ONNX file (a perceptron of 51-64-64-12 for an arm), and note their timestamps in
-memory.
+peers in random order, {rounds} rounds of blocks of {seconds:g} s (fewer for what no target is
+about), the first second of each not counted. From its first command on the peer, all its threads
+included, is pinned to one core; robot, worker, recorder and load to the other. Peers get the same
+messages and the same ONNX file (a perceptron of 51-64-64-12 for an arm), and note their timestamps
+in memory.
 
 *idle* is nothing else running, *loaded* a busy process on the other core, *fifo* idle with
-SCHED_FIFO 50 for all peers, *flood* service calls to the peer as fast as it answers. *Fournex*
-asks the network in a worker process, as it does unless a wiring says otherwise; *inline* in its
-own, as all its peers do. A *bare node* is what a user would write with rclpy
-(`bench/peers/bare.py`), the *floor loop* takes, infers, publishes and does nothing else
-(`bench/peers/floor.py`), the *kernel floor* is absolute sleeps in C (`bench/peers/kernel.c`).
+SCHED_FIFO 50 for all peers (for Fournex by its wiring, which gives its worker 49), *flood* service
+calls to the peer as fast as it answers. *Fournex* asks the network in a worker process, as it does
+unless a wiring says otherwise; *inline* in its own, as all its peers do. A *bare node* is
+what a user would write with rclpy (`bench/peers/bare.py`), the *floor loop* takes, infers,
+publishes and does nothing else (`bench/peers/floor.py`), the *kernel floor* is absolute sleeps in C
+(`bench/peers/kernel.c`).
 
 Intervals are 95 % bootstrap intervals of the median over the rounds. *Met* and *missed* are said
 where the whole interval is on one side of the target.
@@ -85,15 +89,18 @@ before the next release.
 """
 
 
-def write_page(run: Mapping[str, Any], folder: pathlib.Path) -> pathlib.Path:
+def write_page(
+    run: Mapping[str, Any], folder: pathlib.Path, earlier: Mapping[str, Any] | None = None
+) -> pathlib.Path:
     """
     Write ``benchmarks.md``, and the plots where they can be drawn.
 
     :param run: what ``blocks.json`` holds.
     :param folder: where to.
+    :param earlier: another run to put beside it.
     """
     page = folder / 'benchmarks.md'
-    page.write_text('\n'.join(_lines(run)) + '\n')
+    page.write_text('\n'.join(_lines(run, earlier)) + '\n')
     try:
         from plots import draw
     except ImportError:
@@ -103,7 +110,7 @@ def write_page(run: Mapping[str, Any], folder: pathlib.Path) -> pathlib.Path:
     return page
 
 
-def _lines(run: Mapping[str, Any]) -> Iterator[str]:
+def _lines(run: Mapping[str, Any], earlier: Mapping[str, Any] | None) -> Iterator[str]:
     blocks: Blocks = run['blocks']
     yield _HEAD + f'| command | `{run["command"]}` |\n| date | {run["date"]} |'
     for name, words in run['machine'].items():
@@ -112,6 +119,8 @@ def _lines(run: Mapping[str, Any]) -> Iterator[str]:
     yield '## Targets\n\n| | where | target | found | |\n| --- | --- | --- | --- | --- |'
     for where, one in verdicts(run):
         yield f'| {one.what} | {where} | {one.target} | {one.found} | {one.verdict} |'
+    if earlier is not None:
+        yield from _beside(run, earlier)
     yield '\n## Where the time of a tick goes\n'
     yield from _stages(blocks)
     yield '\n## Every case\n'
@@ -120,6 +129,28 @@ def _lines(run: Mapping[str, Any]) -> Iterator[str]:
     for workload, condition in cases:
         yield from _case(blocks, workload, condition)
     yield from _quiet(blocks)
+
+
+def _beside(run: Mapping[str, Any], earlier: Mapping[str, Any]) -> Iterator[str]:
+    """Compare what two runs found about each target."""
+    yield '\n## Two runs compared\n'
+    yield f'This run is of {run["date"]}, the one before of {earlier["date"]}'
+    yield f'(`{earlier["command"]}`).'
+    yield 'They agree where their intervals overlap or their medians are within 10 %.\n'
+    yield '| | where | target | the run before | this run | this of before | |'
+    yield '| --- | --- | --- | --- | --- | --- | --- |'
+    before = {(where, one.what): one for where, one in verdicts(earlier)}
+    for where, one in verdicts(run):
+        other = before.get((where, one.what))
+        if other is None:
+            continue
+        quotient = one.value.middle / other.value.middle if other.value.middle else np.nan
+        part = '' if np.isnan(quotient) else f'{quotient:.2f}'
+        agree = 'agree' if one.value.agrees(other.value) else 'differ'
+        yield (
+            f'| {one.what} | {where} | {one.target} | {other.found}, {other.verdict} '
+            f'| {one.found}, {one.verdict} | {part} | {agree} |'
+        )
 
 
 def _stages(blocks: Blocks) -> Iterator[str]:
@@ -165,7 +196,7 @@ def _case(blocks: Blocks, workload: str, condition: str) -> Iterator[str]:
         yield f'| Fournex against | {" | ".join(NAMES[one] for one in against)} |'
         yield '| --- |' + ' --- |' * len(against)
         for title, figure in (
-            ('CPU per tick', 'cpu_us'),
+            ('CPU per tick, worker included', 'cpu_us+children_cpu_us'),
             ('work p50', 'work_p50'),
             ('late p50', 'late_p50'),
             ('late p99', 'late_p99'),
@@ -173,7 +204,7 @@ def _case(blocks: Blocks, workload: str, condition: str) -> Iterator[str]:
             ('age p50', 'age_p50'),
         ):
             cells = [
-                str(ratio(blocks, workload, condition, (figure, figure), ('ours', one)) or '')
+                str(ratio(blocks, workload, condition, (figure,) * 2, ('ours', one)) or '')
                 for one in against
             ]
             yield f'| {title} | {" | ".join(cells)} |'

@@ -30,6 +30,12 @@ class Ratio:
         """Return it for people."""
         return f'{self.middle:.2f} ({self.low:.2f} to {self.high:.2f})'
 
+    def agrees(self, other: Ratio) -> bool:
+        """Return whether two runs found the same: intervals overlap, or medians within 10 %."""
+        if self.low <= other.high and other.low <= self.high:
+            return True
+        return abs(self.middle - other.middle) <= 0.1 * max(self.middle, other.middle)
+
     def judged(self, target: float) -> str:
         """Return whether it is at most the target, as far as the interval tells."""
         if self.rounds < LEAST_ROUNDS:

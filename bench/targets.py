@@ -7,17 +7,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from ratios import LEAST_ROUNDS, Blocks, bootstrap, ratio, resolvable, values
+from blocks import SPIN_US
+from ratios import LEAST_ROUNDS, Blocks, Ratio, bootstrap, ratio, resolvable, values
 
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """One target: what was asked, what was found, and whether that is enough."""
+    """One target: what was asked, what was found, in words and as it is, and the judgement."""
 
     what: str
     target: str
     found: str
     verdict: str
+    value: Ratio
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +59,7 @@ class RatioTarget:
             itself = ratio(blocks, self.workload, self.condition, below, self.same)
             if not resolvable(itself):
                 verdict = f'not resolvable here: the floor against itself is {itself}'
-        return Verdict(self.what, f'≤ {self.target:g}', str(found), verdict)
+        return Verdict(self.what, f'≤ {self.target:g}', str(found), verdict, found)
 
 
 def _same(figure: str) -> tuple[str, str]:
@@ -97,6 +99,17 @@ def _ratio_targets() -> Iterator[RatioTarget]:
                     condition=condition,
                     same=kernel,
                 )
+                if condition == 'fifo':
+                    yield RatioTarget(
+                        f'{words}, of the kernel floor, with the last {SPIN_US} µs awake',
+                        workload,
+                        _same(figure),
+                        'kernel',
+                        target,
+                        peer='ours spin',
+                        condition=condition,
+                        same=kernel,
+                    )
                 yield RatioTarget(
                     f'{words}, of the bare node',
                     workload,
@@ -112,6 +125,14 @@ def _ratio_targets() -> Iterator[RatioTarget]:
         _same('seen_p50'),
         'bare',
         0.15,
+        'ours inline',
+    )
+    yield RatioTarget(
+        'CPU of 64 arms in one batch, of 64 separate ones',
+        'arms_64',
+        _same('cpu_us'),
+        'ours inline apart',
+        0.5,
         'ours inline',
     )
 
@@ -131,6 +152,14 @@ def verdicts(run: Mapping[str, Any]) -> list[tuple[str, Verdict]]:
     for what, workload, figure, factor, target, unit in (
         ('process start to first command', 'arm_200', 'start_ms', 1.0, 1500.0, 'ms'),
         ('resident memory, inline', 'arm_200', 'resident_mb', 1.0, 160.0, 'MB'),
+        (
+            'resident memory, worker too',
+            'arm_200',
+            'resident_mb+children_mb',
+            1.0,
+            160.0,
+            'MB',
+        ),
         ('major page faults after warm-up', 'arm_200', 'major_faults', 1.0, 0.0, ''),
         ('deadline misses of 64 arms', 'arms_64', 'misses', 100.0, 0.1, '%'),
     ):
@@ -148,4 +177,4 @@ def _at_most(
     one = bootstrap(np.array(seen))
     found = f'{one.middle:.4g} {unit} ({one.low:.4g} to {one.high:.4g})'.replace('  ', ' ')
     verdict = one.judged(target)
-    return where, Verdict(what, f'≤ {target:g} {unit}'.strip(), found, verdict)
+    return where, Verdict(what, f'≤ {target:g} {unit}'.strip(), found, verdict, one)

@@ -135,6 +135,7 @@ def write_workload(
     folder: pathlib.Path,
     isolation: str = 'inline',
     priority: int = 0,
+    spin_us: int = 0,
     batch: bool = True,
 ) -> pathlib.Path:
     """
@@ -142,7 +143,8 @@ def write_workload(
 
     :param isolation: where Fournex asks the network: ``inline`` or in a ``process`` of its own.
     :param priority: of ``SCHED_FIFO`` that Fournex's loop asks for; 0 for none.
-    :param batch: whether its sessions are asked together.
+    :param spin_us: the last part of each wait that Fournex's loop spends awake.
+    :param batch: whether robots are asked for together.
     :returns: the wiring; the network lies in ``bundle/policy.onnx`` beside it.
     """
     bundle = folder / 'bundle'
@@ -159,13 +161,15 @@ def write_workload(
     inference = f'    inference: {{isolation: {isolation}, batch: {together}}}\n'
     sessions = [_session(workload, number) + inference for number in range(workload.robots)]
     wiring = folder / 'wiring.yaml'
-    manners = ''
+    manners = ['on_refusal: refuse', 'on_overload: report']
     if priority:
-        manners = (
-            f'realtime: {{priority: {priority}, lock_memory: true, '
-            'garbage_collector: between_ticks, on_refusal: refuse}\n'
-        )
-    wiring.write_text(f'robot: bench\n{manners}sessions:\n' + ''.join(sessions))
+        manners += [
+            f'priority: {priority}', 'lock_memory: true', 'garbage_collector: between_ticks'
+        ]  # fmt: skip
+    if spin_us:
+        manners.append(f'spin: {spin_us} us')
+    realtime = f'realtime: {{{", ".join(manners)}}}\n'
+    wiring.write_text(f'robot: bench\n{realtime}sessions:\n' + ''.join(sessions))
     return wiring
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 import rclpy
 from rcl_interfaces.srv import GetParameters
+from rclpy.executors import ExternalShutdownException
 
 OUTSTANDING = 4
 
 
 def main() -> None:
-    """Call until killed."""
+    """Call until SIGTERM."""
     rclpy.init()
     node = rclpy.create_node('bench_flood')
     client = node.create_client(GetParameters, f'{sys.argv[1]}/get_parameters')
@@ -23,7 +25,8 @@ def main() -> None:
 
     for _ in range(OUTSTANDING):
         again(None)
-    rclpy.spin(node)
+    with contextlib.suppress(ExternalShutdownException):
+        rclpy.spin(node)
 
 
 if __name__ == '__main__':

@@ -183,6 +183,8 @@ def main() -> None:
         if due_ns + period_ns < (now_ns := time.monotonic_ns()):
             due_ns += (now_ns - due_ns) // period_ns * period_ns
     trace.save()
+    node.destroy_node()
+    rclpy.shutdown()
 
 
 if __name__ == '__main__':

@@ -7,12 +7,14 @@ at twice the control rate, scans and images at the control rate, targets fifty t
 
 from __future__ import annotations
 
+import signal
 import struct
 import sys
 import time
 from collections.abc import Callable
 
 import rclpy
+from rclpy.signals import SignalHandlerOptions
 from workloads import (
     IMAGE,
     JOINT_STATE,
@@ -32,9 +34,11 @@ TARGET_HZ = 50
 
 
 def main() -> None:
-    """Publish until killed."""
+    """Publish until SIGTERM."""
+    ended: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: ended.append(number))
     workload = WORKLOADS[sys.argv[1]]
-    rclpy.init()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node = rclpy.create_node('bench_robot')
 
     def sender(topic: str, kind: str, data: bytes) -> Callable[[], None]:
@@ -60,7 +64,7 @@ def main() -> None:
     rate_hz = workload.rate_hz * (2 if workload.kind == 'arm' else 1)
     period_ns, each = 1_000_000_000 // rate_hz, max(1, rate_hz // TARGET_HZ)
     due_ns, count = time.monotonic_ns(), 0
-    while True:
+    while not ended:
         for send in sensors:
             send()
         if count % each == 0:
@@ -71,6 +75,8 @@ def main() -> None:
         wait_ns = due_ns - time.monotonic_ns()
         if wait_ns > 0:
             time.sleep(wait_ns * 1e-9)
+    node.destroy_node()
+    rclpy.shutdown()
 
 
 if __name__ == '__main__':

@@ -94,6 +94,15 @@ def test_a_block_of_the_runtime_and_one_of_the_kernel_make_a_page(tmp_path):
     assert '| wrapper around a raw ONNX Runtime call, p50 | in process | ≤ 5 µs | 2 µs' in page
     assert '| bare rclpy node |' not in page
     assert (tmp_path / 'cpu.png').stat().st_size > 1000
+    assert 'Two runs compared' not in page
+
+    slower = {**run, 'date': 'yesterday', 'wrapper_us': [(10.0, 14.0)]}
+    page = write_page(run, tmp_path, slower).read_text()
+    assert 'This run is of today, the one before of yesterday' in page
+    assert (
+        '| wrapper around a raw ONNX Runtime call, p50 | in process | ≤ 5 µs '
+        '| 4 µs (4 to 4), undecided: 1 round | 2 µs (2 to 2), undecided: 1 round | 0.50 | differ |'
+    ) in page
 
 
 def test_a_ratio_pairs_blocks_of_one_round_and_knows_its_doubt():
@@ -108,7 +117,10 @@ def test_a_ratio_pairs_blocks_of_one_round_and_knows_its_doubt():
     assert bootstrap(np.array([0.5])).judged(1.0) == 'undecided: 1 round'
     assert ratio(blocks, 'w', 'loaded', ('f', 'f'), ('ours', 'bare')) is None
 
+    one, near, far = (bootstrap(np.array([v])) for v in (1.0, 1.09, 1.3))
+    assert one.agrees(near) and not one.agrees(far)
     doubtful = bootstrap(np.array([0.5, 1.0, 2.0]))
     assert doubtful.judged(1.0) == 'undecided'
+    assert doubtful.agrees(far)
     assert not resolvable(doubtful)
     assert resolvable(bootstrap(np.array([0.9, 1.0, 1.1])))
