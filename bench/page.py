@@ -73,8 +73,8 @@ SCHED_FIFO 50 for all peers (for Fournex by its wiring, which gives its worker 4
 calls to the peer as fast as it answers. *Fournex* asks the network in a worker process, as it does
 unless a wiring says otherwise; *inline* in its own, as all its peers do. A *bare node* is
 what a user would write with rclpy (`bench/peers/bare.py`), the *floor loop* takes, infers,
-publishes and does nothing else (`bench/peers/floor.py`), the *kernel floor* is absolute sleeps in C
-(`bench/peers/kernel.c`).
+publishes and does nothing else (`bench/peers/floor.py`), the *kernel floor* is absolute sleeps in
+C (`bench/peers/kernel.c`).
 
 Intervals are 95 % bootstrap intervals of the median over the rounds. *Met* and *missed* are said
 where the whole interval is on one side of the target.
