@@ -11,6 +11,7 @@ from ..session.tick import TickInputs, TickRecord, Timing
 from .bag_reader import BagReader
 from .manifest import Manifest
 from .recorded_inputs import RecordedInputs
+from .snapshot import SNAPSHOT_TYPE, decode_snapshot, snapshot_topic
 from .tick_record import tick_decoder
 
 
@@ -55,17 +56,30 @@ def recorded_ticks(
         for one in manifest.sessions
         for topic in one.command_topics
     }
-    wanted = {*sessions, *commands, *(topic for one in inputs.values() for topic in one.topics)}
+    snapshots = {snapshot_topic(topic): topic for topic in sessions}
+    following = dict.fromkeys(sessions, 0)
+    wanted = {
+        *sessions,
+        *snapshots,
+        *commands,
+        *(topic for one in inputs.values() for topic in one.topics),
+    }
     present = [one.topic for one in reader.channels if one.topic in wanted]
     for message in reader.messages(present):
         for one in inputs.values():
             one.put(message.topic, message.sequence, message.data)
         if message.topic in commands:
             commands[message.topic][message.sequence] = message.data
+        if message.topic in snapshots:
+            place = snapshots[message.topic]
+            snapshot = decode_snapshot(types.decode(message.data, SNAPSHOT_TYPE), types)
+            if snapshot.state.tick > following[place]:  # the ticks before are not in the bag
+                inputs[place].resume(snapshot.inputs)
         session = sessions.get(message.topic)
         if session is None:
             continue
         record, timing = decode[message.topic](message.data)
+        following[message.topic] = record.tick + 1
         given = inputs[message.topic].of_tick(record)
         yield RecordedTick(
             session.name,

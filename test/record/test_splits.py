@@ -11,6 +11,7 @@ from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.policy.backend import load_backend
 from fournex_runtime.record import metadata
 from fournex_runtime.record.bag_reader import BagReader
+from fournex_runtime.record.recording_difference import recording_difference
 from fournex_runtime.record.replay import verify
 from fournex_runtime.session.engine import Engine
 from fournex_runtime.session.tick import Mode
@@ -80,6 +81,17 @@ def test_each_file_replays_alone_from_its_first_tick(split):
         assert verification.all_equal, (file.name, verification)
         ticks += verification.ticks
     assert ticks == len(records)
+
+
+def test_each_file_has_the_ticks_of_the_whole(split):
+    folder, records = split
+    for file in sorted(folder.glob('*.mcap')):
+        found = recording_difference(folder, file)
+        (session,) = found.sessions
+        assert not found.configuration and session.compared > 0
+        assert session.only_before == len(records) - session.compared and not session.only_after
+        for stage, count in session.stages.items():
+            assert (count.equal, count.unequal) == (session.compared, 0), (stage, count.first)
 
 
 def test_a_file_begins_with_manifest_inputs_and_snapshot(split):
