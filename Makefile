@@ -1,8 +1,10 @@
 # Everything a newcomer needs: `make demo` and `make test`. See `make help`.
 
 ROBOT ?= rover
+MINUTES ?= 30
 TORCH ?= 1
 export ROS PYTHON
+export FOURNEX_SOAK_MINUTES = $(MINUTES)
 
 boot := $(shell for python in python3 python3.12 python3.11 python3.13 python3.10 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2> /dev/null && \
@@ -23,7 +25,8 @@ help:
 	@echo '             replayed bit for bit; ROBOT=rover (default), arm or pendulum'
 	@echo 'make test    linters and all tests; TORCH=0 leaves out torch and what needs it;'
 	@echo '             TESTS="test/record -k ring" chooses'
-	@echo 'make soak    the tests that are too long for every change'
+	@echo 'make soak    the tests that are too long for every change, of which the longest drives a robot'
+	@echo '             with faults at random for MINUTES=30, and looks for what grows'
 	@echo 'make lint    linters and type checks alone'
 	@echo 'make bench   the control loop beside bare rclpy nodes and the kernel, into build/bench and'
 	@echo '             docs/benchmarks.md (two hours; BENCH="--seconds 4 --rounds 4": 20 minutes);'

@@ -244,6 +244,7 @@ class SuccessiveWorkers:
             if self._closed:
                 raise problem
             self._bury(worker, str(problem))
+            self._wake_keeper()  # which leaves alone what is asked, dead or not
 
     def _worker(self, deadline_ns: int) -> WorkerBackend:
         """Return the worker to ask, which the keeper leaves alone meanwhile."""

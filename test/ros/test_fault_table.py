@@ -68,7 +68,6 @@ def test_whatever_happens_the_robot_gets_a_valid_command(
         known[:] = measured
 
 
-@pytest.mark.soak
 @pytest.mark.timeout(100)
 def test_whatever_the_clock_does_the_robot_gets_a_valid_command(
     robot, runtime, tmp_path, injected, checkout

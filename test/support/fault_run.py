@@ -141,7 +141,7 @@ class FaultRun:
             self.wait_for_spare()
         self.wait_for_policy()
         self._begin()
-        with self._fault(row):
+        with self.fault(row):
             if row.ends == 'policy':
                 self.side.wait_for_commands(25)
             expected = Mode[row.ends.upper()]
@@ -162,7 +162,7 @@ class FaultRun:
         return self.process.text()[self._said :]
 
     @contextlib.contextmanager
-    def _fault(self, row: Row) -> Iterator[None]:
+    def fault(self, row: Row) -> Iterator[None]:
         """Begin a fault; end it where it does not end by itself."""
         if row.key in FAULTS:
             if row.key == 'forks':

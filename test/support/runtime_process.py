@@ -41,16 +41,12 @@ def resources(pid: int) -> dict[str, int]:
     """Return what a process holds, by name: memory, threads, descriptors, shared memory."""
     status = pathlib.Path(f'/proc/{pid}/status').read_text()
     fields = dict(line.split(':', 1) for line in status.splitlines())
-    shared = [
-        os.readlink(one)
-        for one in pathlib.Path(f'/proc/{pid}/map_files').glob('*')
-        if one.is_symlink()
-    ]
+    maps = pathlib.Path(f'/proc/{pid}/maps').read_text()
     return {
-        'resident memory [KiB]': int(fields['RssAnon'].split()[0]),
+        'memory of its own [KiB]': int(fields['RssAnon'].split()[0]),
+        'shared memory [KiB]': int(fields['RssShmem'].split()[0]),
+        'shared mappings': maps.count('/memfd:') + maps.count('/dev/shm/'),
         'threads': int(fields['Threads']),
         'descriptors': len(os.listdir(f'/proc/{pid}/fd')),
-        'shared memory [mappings]': sum(
-            one.startswith(('/memfd:', '/dev/shm/')) for one in shared
-        ),
+        'processes': len(children(pid)),
     }

@@ -1,0 +1,136 @@
+"""
+Faults at random into a robot at 200 Hz: every tick has a valid command, and nothing grows.
+
+``FOURNEX_SOAK_MINUTES`` (``make soak MINUTES=5``) says how long the long one takes.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+
+import pytest
+from fault_measurements import read_ticks
+from fault_rows import ROWS
+from fault_run import STOP, FaultRun, valid
+from flatness import Samples, table
+from obedient_policy import obedient_wiring
+from runtime_process import resources, workers
+
+from fournex_msgs.srv import ResetEpisode
+from fournex_runtime.session.tick import Mode
+
+PERIOD_MS = 5
+MINUTES = float(os.environ.get('FOURNEX_SOAK_MINUTES', '30'))
+PATIENT = 'default: stop, ' + ', '.join(
+    f'{one}: hold 1 min then stop' for one in ('late', 'failed', 'stale')
+)
+"""Reactions: a machine that has other things to do, and a worker that is being started."""
+NOT_AT_RANDOM = ('kill publisher', 'kill subscriber', 'disk full')
+"""What takes another process, or comes once."""
+MAY_GROW_BY = {
+    'memory of its own [KiB]': 3000,
+    'shared memory [KiB]': 1500,
+    'shared mappings': 6,
+    'threads': 3,
+    'descriptors': 24,
+    'processes': 3,
+}
+"""
+By how much there may be more in the last third than in the first: what two workers more take.
+
+What leaked a little with every fault would be hundreds.
+"""
+
+
+@pytest.fixture
+def fast_robot(robot, runtime, tmp_path):
+    """Return a function that starts a robot and its session at 200 Hz."""
+
+    def make(seconds, **changes):
+        wiring = obedient_wiring(tmp_path, PERIOD_MS, budget_ms=200, reactions=PATIENT)
+        side = robot(rate_hz=100.0)
+        process = runtime(wiring, record=tmp_path / 'runs', timeout_s=seconds + 120)
+        run = FaultRun(side, process)
+        run.wait_for_policy()
+        return side, process, run
+
+    return make
+
+
+def judge(side, process, tmp_path):
+    """End the run, in which every tick had a valid command; return ticks and skipped releases."""
+    process.signal(signal.SIGINT)
+    assert process.wait(30) == 0, process.text()[-3000:]
+    (bag,) = (tmp_path / 'runs').iterdir()
+    ticks = read_ticks(bag, 'obedient')
+    while not len(ticks[0].command_indices):  # a policy that is late at first has nothing to hold
+        ticks.pop(0)
+    without = [(one.tick, one.mode, one.cause) for one in ticks if not len(one.command_indices)]
+    assert without == []
+    assert side.commands[-1].values == STOP
+    assert len(side.commands) == len(ticks), 'the subscriber has the command of every tick'
+    assert all(valid(one.values) for one in side.commands)
+    return ticks, sum(tick.timing.skipped for tick in ticks)
+
+
+@pytest.mark.parametrize(
+    'kills',
+    [
+        10,
+        pytest.param(1000, marks=[pytest.mark.soak, pytest.mark.timeout(2000)]),
+    ],
+)
+def test_workers_are_killed_at_random_and_every_tick_has_a_valid_command(
+    kills, fast_robot, tmp_path, capsys
+):
+    side, process, run = fast_robot(seconds=3 * kills)
+    chance = random.Random(kills)
+    killed = 0
+    while killed < kills:
+        time.sleep(chance.uniform(0.02, 1.2))
+        there = workers(process.pid)
+        if there:
+            os.kill(chance.choice(there), signal.SIGKILL)
+            killed += 1
+    side.wait_for_commands(20)
+    ticks, skipped = judge(side, process, tmp_path)
+    during = [tick for tick in ticks if not tick.stop_requested]
+    assert {tick.cause for tick in during if tick.mode == Mode.STOPPED} == set()
+    held = sum(tick.mode == Mode.FALLBACK for tick in during)
+    with capsys.disabled():
+        print(
+            f'\n{killed} workers killed at {1000 // PERIOD_MS} Hz: {len(ticks)} ticks, none '
+            f'without a valid command, {held} held the last one, {skipped} releases skipped'
+        )
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(MINUTES * 60 + 300)
+def test_nothing_grows(fast_robot, tmp_path, capsys):
+    side, process, run = fast_robot(seconds=MINUTES * 60 + 120)
+    rows = [row for row in ROWS if row.key not in NOT_AT_RANDOM]
+    chance, samples, injected = random.Random(0), Samples(), 0
+    begin_s = sampled_s = time.monotonic()
+    while time.monotonic() - begin_s < MINUTES * 60:
+        with run.fault(chance.choice(rows)):
+            time.sleep(chance.uniform(0.05, 0.5))
+        injected += 1
+        run.well()
+        time.sleep(chance.uniform(0.0, 1.0))
+        if run.mode is Mode.STOPPED:
+            side.call(ResetEpisode, '/fournex/reset_episode', ResetEpisode.Request())
+        if time.monotonic() - sampled_s > 2.0:
+            sampled_s = time.monotonic()
+            samples.add(sampled_s - begin_s, resources(process.pid))
+    courses = samples.courses()
+    ticks, skipped = judge(side, process, tmp_path)
+    with capsys.disabled():
+        print(
+            f'\n{injected} faults in {MINUTES:g} min at {1000 // PERIOD_MS} Hz: {len(ticks)} '
+            f'ticks, none without a valid command, {skipped} releases skipped\n{table(courses)}'
+        )
+    for one in courses:
+        assert one.after - one.before <= MAY_GROW_BY[one.name], one
