@@ -127,6 +127,7 @@ def fill_status(status: Any, session: HostedSession, active: bool, dropped: int)
         ('policy', session.engine.contract.reference),
         ('inference', session.backend.description),
         ('isolation', describe_isolation(session.backend)),
+        ('asked', session.policy.describe(session.row)),
         *_workers(session.backend),
         ('mode', state.mode.name.lower()),
         ('cause', state.cause),

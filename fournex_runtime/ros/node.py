@@ -202,6 +202,7 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
             self.get_logger().info(
                 f'session {session.name}: {session.engine.contract.reference}, '
                 f'{1e9 / session.period_ns:g} Hz, {session.backend.description}; '
+                f'asked: {session.policy.describe(session.row)}; '
                 f'isolation: {describe_isolation(session.backend)}'
             )
 

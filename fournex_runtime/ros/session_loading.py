@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
+import os
 
 from ..errors import FournexError
 from ..pipeline.messages import Messages
@@ -36,22 +38,33 @@ def load_sessions(
         one.name: Engine(wiring.bundles[one.name], one, messages, frame_prefix)
         for one in wiring.sessions
     }
-    loaded: list[Backend] = []
+    groups = [[engines[name] for name in names] for names in sharing(wiring)]
     hosted: dict[str, HostedSession] = {}
-    try:
-        for names in sharing(wiring):
-            together = [engines[name] for name in names]
-            backend = _load(together, worker_python, lockstep_ns)
-            loaded.append(backend)
-            deterministic = together[0].wiring.inference.deterministic
-            policy = SharedPolicy(backend, len(together), deterministic)
-            for row, engine in enumerate(together):
-                hosted[engine.wiring.name] = HostedSession(engine, policy, row)
-    except BaseException:
-        for backend in loaded:
-            backend.close()
-        raise
+    for together, backend in zip(groups, _load_all(groups, worker_python, lockstep_ns)):
+        deterministic = together[0].wiring.inference.deterministic
+        policy = SharedPolicy(backend, len(together), deterministic)
+        for row, engine in enumerate(together):
+            hosted[engine.wiring.name] = HostedSession(engine, policy, row)
     return [hosted[one.name] for one in wiring.sessions]
+
+
+def _load_all(groups: list[list[Engine]], worker_python: str, lockstep_ns: int) -> list[Backend]:
+    """Load the policy of each group, some at a time: a worker takes its time to start."""
+    if len(groups) == 1:
+        return [_load(groups[0], worker_python, lockstep_ns)]
+    at_once = min(len(groups), len(os.sched_getaffinity(0)) + 1)
+    with concurrent.futures.ThreadPoolExecutor(at_once, 'fournex-loading') as pool:
+        loads = [pool.submit(_load, group, worker_python, lockstep_ns) for group in groups]
+        concurrent.futures.wait(loads, return_when=concurrent.futures.FIRST_EXCEPTION)
+        pool.shutdown(cancel_futures=True)
+    problems = [one.exception() for one in loads if not one.cancelled()]
+    refused = next((one for one in problems if one is not None), None)
+    if refused is None:
+        return [one.result() for one in loads]
+    for one in loads:
+        if not one.cancelled() and one.exception() is None:
+            one.result().close()
+    raise refused
 
 
 def _load(engines: list[Engine], worker_python: str, lockstep_ns: int) -> Backend:

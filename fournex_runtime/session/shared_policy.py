@@ -60,6 +60,15 @@ class SharedPolicy:
         self.deadline_ns = 0
         """When the answers to what was asked last are late; steady clock."""
 
+    def describe(self, row: int) -> str:
+        """Return in words how one of its sessions is asked."""
+        size = self.backend.batch_size if self._shared else 0
+        if not self._shared:
+            return 'by itself'
+        if not size:
+            return 'with others, one after the other'
+        return f'row {row} of {size}' if self._deterministic else f'a batch of up to {size}'
+
     @property
     def descriptors(self) -> tuple[int, ...]:
         """Return the descriptors that can be read when there is something to fetch."""

@@ -110,6 +110,7 @@ def test_a_session_keeps_its_row_and_its_bits_whoever_is_due(policies, recurrent
     assert (alone.batch_size, alone.batch_row) == (size, 2)
     assert raw(alone) == raw(everybody[2])
     assert len({raw(one) for one in everybody}) == 3
+    assert policy.describe(2) == f'row 2 of {size}'
     single = policy.backend.run(requests[2].observation.inputs, requests[2].recurrent)
     np.testing.assert_allclose(
         alone.answer.outputs['action'], single[0]['action'], rtol=0, atol=1e-6
