@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import resource
 import signal
 
 import pytest
@@ -37,7 +38,7 @@ SESSION = """\
     limits:
       joint_velocity_target: {{all: {{min: -1.5, max: 1.5, rate: unlimited}}}}
     reactions: {{default: hold 30 s then stop}}
-    inference: {{batch: {batch}}}
+    inference: {inference}
 """
 
 
@@ -105,20 +106,21 @@ def wiring(tmp_path):
                 ('period: 20 ms', f'period: {period_ms} ms'),
             )
             bundle(folder, onnx_model('recurrent', 'batch'), words, 'policy.onnx')
-        text += SESSION.format(name=name, bundle=folder, batch=str(name != 'apart').lower())
+        inference = '{batch: false, memory: 512}' if name == 'apart' else '{batch: true}'
+        text += SESSION.format(name=name, bundle=folder, inference=inference)
     file = tmp_path / 'wiring.yaml'
     file.write_text(text)
     return file
 
 
 def workers(runtime_pid: int) -> list[int]:
-    """Return the workers of a runtime in the order of their starts."""
+    """Return the workers of a runtime, the one with the most memory first."""
     found = []
     for task in pathlib.Path(f'/proc/{runtime_pid}/task').iterdir():
         for word in (task / 'children').read_text().split():
             if b'fournex_runtime/worker' in pathlib.Path(f'/proc/{word}/cmdline').read_bytes():
                 found.append(int(word))
-    return sorted(found)
+    return sorted(found, key=lambda pid: -resource.prlimit(pid, resource.RLIMIT_AS)[0])
 
 
 def ticks(bag: pathlib.Path) -> dict[str, list]:
@@ -176,7 +178,11 @@ def test_four_arms_at_three_rates(arms, runtime, wiring, tmp_path):
 
 
 def test_more_sessions_than_fit_are_refused_by_name(arms, runtime, wiring):
-    text = wiring.read_text().replace('{batch: ', '{isolation: inline, batch: ')
+    text = (
+        wiring.read_text()
+        .replace(', memory: 512', '')
+        .replace('{batch: ', '{isolation: inline, batch: ')
+    )
     for folder in wiring.parent.glob('every-*-ms'):
         contract_file = folder / 'policy.yaml'
         period = folder.name.split('-')[1]
@@ -195,7 +201,7 @@ def test_more_sessions_than_fit_are_refused_by_name(arms, runtime, wiring):
 
 @pytest.mark.timeout(60)
 def test_in_lockstep_they_are_asked_together_too(arms, runtime, wiring, tmp_path):
-    text = wiring.read_text().replace('batch: false', 'batch: true')
+    text = wiring.read_text().replace('batch: false, memory: 512', 'batch: true')
     for name in PERIODS_MS:
         wanted = f'  {name}:\n'
         text = text.replace(wanted, f'{wanted}    pacing: {{lockstep: {name}/joint_states}}\n', 1)
