@@ -13,6 +13,9 @@ import pathlib
 import resource
 
 MCL_CURRENT, MCL_FUTURE = 1, 2
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+_KEPT_BYTES = 32 << 20
+"""Of one allocation, and of what is freed: the most that glibc lets be kept."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +40,20 @@ class Grant:
     def __str__(self) -> str:
         """Return it for people."""
         return f'{self.name}: {self.outcome}'
+
+
+def keep_freed_memory() -> None:
+    """
+    Let the C library keep large pieces of memory that are freed, instead of giving them back.
+
+    An image of a camera is such a piece: given back and fetched anew, each costs as many page
+    faults as it has pages, and these more than to copy it. A library without the knob does as it
+    likes.
+    """
+    mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, 2 * _KEPT_BYTES)
 
 
 def be_urgent(thread: int, priority: int) -> str:

@@ -25,6 +25,7 @@ from rclpy.executors import (
 )
 from rclpy.signals import SignalHandlerOptions
 
+from ..kernel import keep_freed_memory
 from .node import RuntimeNode
 from .steady_timer import SteadyTimer
 
@@ -49,6 +50,7 @@ def main(args: list[str] | None = None) -> int:
         for one in nodes:
             one.loop.quit()
 
+    keep_freed_memory()
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     node = RuntimeNode()
