@@ -219,7 +219,7 @@ class WorkerBackend:
         :param requests: one a row, as for :meth:`run_batch`.
         :param batch: whether they go together; else there is one.
         :raises ArtifactError: an array is not what the contract says.
-        :raises WorkerDied: the worker was closed.
+        :raises WorkerDied: the worker was closed, or lets nobody ask.
         """
         self._deadline_ns = time.monotonic_ns() + self.timeout_ns
         if self._closed:
@@ -227,7 +227,12 @@ class WorkerBackend:
         self._channel.put(requests, self.file, batch)
         self._requests = requests
         self._asked += 1
-        os.eventfd_write(self._handles.request, 1)
+        try:
+            os.eventfd_write(self._handles.request, 1)
+        except BlockingIOError as problem:
+            self.close()
+            words = 'its worker has filled the count of requests'
+            raise WorkerDied(f'{self.file}: {words}') from problem
 
     def wait_on(self, timeout_ns: int) -> int:
         """

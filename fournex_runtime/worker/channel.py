@@ -60,8 +60,9 @@ class ChannelHandles:
         opened: list[int] = []
         try:
             opened.append(sealed_memory('fournex-worker', size, _SEALS | fcntl.F_SEAL_SEAL))
-            opened.append(os.eventfd(0, os.EFD_CLOEXEC))
-            opened.append(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
+            # Neither can hold up the loop, whatever the worker makes of the counts.
+            for _ in range(2):
+                opened.append(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
         except OSError:
             for descriptor in opened:
                 os.close(descriptor)

@@ -155,7 +155,10 @@ def _answer(
     processor_time: ProcessorTime,
 ) -> None:
     asked = answered = 0
+    waiting = select.poll()
+    waiting.register(handles.request, select.POLLIN)
     while True:
+        waiting.poll()
         asked += os.eventfd_read(handles.request)
         try:
             batch = channel.batch()

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _DENY, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
-_NUMBER_AT, _ARCHITECTURE_AT, _FIRST_ARGUMENT_AT = 0, 4, 16
+_NUMBER_AT, _ARCHITECTURE_AT, _FIRST_ARGUMENT_AT, _SECOND_ARGUMENT_AT = 0, 4, 16, 24
 _CLONE_THREAD = 0x00010000
 _X32 = 0x40000000
 _SET_MODE_FILTER, _ALL_THREADS = 1, 1
@@ -117,6 +117,8 @@ OWN_ONLY: dict[str, tuple[int, int]] = {
 """Calls whose first argument is a process: denied for any but the caller's, and 0 for it."""
 
 CLONE, CLONE3, PRCTL = (56, 220), (435, 435), (157, 167)
+FCNTL, IOCTL = (72, 25), (16, 29)
+_F_SETFL, _FIONBIO = 4, 0x5421
 
 
 def deny_system_calls() -> None:
@@ -162,6 +164,8 @@ def _program(machine: str, process: int) -> bytes:
         *((call, _allow_own(process)) for call in OWN_ONLY.values()),
         (CLONE, [_FIRST_ARGUMENT, _step(_ANY_BIT, _CLONE_THREAD, 1, 0), deny]),
         (PRCTL, _deny_options()),
+        (FCNTL, _deny_blocking(_F_SETFL)),
+        (IOCTL, _deny_blocking(_FIONBIO)),
     ]
     for call, block in blocks:
         whole = [*block, _step(_RETURN, _ALLOW)]
@@ -185,6 +189,15 @@ def _deny_options() -> list[bytes]:
     for option in options:
         code += [_step(_EQUAL, option, 0, 1), _step(_RETURN, _DENY | errno.EPERM)]
     return code
+
+
+def _deny_blocking(command: int) -> list[bytes]:
+    """Deny what would make the loop wait for the descriptors that it shares with this process."""
+    return [
+        _step(_LOAD, _SECOND_ARGUMENT_AT),
+        _step(_EQUAL, command, 0, 1),
+        _step(_RETURN, _DENY | errno.EPERM),
+    ]
 
 
 def _step(operation: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:

@@ -26,7 +26,7 @@ USERS = [
 ]
 
 PROBES = """
-import ctypes, json, os, resource, signal, socket, subprocess, sys, threading
+import ctypes, fcntl, json, os, resource, signal, socket, subprocess, sys, threading
 package, scratch, tcp, parent, secret = sys.argv[1:]
 tcp, parent = int(tcp), int(parent)
 sys.path.insert(0, package)
@@ -99,6 +99,8 @@ denied = {
     'many open files': lambda: [os.dup(0) for _ in range(1000)],
     'outliving the parent': lambda: prctl(1, 0),
     'debuggers': lambda: prctl(4, 1),
+    'a call that blocks': lambda: os.set_blocking(0, False),
+    'the same by fcntl': lambda: fcntl.fcntl(0, fcntl.F_SETFL, 0),
     'io_uring': lambda: call(425, 1, None),
     'a namespace': lambda: call({'x86_64': 272, 'aarch64': 97}[os.uname().machine], 0x10000000),
 }

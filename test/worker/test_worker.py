@@ -69,6 +69,14 @@ def descriptors():
     return len(os.listdir('/proc/self/fd'))
 
 
+def test_a_worker_that_fills_the_count_of_requests_holds_nobody_up(begin, plain):
+    backend = begin(plain)
+    os.kill(backend.pid, signal.SIGSTOP)
+    os.eventfd_write(backend._handles.request, 2**64 - 2)
+    with pytest.raises(WorkerDied, match='has filled the count of requests'):
+        backend.run(QUESTIONS[0], {})
+
+
 def test_it_reports_what_it_is_when_it_is_ready(begin, plain):
     backend = begin(plain)
     report = backend.report
