@@ -17,11 +17,21 @@ from ..errors import ArtifactError, LateAnswer, ReplayError
 from ..pipeline.messages import Messages
 from ..policy.backend import Backend, signature
 from ..session.engine import Engine
-from ..session.tick import Answer, AnswerKind, Mode, Request, SessionState, TickInputs, TickRecord
+from ..session.tick import (
+    Answer,
+    AnswerKind,
+    Arrays,
+    Mode,
+    Request,
+    SessionState,
+    TickInputs,
+    TickRecord,
+)
 from .comparison import Comparison, ValueComparison
 from .manifest import SessionManifest
 from .recorded_inputs import RecordedInputs
 from .selection import Selection
+from .snapshot import SNAPSHOT_TYPE, Snapshot, decode_snapshot, snapshot_topic
 from .tick_record import tick_decoder
 
 Label = tuple[str, str]
@@ -55,6 +65,9 @@ class SessionComparison:
         self._decode = tick_decoder(types)
         self._selection = selection
         self._inputs = RecordedInputs(manifest.input_topics, recorded.wiring.remembered_ns)
+        self._snapshot_topic = snapshot_topic(manifest.tick_topic)
+        self._begun = False
+        self._types = types
         self._sources = _sources(recorded, other, manifest)
         self._same_outputs = (
             signature(recorded.contract).outputs == signature(other.contract).outputs
@@ -84,6 +97,7 @@ class SessionComparison:
     def topics(self) -> Iterator[str]:
         """Return every topic of the bag that the session needs."""
         yield self._manifest.tick_topic
+        yield self._snapshot_topic
         yield from self._inputs.topics
 
     def take(self, topic: str, sequence: int, data: bytes) -> None:
@@ -91,8 +105,36 @@ class SessionComparison:
         self._inputs.put(topic, sequence, data)
         if topic == self._manifest.tick_topic:
             self._tick(self._decode(data)[0])
+        if topic == self._snapshot_topic:
+            message = self._types.decode(data, SNAPSHOT_TYPE)
+            self._resume(decode_snapshot(message, self._types))
+
+    def _resume(self, snapshot: Snapshot) -> None:
+        """Begin with what the recorded version remembered, where the bag begins late."""
+        before, state = snapshot.state, self._state
+        if self._begun or before.tick == 0:
+            return
+        newest = self._inputs.resume(snapshot.inputs)
+        state = self._other.resumed_state(state, [newest[source] for source in self._sources])
+        if _shapes(before.history) == _shapes(state.history):
+            state = dataclasses.replace(state, history=before.history)
+        if self._same_outputs:
+            state = dataclasses.replace(state, last_action=before.last_action)
+        if self._same_terms:
+            state = dataclasses.replace(
+                state, last_safe=before.last_safe, before_safe=before.before_safe
+            )
+        self._state = dataclasses.replace(
+            state,
+            tick=before.tick,
+            mode=before.mode,
+            cause=before.cause,
+            episode=before.episode,
+            frames=before.frames,
+        )
 
     def _tick(self, record: TickRecord) -> None:
+        self._begun = True
         given = self._inputs.of_tick(record)
         inputs: TickInputs = dataclasses.replace(
             given, messages=tuple(given.messages[source] for source in self._sources)
@@ -202,6 +244,10 @@ def _sent(engine: Engine, record: TickRecord) -> dict[Label, float]:
         for term in engine.contract.action_terms
         for label, value in zip(term.labels, record.safe_action[term.name])
     }
+
+
+def _shapes(arrays: Arrays) -> dict[str, tuple[int, ...]]:
+    return {name: array.shape for name, array in arrays.items()}
 
 
 def _sources(recorded: Engine, other: Engine, manifest: SessionManifest) -> Sequence[int]:

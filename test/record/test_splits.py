@@ -11,6 +11,7 @@ from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.policy.backend import load_backend
 from fournex_runtime.record import metadata
 from fournex_runtime.record.bag_reader import BagReader
+from fournex_runtime.record.compare import compare
 from fournex_runtime.record.recording_difference import recording_difference
 from fournex_runtime.record.replay import verify
 from fournex_runtime.session.engine import Engine
@@ -92,6 +93,15 @@ def test_each_file_has_the_ticks_of_the_whole(split):
         assert session.only_before == len(records) - session.compared and not session.only_after
         for stage, count in session.stages.items():
             assert (count.equal, count.unequal) == (session.compared, 0), (stage, count.first)
+
+
+def test_another_version_is_compared_over_one_file(split, checkout):
+    folder, _ = split
+    file = sorted(folder.glob('*.mcap'))[1]
+    (verification,) = verify(file)
+    (same,) = compare(file, {'rover': checkout / 'examples/rover/bundle'})
+    assert same.ticks == verification.ticks and same.unknown == 0
+    assert not same.exceeds(0.0)
 
 
 def test_a_file_begins_with_manifest_inputs_and_snapshot(split):
