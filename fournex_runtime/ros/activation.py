@@ -40,6 +40,7 @@ from .feed import Feed
 from .graph import GraphWatch, message_class, wait_for_publishers
 from .hosted import HostedSession, Outlets
 from .polling import PolledTopic
+from .recorded_diagnostics import DIAGNOSTICS, DIAGNOSTICS_TYPE
 from .robot_description import RobotDescription
 from .run_recording import RunRecording, Write, next_folder
 
@@ -360,6 +361,9 @@ class Activation:
             recorded = _recorded_qos(qos[topic])
             # To a session the newest message holds until the next one, whatever its durability.
             channels.append(Channel(feed.topic.name, types[topic], recorded, latched=True))
+        diagnostics = self._node.resolve_topic_name(DIAGNOSTICS)
+        if diagnostics not in [channel.topic for channel in channels]:
+            channels.append(Channel(diagnostics, DIAGNOSTICS_TYPE))
         return channels
 
     def _manifest(self) -> Manifest:

@@ -52,7 +52,7 @@ class PlainUpdater:
         self._node = node
         self._tasks: list[tuple[str, Callable[[Any], Any]]] = []
         self._hardware_id = ''
-        self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 1)
+        self.publisher: Any = node.create_publisher(DiagnosticArray, '/diagnostics', 1)
 
     def setHardwareID(self, hardware_id: str) -> None:  # noqa: N802 - diagnostic_updater's name
         """Set the hardware id of every status."""
@@ -78,7 +78,7 @@ class PlainUpdater:
             )
             task(status)
             array.status.append(status)
-        self._publisher.publish(array)
+        self.publisher.publish(array)
 
 
 def make_updater(node: Node) -> Any:

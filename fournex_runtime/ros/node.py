@@ -42,6 +42,7 @@ from .hosted import HostedSession
 from .loop import Loop
 from .paced import Clock
 from .realtime import Manners
+from .recorded_diagnostics import RecordedDiagnostics
 from .recording_service import RecordingService
 from .run_recording import RunRecording
 from .same_again import choose_wiring, give_seeds, other_than
@@ -135,6 +136,9 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
         self._status_publishers: dict[str, Any] = {}
         self._updater = make_updater(self)
         self._updater.setHardwareID('fournex')
+        self._updater.publisher = RecordedDiagnostics(
+            self._updater.publisher, self._messages, self._recording
+        )
         services = ReentrantCallbackGroup()
         SessionServices(self, self.loop, lambda: self._sessions, lambda: self.active, services)
         RecordingService(self, self.loop, self._recording, services)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import pathlib
 import time
 from collections.abc import Callable, Sequence
@@ -52,6 +53,8 @@ class RunRecording:
         self._manifest_topic = manifest_topic
         self._messages = messages
         self._logger = logger
+        self._later: collections.deque[tuple[str, bytes]] = collections.deque()
+        self._numbers: collections.Counter[str] = collections.Counter()
         self._failed = False
         self._marked_badly = False
 
@@ -78,6 +81,16 @@ class RunRecording:
     def writer(self, topic: str) -> Write:
         """Return what writes the messages of a topic."""
         return self._recording.writer(self._index[topic])
+
+    def later(self, topic: str, data: bytes) -> None:
+        """
+        Have a message recorded with the next tick, if its topic is; from any thread.
+
+        :param topic: one whose messages all come in this way.
+        :param data: its CDR bytes.
+        """
+        if topic in self._index:
+            self._later.append((topic, data))
 
     def entry(self, topic: str, data: bytes, sequence: int) -> RingRecord:
         """Return a message as :attr:`snapshots` has to return it."""
@@ -106,6 +119,10 @@ class RunRecording:
 
         Says once when there is no recorder any more.
         """
+        while self._later:
+            topic, data = self._later.popleft()
+            self._numbers[topic] += 1
+            self.writer(topic)(data, self._numbers[topic])
         if not self._recording.commit():
             return
         if self._recording.wants_mark:

@@ -34,6 +34,10 @@ def test_each_file_of_a_split_recording_replays_alone(robot, runtime, wiring_fil
     (bag,) = (tmp_path / 'runs').iterdir()
     files = sorted(bag.glob('*.mcap'))
     assert len(files) >= 3
+    with BagReader(bag) as reader:
+        (first, *_) = reader.messages(['/diagnostics'])
+        status = reader.types().decode(first.data, 'diagnostic_msgs/msg/DiagnosticArray').status
+    assert {one.name.split(': ')[1] for one in status} == {'pendulum', 'other'}
     whole = {one.session: one for one in verify(bag)}
     assert set(whole) == {'pendulum', 'other'}
     assert all(one.all_equal for one in whole.values()), whole
