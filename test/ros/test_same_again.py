@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import signal
 import sys
 import time
@@ -12,10 +13,22 @@ from runtime_process import workers
 from trembling_policy import trembling_bundle
 
 from fournex_runtime.errors import RecordingError
+from fournex_runtime.pipeline.messages import messages
+from fournex_runtime.policy.backend import load_backend
 from fournex_runtime.record.bag_reader import BagReader
-from fournex_runtime.record.recorded_configuration import recorded_configuration
+from fournex_runtime.record.manifest import Manifest, environment
+from fournex_runtime.record.recorded_configuration import (
+    RecordedConfiguration,
+    recorded_configuration,
+)
 from fournex_runtime.record.recording_difference import recording_difference
 from fournex_runtime.record.replay import verify
+from fournex_runtime.ros.hosted import HostedSession
+from fournex_runtime.ros.same_again import give_seeds, other_than
+from fournex_runtime.session.engine import Engine
+from fournex_runtime.session.shared_policy import SharedPolicy
+from fournex_runtime.session.wiring import load_wiring
+from fournex_runtime.session.wiring_types import Wiring
 
 SOAK = pytest.mark.soak
 KILLED_EVERY = 50
@@ -144,3 +157,42 @@ def test_a_run_like_another_has_the_same_ticks(
         seeds = recorded_configuration(second).seeds['pendulum']
         assert seeds == recorded_configuration(first).seeds['pendulum']
         assert len(seeds) == 1 and seeds[0] > 0, 'the first run drew it'
+
+
+@pytest.fixture
+def hosted(checkout):
+    """Return the pendulum's session as the runtime hosts it, without its robot."""
+    wiring = load_wiring(checkout / 'examples/pendulum/wiring.yaml')
+    session, bundle = wiring.sessions[0], wiring.bundles['pendulum']
+    backend = load_backend(bundle, session.inference.inline())
+    return HostedSession(Engine(bundle, session, messages()), SharedPolicy(backend))
+
+
+def configuration(hosted, seeds=(), **environment):
+    """Return what a recording says that was made with a session and this environment."""
+    manifest = Manifest(0, '/fournex', 'wiring.yaml', '', (), environment)
+    wiring = Wiring(pathlib.Path('wiring.yaml'), 'pendulum', (hosted.engine.wiring,), {}, '')
+    return RecordedConfiguration(pathlib.Path('bag'), manifest, wiring, {'pendulum': seeds})
+
+
+def test_what_is_other_than_at_the_recording_is_named(hosted):
+    here = environment([hosted.backend.description])
+    same = configuration(hosted, **here)
+    assert other_than(same, [hosted]) == ()
+    there = {**here, 'processor': 'another', 'package.numpy': '1.0', 'host': 'robot'}
+    assert other_than(configuration(hosted, **there), [hosted]) == (
+        f'processor: recorded with another, here {here["processor"]}',
+        f'package.numpy: recorded with 1.0, here {here["package.numpy"]}',
+    )
+
+
+def test_episodes_get_the_seeds_of_the_recording_in_their_order(hosted):
+    def seed(given=0):
+        hosted.request_episode('', given, ())
+        return hosted._episode.seed
+
+    give_seeds([hosted], 0, configuration(hosted, seeds=(5, 2**63 + 1)))
+    assert [seed(), seed(), seed(), seed(8)] == [5, 2**63 + 1, 0, 8]
+    give_seeds([hosted], 7, configuration(hosted, seeds=(5,)))
+    assert [seed(), seed(99), seed()] == [7, 99, 8]
+    give_seeds([hosted], 0, None)
