@@ -233,8 +233,9 @@ class Decision:
         safe: SafeAction | None = state.last_safe
         limited: tuple[str, ...] = ()
         if step.kind is Kind.RAMP and reacting.from_safe is not None:
-            gone_ns = now_ns - reacting.begun_ns + self._period_ns
-            asked = _ramped(reacting.from_safe, self._ramps[step.name], gone_ns / step.duration_ns)
+            gone_ns = now_ns - reacting.from_ns + self._period_ns
+            whole_ns = reacting.begun_ns + step.duration_ns - reacting.from_ns
+            asked = _ramped(reacting.from_safe, self._ramps[step.name], gone_ns / whole_ns)
             try:
                 safe, limited = self._actions.through_gate(
                     asked, state.last_safe, state.before_safe

@@ -57,7 +57,7 @@ class Modes:
         given_up = () if before is None else before.given_up
         step, begun_ns = self._reactions.to[kind].step(since_ns, now_ns, dict(given_up))
         found = Reacting(kind, words, own, since_ns, step, begun_ns, given_up=given_up)
-        return _from_where(found, before, state)
+        return _from_where(found, before, state, now_ns)
 
     def well(self, state: SessionState, now_ns: int) -> Reacting | None:
         """
@@ -83,7 +83,7 @@ class Modes:
             before.since_ns, now_ns, dict(before.given_up)
         )
         found = dataclasses.replace(before, step=step, begun_ns=begun_ns, well_since_ns=since_ns)
-        return _from_where(found, before, state)
+        return _from_where(found, before, state, now_ns)
 
     def given_up(self, reacting: Reacting, state: SessionState, now_ns: int) -> Reacting:
         """Return what is done when the second policy that was to act cannot."""
@@ -92,13 +92,19 @@ class Modes:
             reacting.since_ns, now_ns, dict(given_up)
         )
         found = dataclasses.replace(reacting, step=step, begun_ns=begun_ns, given_up=given_up)
-        return _from_where(found, reacting, state)
+        return _from_where(found, reacting, state, now_ns)
 
 
-def _from_where(found: Reacting, before: Reacting | None, state: SessionState) -> Reacting:
-    """Return it with the command that a ramp begins with: the last one before it began."""
+def _from_where(
+    found: Reacting, before: Reacting | None, state: SessionState, now_ns: int
+) -> Reacting:
+    """
+    Return it with the command that a ramp begins with, the last one before it, and when.
+
+    That can be when its time has half gone by, after a fault that had another reaction.
+    """
     if found.step.kind is not Kind.RAMP:
-        return dataclasses.replace(found, from_safe=None)
-    same = before is not None and (before.step, before.begun_ns) == (found.step, found.begun_ns)
-    from_safe = before.from_safe if before is not None and same else state.last_safe
-    return dataclasses.replace(found, from_safe=from_safe)
+        return dataclasses.replace(found, from_safe=None, from_ns=0)
+    if before is not None and (before.step, before.begun_ns) == (found.step, found.begun_ns):
+        return dataclasses.replace(found, from_safe=before.from_safe, from_ns=before.from_ns)
+    return dataclasses.replace(found, from_safe=state.last_safe, from_ns=now_ns)

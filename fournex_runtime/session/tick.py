@@ -162,7 +162,8 @@ class Reacting:
     :param since_ns: steady time of the first tick of a fault, whatever its kind.
     :param step: what is done about it.
     :param begun_ns: steady time at which that began.
-    :param from_safe: what was commanded before that; of a ramp.
+    :param from_safe: what was commanded last before the session went on that way; of a ramp.
+    :param from_ns: steady time of the first tick that did; of a ramp.
     :param well_since_ns: steady time since which nothing is wrong any more; None: something is.
     :param given_up: second policies that could not act either, and since when.
     """
@@ -174,6 +175,7 @@ class Reacting:
     step: Step
     begun_ns: int
     from_safe: SafeAction | None = None
+    from_ns: int = 0
     well_since_ns: int | None = None
     given_up: tuple[tuple[str, int], ...] = ()
 

@@ -63,6 +63,17 @@ def test_a_ramp_to_a_pose_of_the_wiring_is_limited_like_any_command():
     assert modes(records) == ['FALLBACK', 'FALLBACK', 'STOPPED']
 
 
+def test_a_ramp_that_is_come_to_late_takes_what_is_left_of_its_time_and_does_not_jump():
+    run = wired((STALE, 'stale: hold 200 ms then stop\n      late: ramp 100 ms to zero then stop'))
+    run.tick(run.joints(), answer=result(0.25, 0.75))  # 0.5 and 1.5
+    run.now_ns += 40 * MS
+    records = [run.tick(), run.tick()]  # stale: the time of the fault begins
+    records += [run.tick(run.joints(), answer=LATE) for _ in range(4)]
+    found = [commanded(one)[0] for one in records]
+    assert found == pytest.approx([1.5, 1.5, 1.0, 0.5, 0.0, 0.0])
+    assert modes(records) == ['FALLBACK'] * 5 + ['STOPPED']
+
+
 def test_a_ramp_without_an_earlier_command_publishes_nothing_and_still_ends_in_a_stop():
     run = wired((STALE, 'stale: ramp 40 ms to zero then stop'))
     old = joint_state(['a', 'b'], [0.0, 0.0], run.now_ns - 500 * MS)
