@@ -43,6 +43,7 @@ def _session(wiring: Wiring, session: SessionWiring, computed_by: str) -> str:
             _limits(wiring, session),
             *_start(wiring, session),
             _reactions(session),
+            *_fallbacks(session),
         )
     )
 
@@ -201,6 +202,21 @@ def _reactions(session: SessionWiring) -> str:
     to = session.reactions.to
     rows = [(fault.value, _FAULTS[fault], _reaction(to[fault])) for fault in Fault]
     return '  reactions\n' + table(('fault', 'when', 'then'), rows, '    ')
+
+
+def _fallbacks(session: SessionWiring) -> list[str]:
+    """Return the table of second policies, if there are any."""
+    rows = [
+        (
+            one.name,
+            one.bundle.contract.reference,
+            f'{one.bundle.folder} ({one.bundle.sha256[:12]}…)',
+            ', '.join(sorted({session.sources[port.source].topic for port in one.wiring.ports})),
+        )
+        for one in session.fallbacks
+    ]
+    header = ('policy', 'is', 'from', 'reads')
+    return ['  second policies\n' + table(header, rows, '    ')] if rows else []
 
 
 def _reaction(reaction: Reaction) -> str:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from ..pipeline.messages import Messages
 from ..policy.contract import Contract
 from ..policy.installed_terms import distributions
+from ..session.wiring_types import SessionWiring
 
 MANIFEST_TYPE = 'fournex_msgs/msg/Manifest'
 SCHEMA = 2
@@ -50,6 +51,19 @@ class PolicyManifest:
     bundle: str
     bundle_sha256: str
     contract: str
+
+
+def fallback_manifests(wiring: SessionWiring) -> tuple[PolicyManifest, ...]:
+    """Return the second policies of a session, in the order of the wiring."""
+    return tuple(
+        PolicyManifest(
+            policy=one.bundle.contract.reference,
+            bundle=str(one.bundle.folder.resolve()),
+            bundle_sha256=one.bundle.sha256,
+            contract=one.bundle.contract.text,
+        )
+        for one in wiring.fallbacks
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,9 +10,16 @@ from ..errors import FournexError, ReplayError
 from ..pipeline.messages import Messages
 from ..policy.bundle import Bundle, load_bundle
 from ..policy.registry import Registry
-from ..session.wiring import Wiring, parse_wiring
+from ..session.wiring import Wiring, fallback_key, parse_wiring
 from .bag_reader import BagReader
-from .manifest import MANIFEST_TYPE, SCHEMA, Manifest, SessionManifest, decode_manifest
+from .manifest import (
+    MANIFEST_TYPE,
+    SCHEMA,
+    Manifest,
+    PolicyManifest,
+    SessionManifest,
+    decode_manifest,
+)
 from .tick_record import TICK_TYPE
 
 EVENT_TYPE = 'fournex_msgs/msg/SessionEvent'
@@ -68,6 +75,9 @@ def recorded_wiring(manifest: Manifest, given: Mapping[str, pathlib.Path] | None
     found = {
         one.name: recorded_bundle(one, (given or {}).get(one.name)) for one in manifest.sessions
     }
+    for session in manifest.sessions:
+        for index, second in enumerate(session.fallback_policies):
+            found[fallback_key(session.name, index)] = recorded_bundle(second, None)
     return parse_wiring(manifest.wiring, pathlib.Path(manifest.wiring_file), found)
 
 
@@ -91,7 +101,9 @@ def read_manifest(reader: BagReader, types: Messages) -> Manifest:
     )
 
 
-def recorded_bundle(manifest: SessionManifest, given: pathlib.Path | None) -> Bundle:
+def recorded_bundle(
+    manifest: SessionManifest | PolicyManifest, given: pathlib.Path | None
+) -> Bundle:
     """Load the bundle of a recording: from where it was, or by its hash from the registry."""
     if given is not None:
         return _of_recording(given, manifest)
@@ -104,7 +116,7 @@ def recorded_bundle(manifest: SessionManifest, given: pathlib.Path | None) -> Bu
         return load_bundle(kept)
 
 
-def _of_recording(folder: pathlib.Path, manifest: SessionManifest) -> Bundle:
+def _of_recording(folder: pathlib.Path, manifest: SessionManifest | PolicyManifest) -> Bundle:
     if not folder.is_dir():
         raise ReplayError(
             f'policy bundle {manifest.policy} is not at {folder}, and the registry has none of '

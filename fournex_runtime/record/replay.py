@@ -20,7 +20,7 @@ from ..policy.bundle import Bundle
 from ..policy.inference import Inference
 from ..session.engine import Engine
 from ..session.sharing import sharing
-from ..session.wiring_types import Wiring
+from ..session.wiring_types import SessionWiring, Wiring
 from .bag_reader import BagReader
 from .manifest import environment, environment_differences
 from .recorded_configuration import read_manifest, recorded_wiring
@@ -83,6 +83,7 @@ def verify(
                 types,
                 selection,
                 watch,
+                load_fallbacks(wired[one.name], backends),
             )
             for one in manifest.sessions
         }
@@ -114,6 +115,14 @@ def load_policies(wiring: Wiring, backends: contextlib.ExitStack) -> dict[str, B
         policy = load_policy(wiring.bundles[names[0]], inference, backends)
         found.update(dict.fromkeys(names, policy))
     return found
+
+
+def load_fallbacks(wiring: SessionWiring, backends: contextlib.ExitStack) -> dict[str, Backend]:
+    """Load the second policies of a session, by the reference of their contract."""
+    return {
+        one.bundle.contract.reference: load_policy(one.bundle, one.wiring.inference, backends)
+        for one in wiring.fallbacks
+    }
 
 
 def load_policy(bundle: Bundle, inference: Inference, backends: contextlib.ExitStack) -> Backend:

@@ -147,8 +147,8 @@ class SessionComparison:
         self._state = self._anchored(state, record)
 
     def _ask(self, request: Request) -> Answer:
-        if request.observation is None:
-            return Answer(AnswerKind.NONE)
+        if request.observation is None or request.second is not None:
+            return Answer(AnswerKind.NONE)  # only what the policies themselves do is compared
         try:
             found = self.backend.run(request.observation.inputs, request.recurrent)
         except LateAnswer as problem:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from ..configuration import FOREVER_NS
 from ..errors import ArtifactError
@@ -78,6 +78,7 @@ class SessionReplay:
     :param types: the message types of the bag.
     :param selection: the ticks to judge; the others only give what these begin with.
     :param watch: told about each of these ticks.
+    :param fallbacks: its second policies, by the reference of their contract.
     """
 
     def __init__(
@@ -88,11 +89,13 @@ class SessionReplay:
         types: Messages,
         selection: Selection = ALL_TICKS,
         watch: Callable[[ReplayedTick], None] | None = None,
+        fallbacks: Mapping[str, Backend] | None = None,
     ) -> None:
         bundle = engine.bundle
         self._deviations = Deviations(ContractValues(bundle.contract, bundle.statistics))
         self.result = Verification(manifest.name)
         self.backend = backend
+        self._fallbacks = fallbacks or {}
         self._selection = selection
         self._watch = watch
         self._differences: list[str] = []
@@ -256,7 +259,7 @@ class SessionReplay:
             words = None
         else:
             try:
-                outputs, state = self._ask(asked, timing)
+                outputs, state = self._ask(asked, timing, record.policy)
             except ArtifactError as problem:
                 words = str(problem)
             else:
@@ -273,8 +276,12 @@ class SessionReplay:
             self._differs(f'tick {record.tick}: {words}')
         return None if words is None else not words, following
 
-    def _ask(self, arguments: Arguments, timing: Timing) -> Arguments:
+    def _ask(self, arguments: Arguments, timing: Timing, policy: str) -> Arguments:
         """Run the policy as it was run then; the other rows of a batch are zeros."""
+        if policy != self._engine.contract.reference:
+            if policy not in self._fallbacks:
+                raise ArtifactError(f'recorded of {policy}, which is no policy of the session')
+            return self._fallbacks[policy].run(*arguments)
         size, row = timing.batch_size, timing.batch_row
         if size == 0:
             return self.backend.run(*arguments)
@@ -306,13 +313,18 @@ class SessionReplay:
                 if request.observation is not None
                 else (self._state.history)
             )
-            anchored = dataclasses.replace(
-                request,
-                observation=Observation(record.observation, history),
-                fault=None,
-                waiting='',
-                playing=None,
-            )
+            observation = Observation(record.observation, history)
+            if record.policy == self._engine.contract.reference:
+                anchored = dataclasses.replace(
+                    request,
+                    observation=observation,
+                    fault=None,
+                    waiting='',
+                    playing=None,
+                    second=None,
+                )
+            else:
+                anchored = _anchored_second(request, observation)
         problem = record.cause.split(': ', 1)[-1]
         answer = Answer(record.answer, problem=problem)
         if record.answer in ANSWERED:
@@ -352,8 +364,12 @@ class SessionReplay:
         last_action, last_safe = state.last_action, state.last_safe
         if record.safe_action:
             last_safe = self._engine.commanded(record.safe_action, state.last_safe)
+        own = record.policy == self._engine.contract.reference
         if record.mode is Mode.POLICY and record.raw_action:
             last_action = self._engine.last_action(record.raw_action)
+        second = state.second
+        if second is not None and not own:
+            second = dataclasses.replace(second, recurrent=record.state)
         commands = state.commands
         if record.command_indices:
             commands = tuple(
@@ -365,7 +381,8 @@ class SessionReplay:
             mode=record.mode,
             cause=record.cause,
             episode=dataclasses.replace(record.episode, tick=record.episode.tick + 1),
-            recurrent=record.state,
+            recurrent=record.state if own else state.recurrent,
+            second=second,
             last_action=last_action,
             last_safe=last_safe,
             reacting=state.reacting if record.mode is Mode.FALLBACK else None,
@@ -381,10 +398,27 @@ class SessionReplay:
         self._differences.append(words)
 
 
+def _anchored_second(request: Request, observation: Observation) -> Request:
+    """Return a request with the recorded observation of a second policy, if it asks one."""
+    second = request.second
+    if second is None:
+        return request
+    made = dataclasses.replace(
+        second.request, observation=observation, fault=None, waiting='', playing=None
+    )
+    second = dataclasses.replace(second, request=made)
+    return dataclasses.replace(request, observation=observation, second=second)
+
+
 def _memory_ticks(engine: Engine) -> int:
     """Return for how many ticks a tick that is not there can matter."""
-    memory, frames = engine.contract.memory_ticks, engine.wiring.frames
+    wiring, period_ns = engine.wiring, engine.contract.period_ns
+    memory = engine.contract.memory_ticks
+    if any(limits.acceleration for limits in wiring.limits):
+        memory = max(memory, 2)  # it counts from the two commands before
+    under_way_ns = max(wiring.soft_start_ns, wiring.reactions.longest_ns)
+    memory, frames = max(memory, under_way_ns // period_ns), wiring.frames
     if frames is None or frames.budget_ns == FOREVER_NS:
         return memory
     # When exactly its transforms arrived is not known, and their age counts until the budget.
-    return max(memory, frames.budget_ns // engine.contract.period_ns + 1)
+    return max(memory, frames.budget_ns // period_ns + 1)

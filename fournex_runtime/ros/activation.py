@@ -25,7 +25,7 @@ from ..doctor.topics import requested_qos
 from ..errors import GraphError
 from ..pipeline.messages import Messages
 from ..record.channel import Channel, QosProfile
-from ..record.manifest import Manifest, SessionManifest, environment
+from ..record.manifest import Manifest, SessionManifest, environment, fallback_manifests
 from ..record.ring import RingRecord
 from ..record.snapshot import SNAPSHOT_TYPE, SnapshotCodec, snapshot_topic
 from ..record.tick_record import TICK_TYPE
@@ -402,6 +402,7 @@ class Activation:
             command_topics=tuple(self._command_topics(session)),
             command_types=tuple(target.type for target in wiring.targets),
             tick_topic=self._tick_topic(session),
+            fallback_policies=fallback_manifests(wiring),
         )
 
     def after_tick(self) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..configuration import FOREVER_NS
 from ..errors import GraphError
@@ -100,11 +100,19 @@ class HostedSession:
     :param engine: the session's engine.
     :param policy: the loaded artifact, which other sessions may ask, too.
     :param row: the session's row in a batch.
+    :param seconds: its second policies, by name.
     """
 
-    def __init__(self, engine: Engine, policy: SharedPolicy, row: int = 0) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        policy: SharedPolicy,
+        row: int = 0,
+        seconds: Mapping[str, SharedPolicy] | None = None,
+    ) -> None:
         self.engine = engine
         self.policy = policy
+        self.seconds = seconds or {}
         self.row = row
         self.name = engine.wiring.name
         self.period_ns = engine.contract.period_ns
@@ -128,6 +136,11 @@ class HostedSession:
     def backend(self) -> Backend:
         """Return what runs the artifact."""
         return self.policy.backend
+
+    def close(self) -> None:
+        """End what runs its artifacts."""
+        for policy in (self.policy, *self.seconds.values()):
+            policy.backend.close()
 
     # --- activation ------------------------------------------------------------------------------
 
@@ -177,13 +190,15 @@ class HostedSession:
             if request.fault is not None and request.fault[0] is not Fault.STALE:
                 raise GraphError(f'sessions.{self.name}: {request.fault[1]}')
             begin_ns = time.monotonic_ns()
-            answer = self._asked(request).answer
+            answer = self.asked(request).answer
             answer_ns = time.monotonic_ns() - begin_ns
             if request.observation is not None:
                 fastest_ns = min(fastest_ns, answer_ns)
             record, _ = self.engine.conclude(request, answer, state)
             self._codec.encode(record, Timing())
             work_ns = min(work_ns, time.monotonic_ns() - began_ns - answer_ns)
+        for name, engine in self.engine.seconds.items():
+            self._rehearse_second(name, engine, inputs)
         return TickCost(
             self.name,
             self.period_ns,
@@ -192,6 +207,19 @@ class HostedSession:
             id(self.policy),
             not isinstance(self.backend, SuccessiveWorkers),
         )
+
+    def _rehearse_second(self, name: str, engine: Engine, inputs: TickInputs) -> None:
+        """Run a tick of a second policy, unless its inputs have yet to come."""
+        state = engine.initial_state()
+        for _ in range(REHEARSALS):
+            request = engine.observe(inputs, state)
+            if request.fault is not None and request.fault[0] is not Fault.STALE:
+                where = f'sessions.{self.name}.fallback.{name}'
+                raise GraphError(f'{where}: {request.fault[1]}')
+            if request.observation is not None:
+                self.seconds[name].ask([(0, request)])
+                (answered,) = self.seconds[name].answers() or (NOT_ASKED,)
+                engine.conclude(request, answered.answer, state)
 
     def _rehearsal(self, first: Sequence[Sequence[Received]], ros_ns: int) -> TickInputs:
         """Return what a first tick would have been given; in lockstep all time is the stamps'."""
@@ -372,12 +400,16 @@ class HostedSession:
         self._account(tick.record, tick.timing, tick.begun.request, tick.begun.begin_ns, outlets)
         self._record_ns = time.monotonic_ns() - began_ns
 
-    def _asked(self, request: Request) -> Answered:
-        """Run the policy, in this process or in its worker, and wait for it."""
+    def asked(self, request: Request) -> Answered:
+        """Run the policy, or the second one whose turn it is, and wait for it."""
         if request.observation is None:
             return NOT_ASKED
-        self.policy.ask([(self.row, request)])
-        (answered,) = self.policy.answers() or (NOT_ASKED,)
+        second = request.second
+        policy, row = self.policy, self.row
+        if second is not None:
+            policy, row = self.seconds[second.name], 0
+        policy.ask([(row, request)])
+        (answered,) = policy.answers() or (NOT_ASKED,)
         return answered
 
     def _account(
@@ -397,7 +429,7 @@ class HostedSession:
         if record.mode is not self._last_mode:
             outlets.event('mode_changed', record, ())
             self._last_mode = record.mode
-        if timing.worker > self._worker:
+        if request.second is None and timing.worker > self._worker:
             self._worker = timing.worker
             outlets.event('worker_replaced', record, describe_replacement(self.backend))
 

@@ -315,7 +315,7 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
         """Forget the policies."""
         with self._transition:
             for session in self._sessions:
-                session.backend.close()
+                session.close()
                 self._updater.removeByName(session.name)
                 self.destroy_publisher(self._status_publishers.pop(session.name))
             self._wiring, self._sessions = None, []
@@ -342,7 +342,7 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
         with self._transition:
             self._deactivate(cause)
             for session in self._sessions:
-                session.backend.close()
+                session.close()
 
     def _loop_failed(self, problem: Exception) -> None:
         """Say that a tick raised, and end the runtime: a supervisor starts it again."""

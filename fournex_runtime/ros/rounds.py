@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from ..session.shared_policy import NOT_ASKED, Answered
+from ..session.shared_policy import Answered
 from ..session.tick import TickRecord
 from ..worker.wait import Waiter
 from .hosted import Begun, Concluded, Due, HostedSession
@@ -24,6 +24,12 @@ class _Tick:
     def __init__(self, session: HostedSession, begun: Begun) -> None:
         self.session = session
         self.begun = begun
+
+    @property
+    def asks(self) -> bool:
+        """Return whether it asks the policy of the round: not a second one, and not none."""
+        request = self.begun.request
+        return request.observation is not None and request.second is None
 
     def conclude(self, answered: Answered) -> None:
         """Publish its commands."""
@@ -55,13 +61,13 @@ class Round(Generic[Item]):
         for session, due in ticks:
             one = _Tick(session, session.begin_tick(due(), ros_now_ns))
             self._ticks.append(one)
-            if one.begun.request.observation is not None:
+            if one.asks:
                 self._asked.append(one)
         if self._asked:
             self.policy.ask([(one.session.row, one.begun.request) for one in self._asked])
         for one in self._ticks:
-            if one.begun.request.observation is None:
-                one.conclude(NOT_ASKED)
+            if not one.asks:
+                one.conclude(one.session.asked(one.begun.request))
 
     @property
     def records(self) -> list[TickRecord]:

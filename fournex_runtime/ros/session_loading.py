@@ -39,12 +39,19 @@ def load_sessions(
         for one in wiring.sessions
     }
     groups = [[engines[name] for name in names] for names in sharing(wiring)]
+    seconds = [second for engine in engines.values() for second in engine.seconds.values()]
+    lockstep = any(one.lockstep for one in wiring.sessions)
+    backends = _load_all(
+        [*groups, *([one] for one in seconds)], worker_python, lockstep_ns if lockstep else 0
+    )
+    own = {id(one): backend for one, backend in zip(seconds, backends[len(groups) :])}
     hosted: dict[str, HostedSession] = {}
-    for together, backend in zip(groups, _load_all(groups, worker_python, lockstep_ns)):
+    for together, backend in zip(groups, backends):
         deterministic = together[0].wiring.inference.deterministic
         policy = SharedPolicy(backend, len(together), deterministic)
         for row, engine in enumerate(together):
-            hosted[engine.wiring.name] = HostedSession(engine, policy, row)
+            acting = {name: SharedPolicy(own[id(one)]) for name, one in engine.seconds.items()}
+            hosted[engine.wiring.name] = HostedSession(engine, policy, row, acting)
     return [hosted[one.name] for one in wiring.sessions]
 
 
@@ -68,7 +75,11 @@ def _load_all(groups: list[list[Engine]], worker_python: str, lockstep_ns: int) 
 
 
 def _load(engines: list[Engine], worker_python: str, lockstep_ns: int) -> Backend:
-    """Load the policy of some sessions and warm it up; its worker, if any, gets a deadline."""
+    """
+    Load the policy of some sessions and warm it up; its worker, if any, gets a deadline.
+
+    :param lockstep_ns: what that is in lockstep; 0: it is the period.
+    """
     first = engines[0]
     inference = first.wiring.inference.with_default_python(
         worker_python, first.contract.artifact.backend
@@ -81,9 +92,9 @@ def _load(engines: list[Engine], worker_python: str, lockstep_ns: int) -> Backen
         backend.close()
         raise
     if isinstance(backend, SuccessiveWorkers):
-        backend.waits = lockstep = bool(first.wiring.lockstep)
+        backend.waits = bool(lockstep_ns)
         period_ns = min(engine.contract.period_ns for engine in engines)
-        backend.timeout_ns = lockstep_ns if lockstep else period_ns
+        backend.timeout_ns = lockstep_ns or period_ns
     return backend
 
 

@@ -111,6 +111,15 @@ class Reactions:
     return_after_ns: int | None = None
     uses_late: bool = False
 
+    @property
+    def longest_ns(self) -> int:
+        """Return how long the timed steps of a reaction take, of the one that takes longest."""
+        timed = (
+            sum(step.duration_ns for step in one.steps if step.duration_ns < FOREVER_NS)
+            for one in self.to.values()
+        )
+        return max(timed, default=0)
+
 
 _RAMP = re.compile(r'ramp (.+) to (\S+)')
 _POLICY = re.compile(r'policy (\S+)(?: for (.+))?')

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
@@ -25,6 +25,8 @@ from .tick import (
     Reacting,
     Request,
     SafeAction,
+    Second,
+    SecondRequest,
     SessionState,
     SoftStart,
     TickInputs,
@@ -47,6 +49,19 @@ class Act:
     chunk: Playing | None = None
     reacting: Reacting | None = None
     soft_start: SoftStart | None = None
+    second: Second | None = None
+
+
+class SecondPolicy(Protocol):
+    """What makes an act of a second policy's answer."""
+
+    def acts(self, request: Request, answer: Answer, state: SessionState) -> Act:
+        """
+        Return what the policy does.
+
+        :raises UnusableAnswer: it cannot act.
+        """
+        ...
 
 
 class Decision:
@@ -58,6 +73,7 @@ class Decision:
     :param actions: the action terms with their limits.
     :param stop_command: returns the stop command, given the last safe action; None for none.
     :param as_read: returns what the messages of a tick say, by observation term.
+    :param seconds: what makes acts of the answers of second policies, by name.
     :raises WiringError: a reaction or the soft start cannot be done with these action terms.
     """
 
@@ -68,6 +84,7 @@ class Decision:
         actions: SessionActions,
         stop_command: Callable[[SafeAction | None], SafeAction | None],
         as_read: Callable[[Request, SessionState], Mapping[str, NDArray[Any]]],
+        seconds: Mapping[str, SecondPolicy],
     ) -> None:
         self._period_ns = contract.period_ns
         self._modes = Modes(wiring.reactions)
@@ -75,6 +92,7 @@ class Decision:
         self._actions = actions
         self._stop_command = stop_command
         self._as_read = as_read
+        self._seconds = seconds
         self._ramps = ramp_targets(contract, wiring)
         self._soft_start_ns = wiring.soft_start_ns
         self._measured = None
@@ -99,7 +117,7 @@ class Decision:
             return self._stop(kept, request.stop, state)
         if state.mode is Mode.STOPPED and not request.started:
             return self._stop(kept, state.cause, state)
-        now_ns, reacting, fault = request.inputs.steady_ns, None, request.fault
+        now_ns, fault = request.inputs.steady_ns, request.fault
         if request.manual is not None and fault is None:
             try:
                 return self._operated(request.manual, kept, state)
@@ -114,24 +132,36 @@ class Decision:
                 cause=f'waiting for {request.waiting}',
                 safe=self._stop_command(state.last_safe) if driven else None,
             )
-        if fault is not None:
-            reacting = self._modes.wrong(state, now_ns, request.started, *fault, own=False)
-        else:
-            if state.reacting is not None and not request.started:
-                reacting = self._modes.well(state, now_ns)
+        reacting = self.reacting(fault, request.inputs, state)
+        if fault is None and request.second is None:
             try:
-                act = self._policy_acts(request, answer, state, kept)
+                act = self.policy_acts(request, answer, state, kept)
             except UnusableAnswer as problem:
                 if self._uses_late and problem.fault[0] is Fault.LATE and request.observation:
                     # The answer may come yet, so the policy has seen it.
                     kept = dataclasses.replace(kept, history=request.observation.history)
-                reacting = self._modes.wrong(
-                    state, now_ns, request.started, *problem.fault, own=True
-                )
+                started = request.started
+                reacting = self._modes.wrong(state, now_ns, started, *problem.fault, own=True)
             else:
                 if reacting is None:
                     return act
-        return self._react(kept, reacting, now_ns, state)
+        assert reacting is not None  # who asks a second policy has a reason
+        return self._react(kept, reacting, request, answer, state)
+
+    def reacting(
+        self, fault: tuple[Fault, str] | None, inputs: TickInputs, state: SessionState
+    ) -> Reacting | None:
+        """
+        Return what is done about a fault, or about one that is over; None: the policy may act.
+
+        :param fault: what is wrong before the policy is asked; None when nothing is.
+        :param inputs: the tick's inputs.
+        :param state: what the session remembered before the tick.
+        """
+        started = inputs.episode is not None
+        if fault is not None:
+            return self._modes.wrong(state, inputs.steady_ns, started, *fault, own=False)
+        return None if started else self._modes.well(state, inputs.steady_ns)
 
     def awaits_late(self, inputs: TickInputs, state: SessionState) -> bool:
         """Return whether the answer that was late in the tick before may be used in this one."""
@@ -146,9 +176,7 @@ class Decision:
 
     # --- the policy acts -------------------------------------------------------------------------
 
-    def _policy_acts(
-        self, request: Request, answer: Answer, state: SessionState, kept: Act
-    ) -> Act:
+    def policy_acts(self, request: Request, answer: Answer, state: SessionState, kept: Act) -> Act:
         """
         Command what the policy wants, or the next action of a chunk that it gave before.
 
@@ -225,8 +253,21 @@ class Decision:
 
     # --- nobody does -----------------------------------------------------------------------------
 
-    def _react(self, kept: Act, reacting: Reacting, now_ns: int, state: SessionState) -> Act:
+    def _react(
+        self,
+        kept: Act,
+        reacting: Reacting,
+        request: Request,
+        answer: Answer,
+        state: SessionState,
+    ) -> Act:
         """Do what the reaction to a fault has come to."""
+        now_ns, second = request.inputs.steady_ns, request.second
+        if second is not None and reacting.step.kind is Kind.POLICY:
+            try:
+                return self._second_acts(second, answer, self._bridging(kept, reacting, state))
+            except UnusableAnswer:
+                reacting = self._modes.given_up(reacting, state, now_ns)
         step = reacting.step
         if step.kind is Kind.STOP:
             return self._stop(kept, reacting.cause, state)
@@ -242,15 +283,36 @@ class Decision:
                 )
             except UnusableAnswer as problem:
                 return self._stop(kept, f'{reacting.cause}; {problem}', state)
+        bridging = self._bridging(kept, reacting, state)
+        return dataclasses.replace(bridging, safe=safe, limited=limited)
+
+    @staticmethod
+    def _bridging(kept: Act, reacting: Reacting, state: SessionState) -> Act:
+        """Return an act in ``FALLBACK``, without a command yet."""
         return dataclasses.replace(
             kept,
             mode=Mode.FALLBACK,
             cause=reacting.cause,
-            safe=safe,
-            limited=limited,
             reacting=reacting,
             soft_start=state.soft_start,
         )
+
+    def _second_acts(self, second: SecondRequest, answer: Answer, kept: Act) -> Act:
+        """
+        Command what a second policy wants.
+
+        :raises UnusableAnswer: it cannot act either.
+        """
+        act = self._seconds[second.name].acts(second.request, answer, second.state)
+        following = Second(
+            second.name,
+            second.state.episode.tick + 1,
+            act.history,
+            act.last_action,
+            act.recurrent,
+            act.chunk,
+        )
+        return dataclasses.replace(kept, safe=act.safe, limited=act.limited, second=following)
 
     def _stop(self, kept: Act, cause: str, state: SessionState) -> Act:
         """Publish the stop command, but where a target is to hold a command it never got."""

@@ -24,8 +24,8 @@ from ..pipeline.observation import (
     Observation,
 )
 from ..policy.bundle import Bundle
-from ..safety.reactions import Fault
-from .actions import SessionActions
+from ..safety.reactions import Fault, Kind
+from .actions import SessionActions, UnusableAnswer
 from .commands import SessionCommands
 from .decision import Act, Decision
 from .inputs import SessionInputs, age_ns
@@ -42,6 +42,8 @@ from .tick import (
     Received,
     Request,
     SafeAction,
+    Second,
+    SecondRequest,
     SessionState,
     TickInput,
     TickInputs,
@@ -74,8 +76,13 @@ class Engine:
         self._operators = Operators(self.contract, wiring, messages, decoders, frame_prefix)
         self._actions = SessionActions(self.contract, wiring.limits)
         self._commands = SessionCommands(self.contract, wiring, messages, frame_prefix)
+        self.seconds = {
+            one.name: Engine(one.bundle, one.wiring, messages, frame_prefix)
+            for one in wiring.fallbacks
+        }
+        """The engines of second policies, by name."""
         self._decision = Decision(
-            self.contract, wiring, self._actions, self._commands.stop, self.as_read
+            self.contract, wiring, self._actions, self._commands.stop, self.as_read, self.seconds
         )
         self._remembers = self.contract.has_history
 
@@ -175,7 +182,7 @@ class Engine:
                     fault = (Fault.STALE, str(problem))
                 except MessageError as problem:
                     fault = (Fault.INVALID, str(problem))
-        return Request(
+        request = Request(
             inputs=inputs,
             latched=latched,
             ages_ns=ages_ns,
@@ -193,6 +200,57 @@ class Engine:
             manual=manual,
             awaits_late=observation is not None and self._decision.awaits_late(inputs, state),
         )
+        if self.seconds and not (stop or stopped or manual or waiting):
+            return self._with_second(request, state)
+        return request
+
+    def _with_second(self, request: Request, state: SessionState) -> Request:
+        """Return a request that asks a second policy, if it is the turn of one."""
+        reacting = self._decision.reacting(request.fault, request.inputs, state)
+        if reacting is None or reacting.step.kind is not Kind.POLICY:
+            return request
+        name, before = reacting.step.name, state.second
+        engine = self.seconds[name]
+        if before is None or before.name != name or request.started:
+            new = engine.initial_state()
+            before = Second(name, 0, new.history, new.last_action, new.recurrent)
+        episode = request.episode
+        remembered = dataclasses.replace(
+            state,
+            mode=Mode.FALLBACK,
+            episode=Episode(episode.id, episode.seed, before.tick),
+            history=before.history,
+            last_action=before.last_action,
+            recurrent=before.recurrent,
+            chunk=before.chunk,
+            reacting=None,
+            soft_start=None,
+            second=None,
+        )
+        inputs = dataclasses.replace(request.inputs, episode=None, stop='')
+        made = engine.observe(inputs, remembered, request.latched)
+        return dataclasses.replace(
+            request,
+            observation=made.observation,
+            recurrent=made.recurrent,
+            awaits_late=False,
+            second=SecondRequest(name, made, remembered),
+        )
+
+    def acts(self, request: Request, answer: Answer, state: SessionState) -> Act:
+        """
+        Return what a policy does with an answer, as the second one of a session.
+
+        :param request: its request.
+        :param answer: what came of it.
+        :param state: what it remembers.
+        :raises UnusableAnswer: it cannot act.
+        """
+        if request.waiting:
+            raise UnusableAnswer(Fault.STALE, f'{request.waiting} has not come')
+        if request.fault is not None:
+            raise UnusableAnswer(*request.fault)
+        return self._decision.policy_acts(request, answer, state, self._kept(request, state))
 
     def as_read(self, request: Request, state: SessionState) -> dict[str, NDArray[Any]]:
         """
@@ -237,7 +295,8 @@ class Engine:
             answer = Answer(AnswerKind.NONE)
         elif answer.kind is AnswerKind.BELATED and not request.awaits_late:
             answer = Answer(AnswerKind.LATE, problem='the answer is to another question')
-        answer = self._actions.answered(answer)
+        asked = self if request.second is None else self.seconds[request.second.name]
+        answer = asked._actions.answered(answer)
         act = self._decision.decide(request, answer, self._kept(request, state), state)
         inputs = request.inputs
         commands, counts = self._commands.encode(act.safe, inputs.ros_ns, state.commands)
@@ -255,7 +314,7 @@ class Engine:
             mode=act.mode,
             cause=act.cause,
             observation=request.observation.inputs if request.observation is not None else {},
-            state=act.recurrent,
+            state=act.recurrent if asked is self else _of_second(act, request),
             raw_action=answer.outputs,
             safe_action={}
             if act.safe is None
@@ -270,7 +329,7 @@ class Engine:
                 [0 if data is None else count for data, count in zip(commands, counts)]
             ),
             reward=request.reward,
-            policy=self.contract.reference,
+            policy=asked.contract.reference,
         )
         following = SessionState(
             tick=state.tick + 1,
@@ -285,6 +344,7 @@ class Engine:
             before_safe=state.last_safe,
             reacting=act.reacting,
             soft_start=act.soft_start,
+            second=act.second,
             commands=counts,
             chunk=act.chunk,
             frames=request.frames,
@@ -298,9 +358,9 @@ class Engine:
         But when somebody else commands, it begins anew, as with an episode.
         """
         recurrent, last_action, history = request.recurrent, state.last_action, state.history
-        if request.started or request.manual is not None:
+        if request.started or request.manual is not None or request.second is not None:
             last_action, history = self._actions.none_yet(), self._observation.initial_history()
-            recurrent = self._recurrent_of_episode(recurrent)
+            recurrent = self._recurrent_of_episode(state.recurrent)
         return Act(Mode.STANDBY, '', None, (), recurrent, history, last_action)
 
     def commanded(self, safe_action: Arrays, before: SafeAction | None) -> SafeAction | None:
@@ -326,6 +386,11 @@ def _told(newest: Latched | None, age_ns: int) -> TickInput:
     if newest is None:
         return _NOTHING
     return TickInput(newest.index, newest.arrival_ns, newest.stamp_ns, age_ns)
+
+
+def _of_second(act: Act, request: Request) -> Arrays:
+    """Return the recurrent state of the second policy that was asked."""
+    return request.recurrent if act.second is None else act.second.recurrent
 
 
 def _latest(safe: SafeAction | None, before: SafeAction | None) -> SafeAction | None:

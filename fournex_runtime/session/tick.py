@@ -186,6 +186,27 @@ class Reacting:
 
 
 @immutable
+class Second:
+    """
+    What a second policy remembers while it acts.
+
+    :param name: its name in the wiring.
+    :param tick: for how many ticks it has acted.
+    :param history: past values of its terms that have a history.
+    :param last_action: its action of the tick before.
+    :param recurrent: its recurrent state by name.
+    :param chunk: actions that it gave and that are still to be played; usually None.
+    """
+
+    name: str
+    tick: int
+    history: History
+    last_action: LastAction
+    recurrent: Arrays
+    chunk: Playing | None = None
+
+
+@immutable
 class SoftStart:
     """
     A policy that takes over little by little.
@@ -215,6 +236,7 @@ class SessionState:
     :param before_safe: the command before that; the same where the robot was given time to stand.
     :param reacting: the fault that is reacted to; None without one, and when stopped.
     :param soft_start: of a policy that has not taken over wholly yet; usually None.
+    :param second: a second policy that acts; usually None.
     :param commands: how many commands each target has been sent.
     :param chunk: actions that the policy gave and that are still to be played; usually None.
     :param frames: where frames are.
@@ -233,6 +255,7 @@ class SessionState:
     before_safe: SafeAction | None = None
     reacting: Reacting | None = None
     soft_start: SoftStart | None = None
+    second: Second | None = None
     chunk: Playing | None = None
     frames: FrameTree = FrameTree()
 
@@ -258,6 +281,7 @@ class Request:
     :param stop: who asks for a stop, and why; empty when nobody does.
     :param manual: what operators command; None when none does.
     :param awaits_late: the answer to the tick before, late then, may be used.
+    :param second: what a second policy is asked; ``observation`` and ``recurrent`` are then its.
     """
 
     inputs: TickInputs
@@ -276,6 +300,22 @@ class Request:
     stop: str = ''
     manual: Manual | None = None
     awaits_late: bool = False
+    second: SecondRequest | None = None
+
+
+@immutable
+class SecondRequest:
+    """
+    What a second policy is asked in place of the session's own.
+
+    :param name: its name in the wiring.
+    :param request: its request; ``fault`` is what is wrong with its own inputs.
+    :param state: what the session remembers, as the second policy has it.
+    """
+
+    name: str
+    request: Request
+    state: SessionState
 
 
 @immutable

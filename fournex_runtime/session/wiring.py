@@ -17,12 +17,19 @@ from ..configuration import Section, parse, read_text
 from ..errors import BundleError, WiringError
 from ..policy.bundle import Bundle, load_bundle
 from ..policy.registry import Registry, locate_bundle
-from .realtime import read_realtime
+from .realtime import Realtime, read_realtime
 from .wiring_reader import SessionReader
 from .wiring_record import read_record
 from .wiring_types import SessionWiring, StopCommand, Wiring
 
-__all__ = ['SessionWiring', 'StopCommand', 'Wiring', 'load_wiring', 'parse_wiring']
+__all__ = [
+    'SessionWiring',
+    'StopCommand',
+    'Wiring',
+    'fallback_key',
+    'load_wiring',
+    'parse_wiring',
+]
 
 
 def load_wiring(file: pathlib.Path, bundle: pathlib.Path | None = None) -> Wiring:
@@ -46,7 +53,8 @@ def parse_wiring(text: str, file: pathlib.Path, bundles: Mapping[str, Bundle]) -
 
     :param text: the wiring.
     :param file: its name for messages.
-    :param bundles: the policy bundle of each session.
+    :param bundles: the policy bundle of each session, and of second policies by ``fallback_key``;
+        one that is not given is loaded from where the text says.
     :raises WiringError: it is not valid or does not fit a contract.
     """
     return _read(parse(text, str(file), WiringError), file, text, None, bundles)
@@ -77,13 +85,44 @@ def _read(
             bundles[name] = known[name]
         else:
             bundles[name] = load_bundle(_located(one, policy, file) if bundle is None else bundle)
-        session = SessionReader(name, one, bundles[name].contract, file.parent).read()
-        session = dataclasses.replace(session, inference=realtime.for_worker(session.inference))
+        seconds = _fallbacks(one, name, file, known or {})
+        session = SessionReader(name, one, bundles[name].contract, file.parent, seconds).read()
+        session = _with_cores(session, realtime)
         _check_beside(session, sessions, sessions_section)
         sessions.append(session)
     if not sessions:
         raise section.problem('sessions', 'expected at least one session')
     return Wiring(file, robot, tuple(sessions), bundles, text, realtime, record)
+
+
+def _fallbacks(
+    session: Section, name: str, file: pathlib.Path, known: Mapping[str, Bundle]
+) -> dict[str, Bundle]:
+    """Return the bundles of the second policies of a session, by their names."""
+    section = session.optional_section('fallback')
+    found: dict[str, Bundle] = {}
+    for index, key in enumerate(() if section is None else section.keys()):
+        assert section is not None
+        one = section.section(key)
+        policy = one.text('policy', expected='a policy bundle: its folder, or name@version')
+        recorded = known.get(fallback_key(name, index))
+        found[key] = recorded or load_bundle(_located(one, policy, file))
+    return found
+
+
+def fallback_key(session: str, index: int) -> str:
+    """Return under what the bundle of a session's second policy is given to parse_wiring."""
+    return f'{session}/{index}'
+
+
+def _with_cores(session: SessionWiring, realtime: Realtime) -> SessionWiring:
+    """Return a session whose workers leave the loop's cores alone."""
+    own = realtime.for_worker(session.inference)
+    fallbacks = tuple(
+        dataclasses.replace(one, wiring=_with_cores(one.wiring, realtime))
+        for one in session.fallbacks
+    )
+    return dataclasses.replace(session, inference=own, fallbacks=fallbacks)
 
 
 def _located(section: Section, policy: str, file: pathlib.Path) -> pathlib.Path:

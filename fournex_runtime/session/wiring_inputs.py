@@ -67,7 +67,11 @@ def read_qos(section: Section | None) -> Qos:
 
 
 def read_ports(
-    section: Section, contract: Contract, sources: SourceReader, names: JointNames
+    section: Section,
+    contract: Contract,
+    sources: SourceReader,
+    names: JointNames,
+    shared: Section | None = None,
 ) -> tuple[tuple[Port, ...], tuple[FramePort, ...]]:
     """
     Read ``inputs:``: how each observation term reads its sources, or which frame it reads.
@@ -76,14 +80,23 @@ def read_ports(
     :param contract: the contract of the session's policy.
     :param sources: takes the sources.
     :param names: what the robot calls the contract's joints.
+    :param shared: entries for terms that have none of their own; those of others do not matter.
     :raises WiringError: it is not valid or does not fit the contract.
     """
     terms = [term for term in contract.observation_terms if observation_kind(term.kind).ports]
-    check_terms(section, contract, terms, 'term')
+    there = [] if shared is None else [one.name for one in terms if one.name in shared]
+    own = [one for one in terms if one.name not in there or one.name in section]
+    if section is not shared:
+        check_terms(section, contract, own, 'term')
+    for term in terms:
+        if term.name not in section and term.name not in there:
+            raise section.problem(
+                '', f'{term.name} is missing: {contract.reference} has it as term'
+            )
     ports: list[Port | FramePort] = []
     for term in terms:
         ports_of = observation_kind(term.kind).ports
-        one = section.section(term.name)
+        one = (section if term.name in section or shared is None else shared).section(term.name)
         if ports_of == ('',):
             ports.append(_port(one, term, '', sources, names))
             continue

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
+from collections.abc import Mapping
 
 from ..configuration import Section, nearest
+from ..policy.bundle import Bundle
 from ..policy.contract import Contract
-from ..policy.inference import read_inference
+from ..policy.inference import Inference, read_inference
+from ..safety.reactions import STOP, Fault, Reaction, Reactions
+from .wiring_fallback import Ports, read_fallbacks
 from .wiring_frames import read_frames
 from .wiring_inputs import SourceReader, read_ports
 from .wiring_joints import read_joint_names
@@ -14,7 +19,7 @@ from .wiring_limits import read_limits
 from .wiring_operators import read_overrides, read_stop_topics
 from .wiring_outputs import one_a_topic, read_targets
 from .wiring_reactions import read_poses, read_reactions, read_soft_start_ns
-from .wiring_types import SessionWiring
+from .wiring_types import Fallback, SessionWiring
 
 
 class SessionReader:
@@ -25,15 +30,22 @@ class SessionReader:
     :param section: its mapping in the file.
     :param contract: the contract of its policy.
     :param folder: what paths in it are relative to.
+    :param fallbacks: the bundles of its second policies, by their names.
     """
 
     def __init__(
-        self, name: str, section: Section, contract: Contract, folder: pathlib.Path
+        self,
+        name: str,
+        section: Section,
+        contract: Contract,
+        folder: pathlib.Path,
+        fallbacks: Mapping[str, Bundle],
     ) -> None:
         self._name = name
         self._section = section
         self._contract = contract
         self._folder = folder
+        self._fallbacks = fallbacks
         self._sources = SourceReader()
 
     def read(self) -> SessionWiring:
@@ -49,7 +61,10 @@ class SessionReader:
         )
         targets, stops = read_targets(section.section('outputs'), self._contract, names)
         limits = read_limits(section.section('limits'), self._contract)
-        reactions = read_reactions(section.section('reactions'))
+        seconds = read_fallbacks(
+            section, self._contract, self._fallbacks, self._sources, names, self._folder
+        )
+        reactions = read_reactions(section.section('reactions'), list(seconds))
         poses = read_poses(section.optional_section('poses'), self._contract)
         soft_start_ns = read_soft_start_ns(section)
         reward = self._reward()
@@ -59,16 +74,17 @@ class SessionReader:
         )
         start_tolerance = self._start_tolerance()
         frames = read_frames(section.optional_section('frames'), self._sources)
-        if frame_ports and frames is None:
+        framed = [*frame_ports, *(one for _, ports, _ in seconds.values() for one in ports[1])]
+        if framed and frames is None:
             raise section.problem(
-                'frames', f'is missing: {frame_ports[0].label} is a frame to be looked up; '
+                'frames', f'is missing: {framed[0].label} is a frame to be looked up; '
                 'expected {budget: 200 ms} or another age'
             )  # fmt: skip
         commanded = one_a_topic(targets)
         overrides = read_overrides(section.optional_section('overrides'), commanded, self._sources)
         stop_topics = read_stop_topics(section.optional_section('stop_topics'), self._sources)
         section.finish()
-        return SessionWiring(
+        wiring = SessionWiring(
             name=self._name,
             sources=self._sources.all,
             ports=ports,
@@ -89,6 +105,13 @@ class SessionReader:
             soft_start_ns=soft_start_ns,
             overrides=overrides,
             stop_topics=stop_topics,
+        )
+        return dataclasses.replace(
+            wiring,
+            fallbacks=tuple(
+                Fallback(one, bundle, _of_second(wiring, ports, inference))
+                for one, (bundle, ports, inference) in seconds.items()
+            ),
         )
 
     def _reward(self) -> tuple[int, str] | None:
@@ -155,3 +178,22 @@ class SessionReader:
             if tolerance <= 0.0:
                 raise section.problem('tolerance', f'{joint}: {tolerance} is not above 0')
         return found
+
+
+def _of_second(wiring: SessionWiring, ports: Ports, inference: Inference) -> SessionWiring:
+    """Return the wiring of a second policy: what it sees and commands, and no reactions."""
+    return dataclasses.replace(
+        wiring,
+        ports=ports[0],
+        frame_ports=ports[1],
+        inference=inference,
+        reactions=Reactions(dict.fromkeys(Fault, Reaction((STOP,)))),
+        reward=None,
+        lockstep=(),
+        phase=None,
+        start_tolerance={},
+        poses={},
+        soft_start_ns=0,
+        overrides=(),
+        stop_topics=(),
+    )

@@ -93,6 +93,7 @@ class SessionWiring:
     :param limits: the limits of each action term, same order.
     :param reactions: what happens on each kind of fault.
     :param poses: by name and by action term, where ramps may go, in the unit of the term.
+    :param fallbacks: policies that can act when its own cannot.
     :param overrides: where operators command.
     :param stop_topics: where the session is stopped.
     :param soft_start_ns: how long the policy takes to take over; 0: none.
@@ -129,6 +130,7 @@ class SessionWiring:
     soft_start_ns: int = 0
     overrides: tuple[Override, ...] = ()
     stop_topics: tuple[StopTopic, ...] = ()
+    fallbacks: tuple[Fallback, ...] = ()
 
     def beside(self, source: int) -> str:
         """Return what a source is for beside observation terms; empty for nothing else."""
@@ -140,6 +142,10 @@ class SessionWiring:
             names = [one.name for one in ones if one.source == source]
             if names:
                 return f'{key}.{", ".join(names)}'
+        for one in self.fallbacks:
+            labels = [port.label for port in one.wiring.ports if port.source == source]
+            if labels:
+                return f'fallback.{one.name}.inputs.{", ".join(labels)}'
         return ''
 
     @property
@@ -153,6 +159,22 @@ class SessionWiring:
         if self.frames is None:
             return {}
         return {self.frames.tf: self.frames.budget_ns, self.frames.tf_static: FOREVER_NS}
+
+
+@dataclasses.dataclass(frozen=True)
+class Fallback:
+    """
+    A second policy of a session.
+
+    :param name: its name in the wiring.
+    :param bundle: the policy bundle.
+    :param wiring: how it is wired: the session's wiring with its own inputs, and nothing of what
+        only the session decides.
+    """
+
+    name: str
+    bundle: Bundle
+    wiring: SessionWiring
 
 
 @dataclasses.dataclass(frozen=True)

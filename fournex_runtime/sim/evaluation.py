@@ -175,6 +175,8 @@ class Evaluation:
         answer = Answer(AnswerKind.NONE)
         if request.observation is not None:
             try:
+                if request.second is not None:
+                    raise ArtifactError('second policies are not run in an evaluation')
                 outputs, state = self._backend.run(request.observation.inputs, request.recurrent)
                 answer = Answer(AnswerKind.RESULT, outputs, state)
             except ArtifactError as problem:

@@ -15,6 +15,7 @@ from ..record.manifest import (
     SessionManifest,
     encode_manifest,
     environment,
+    fallback_manifests,
 )
 from ..record.recording import Recording
 from ..record.ring import RingRecord
@@ -101,6 +102,7 @@ class EvaluationRecording:
                     command_topics=tuple(self._commands),
                     command_types=tuple(target.type for target in session.targets),
                     tick_topic=tick_topic,
+                    fallback_policies=fallback_manifests(session),
                 ),
             ),
             environment={**environment([backend], [engine.contract]), 'time': 'simulated, from 0'},
