@@ -416,7 +416,7 @@ def _memory_ticks(engine: Engine) -> int:
     memory = engine.contract.memory_ticks
     if any(limits.acceleration for limits in wiring.limits):
         memory = max(memory, 2)  # it counts from the two commands before
-    under_way_ns = max(wiring.soft_start_ns, wiring.reactions.longest_ns)
+    under_way_ns = max(wiring.soft_start_ns, wiring.reactions.longest_ramp_ns)
     memory, frames = max(memory, under_way_ns // period_ns), wiring.frames
     if frames is None or frames.budget_ns == FOREVER_NS:
         return memory

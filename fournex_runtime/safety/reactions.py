@@ -112,13 +112,10 @@ class Reactions:
     uses_late: bool = False
 
     @property
-    def longest_ns(self) -> int:
-        """Return how long the timed steps of a reaction take, of the one that takes longest."""
-        timed = (
-            sum(step.duration_ns for step in one.steps if step.duration_ns < FOREVER_NS)
-            for one in self.to.values()
-        )
-        return max(timed, default=0)
+    def longest_ramp_ns(self) -> int:
+        """Return for how long a command depends on the one that a ramp began with; 0: never."""
+        steps = (step for one in self.to.values() for step in one.steps)
+        return max((one.duration_ns for one in steps if one.kind is Kind.RAMP), default=0)
 
 
 _RAMP = re.compile(r'ramp (.+) to (\S+)')
