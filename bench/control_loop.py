@@ -70,7 +70,7 @@ PLAN = (
     Part('arm_200', WORKING, 'loaded', every=3),
     Part('arm_200', ('ours', 'bare'), 'flood', every=3),
     Part('arms_8', ('ours', 'ours apart', 'ours inline', 'ours inline apart'), every=3),
-    Part('arms_64', ('ours',), every=3),
+    Part('arms_64', ('ours', 'ours apart'), every=3),
 )
 
 

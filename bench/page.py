@@ -168,7 +168,8 @@ def _stages(blocks: Blocks) -> Iterator[str]:
         yield f'| {name} | {" | ".join(cells)} | {words} |'
     rest = []
     for workload, peer in cases:
-        own = [one for one in STAGES if peer != 'ours' or one[0] != 'infer']  # else it waits
+        waits = peer == 'ours' or workload.startswith('arms')  # for a worker, or for the others
+        own = [one for one in STAGES if not waits or one[0] != 'infer']
         stages = sum(values(blocks, workload, 'idle', peer, figure) for _, figure, _ in own)
         rest.append(
             f'{np.nanmedian(values(blocks, workload, "idle", peer, "cpu_us") - stages):.0f}'

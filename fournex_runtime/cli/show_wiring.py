@@ -9,6 +9,7 @@ from ..configuration import FOREVER_NS
 from ..pipeline.ports import Port, Target
 from ..policy.inference import Inference
 from ..safety.reactions import Fault, Kind, Reaction, Step
+from ..session.sharing import sharing
 from ..session.wiring import SessionWiring, Wiring
 from .table import facts, number, table
 from .words import duration, hertz, units
@@ -37,7 +38,7 @@ def _session(wiring: Wiring, session: SessionWiring, computed_by: str) -> str:
         (
             head,
             *_joint_names(session),
-            _inference(session.inference, computed_by),
+            _inference(session.inference, computed_by, _beside(wiring, session.name)),
             _inputs(session),
             _outputs(session),
             _limits(wiring, session),
@@ -48,7 +49,13 @@ def _session(wiring: Wiring, session: SessionWiring, computed_by: str) -> str:
     )
 
 
-def _inference(inference: Inference, computed_by: str) -> str:
+def _beside(wiring: Wiring, name: str) -> str:
+    """Return the other sessions that ask the same policy."""
+    (group,) = (names for names in sharing(wiring) if name in names)
+    return ', '.join(other for other in group if other != name)
+
+
+def _inference(inference: Inference, computed_by: str, beside: str) -> str:
     words = f'  computed by {", ".join(inference.providers)}; threads: {inference.threads}'
     if inference.isolation == 'inline':
         words += '; inline, in the process of the runtime'
@@ -56,6 +63,8 @@ def _inference(inference: Inference, computed_by: str) -> str:
         words += '; in a worker' + (f' under {inference.python}' if inference.python else '')
     if inference.cores:
         words += f' on cores {", ".join(map(str, inference.cores))}'
+    if beside:
+        words += f', with {beside}'
     return words + (f'\n    here {computed_by}' if computed_by else '')
 
 

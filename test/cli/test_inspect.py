@@ -232,6 +232,18 @@ def test_a_wiring_shows_topics_budgets_limits_and_reactions(fournex):
     assert ['pole', '0', '0.2'] in rows(fournex('inspect', 'pendulum').out)
 
 
+def test_a_wiring_shows_who_shares_a_policy():
+    head, session = WIRING.split('  tiny:\n')
+    other = edited(session, ('topic: commands', 'topic: other_commands'))
+    both = parse_wiring(
+        f'{head}  left:\n{session}  right:\n{other}',
+        pathlib.Path('wiring.yaml'),
+        dict.fromkeys(('left', 'right'), make_bundle()),
+    )
+    shown = show_wiring(both, {})
+    assert 'in a worker, with right' in shown and 'in a worker, with left' in shown
+
+
 def test_a_wiring_shows_where_the_robot_is_to_begin(fournex):
     assert ['pole', '0', '0.2'] in rows(fournex('inspect', 'pendulum').out)
 
