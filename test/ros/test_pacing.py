@@ -6,9 +6,15 @@ import statistics
 import sys
 
 import pytest
+from fault_measurements import read_ticks
+from robot_side import joint_state
+from sim_clock import SimClock
 
 from fournex_runtime.record.bag_reader import BagReader
 from fournex_runtime.record.replay import verify
+from fournex_runtime.session.tick import Mode
+
+SECOND_NS = 1_000_000_000
 
 
 @pytest.fixture
@@ -46,6 +52,43 @@ def test_simulated_time_paces_the_ticks(robot, runtime, simulator, tmp_path):
     rate_hz = 148 / ((last.steady_ns - first.steady_ns) * 1e-9)
     assert 80 < rate_hz < 120, 'fifty ticks a simulated second, at twice real time'
     (bag,) = (tmp_path / 'runs').iterdir()
+    (verification,) = verify(bag)
+    assert verification.all_equal, verification
+
+
+def test_the_clock_goes_ten_times_as_fast_and_jumps_back(robot, runtime, wiring_file, tmp_path):
+    side = robot(rate_hz=200.0)
+    clock = SimClock(side, rate_hz=500.0)
+    side.state = lambda: joint_state((0.0, 0.01), stamp_ns=clock.now_ns())
+    file = wiring_file(
+        ('budget: 50 ms', 'budget: 5 s'), ('default: stop', 'default: hold 30 s then stop')
+    )
+    process = runtime(file, use_sim_time=True, record=tmp_path / 'runs')
+    side.wait_for_commands(20, 40)
+    clock.run_at(10)
+    until_ns = clock.now_ns() + 10 * SECOND_NS
+    side.wait(lambda: clock.now_ns() > until_ns)
+    clock.run_at(1)
+    before_ns = clock.now_ns()
+    clock.jump(-8 * SECOND_NS)
+    side.wait_for_commands(50)
+    process.signal(2)
+    assert process.wait(10) == 0, process.text()
+
+    (bag,) = (tmp_path / 'runs').iterdir()
+    ticks = read_ticks(bag, 'pendulum')
+    due_ns = [tick.due_ns for tick in ticks]
+    (jump,) = (n for n in range(1, len(ticks)) if due_ns[n] < due_ns[n - 1])
+    assert due_ns[jump - 1] <= before_ns + SECOND_NS
+    assert 7 * SECOND_NS < due_ns[jump - 1] - due_ns[jump] < 9 * SECOND_NS
+    for part in (range(1, jump), range(jump + 1, len(ticks) - 1)):  # the last one is the end
+        for n in part:
+            periods = 1 + ticks[n].timing.skipped
+            assert due_ns[n] - due_ns[n - 1] == periods * 20_000_000, 'nothing is lost uncounted'
+    passed_ns = due_ns[jump - 1] - due_ns[0]
+    assert passed_ns > 10 * SECOND_NS
+    assert ticks[jump - 1].steady_ns - ticks[0].steady_ns < passed_ns / 2
+    assert ticks[-2].mode == Mode.POLICY, 'after the jump, too'
     (verification,) = verify(bag)
     assert verification.all_equal, verification
 
