@@ -18,6 +18,7 @@ from .robot_limits import check_limits
 from .stamps import check_lockstep, check_stamps
 from .start_pose import check_start_pose
 from .survey import Case, Survey
+from .tick_time import check_tick
 from .topics import check_topics
 from .training import training_statistics
 from .units import check_units, check_velocity
@@ -71,6 +72,7 @@ def examine_messages(case: Case, survey: Survey) -> list[Finding]:
         found += check_clips(readings, misread)
         found += check_unchanged(case, survey)
         found += check_inference(case, survey)
+        found += check_tick(case, survey)
     return found
 
 

@@ -116,6 +116,7 @@ CHECKS = {
     'controller_joints': Check("an array has the order of the controller's joints", When.OVERRIDE),
     'limits': Check("the wiring's limits are within the robot's", When.OVERRIDE),
     'inference': Check('the policy answers in time', When.OVERRIDE),
+    'tick': Check('a whole tick is done in time'),
 }
 """Every check by name, in the order in which they are made."""
 

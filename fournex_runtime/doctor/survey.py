@@ -145,6 +145,7 @@ class Survey:
     :param joint_states: the newest message of every ``JointState`` topic, by resolved name.
     :param inference_ns: how long the policy took to answer, by session.
     :param inference_problem: why that was not measured, by session.
+    :param tick_ns: how long the stages of a tick took, by session and stage.
     """
 
     duration_ns: int
@@ -159,3 +160,4 @@ class Survey:
     joint_states: Mapping[str, JointReading] = dataclasses.field(default_factory=dict)
     inference_ns: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
     inference_problem: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    tick_ns: Mapping[str, Mapping[str, tuple[int, ...]]] = dataclasses.field(default_factory=dict)

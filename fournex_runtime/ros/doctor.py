@@ -15,10 +15,11 @@ from rclpy.signals import SignalHandlerOptions
 from ..doctor.examination import examine
 from ..doctor.finding import Finding
 from ..doctor.inference import measure_inference
-from ..doctor.survey import Case
+from ..doctor.survey import Case, Survey
+from ..doctor.tick_time import measure_tick
 from ..errors import ArtifactError, MissingDependencyError
 from ..pipeline.messages import messages
-from ..policy.backend import load_backend, warm_up
+from ..policy.backend import Backend, load_backend, warm_up
 from ..session.engine import Engine
 from ..session.wiring import Wiring
 from .survey import PATIENCE_S, Surveyor
@@ -71,8 +72,7 @@ def examine_from(
     prefix = str(node.declare_parameter('frame_prefix', '').value)
     python = str(node.declare_parameter('worker_python', '').value)
     cases = [Case(wiring.bundles[one.name], one, messages(), prefix) for one in wiring.sessions]
-    for case in cases:
-        Engine(case.bundle, case.wiring, messages(), prefix)  # refuses what does not fit
+    engines = [Engine(one.bundle, one.wiring, messages(), prefix) for one in cases]
     executor = SingleThreadedExecutor(context=node.context)
     executor.add_node(node)
     spinning = threading.Thread(target=_spin, args=(executor,), name='executor')
@@ -83,14 +83,8 @@ def examine_from(
     finally:
         executor.shutdown(timeout_sec=2.0)
         spinning.join(timeout=2.0)
-    times: dict[str, tuple[int, ...]] = {}
-    problems: dict[str, str] = {}
-    for case in cases:
-        try:
-            times[case.wiring.name] = _inference_ns(case, python)
-        except (ArtifactError, MissingDependencyError) as problem:
-            problems[case.wiring.name] = str(problem)
-    survey = dataclasses.replace(survey, inference_ns=times, inference_problem=problems)
+    for case, engine in zip(cases, engines):
+        survey = _timed(case, engine, survey, python)
     return [
         Examined(
             case.wiring.name,
@@ -102,14 +96,36 @@ def examine_from(
     ]
 
 
-def _inference_ns(case: Case, python: str) -> tuple[int, ...]:
+def _timed(case: Case, engine: Engine, survey: Survey, python: str) -> Survey:
+    """Return the survey with how long the policy and whole ticks of a session take."""
+    name = case.wiring.name
+    try:
+        backend = _load(case, python)
+        try:
+            answers = measure_inference(backend, case.contract)
+            ticks = measure_tick(engine, survey, backend)
+        finally:
+            backend.close()
+    except (ArtifactError, MissingDependencyError) as problem:
+        problems = {**survey.inference_problem, name: str(problem)}
+        return dataclasses.replace(survey, inference_problem=problems)
+    return dataclasses.replace(
+        survey,
+        inference_ns={**survey.inference_ns, name: answers},
+        tick_ns={**survey.tick_ns, name: ticks},
+    )
+
+
+def _load(case: Case, python: str) -> Backend:
+    """Return the policy of a session, warmed up."""
     inference = case.wiring.inference.with_default_python(python, case.contract.artifact.backend)
     backend = load_backend(case.bundle, inference, _ANSWER_S)
     try:
         warm_up(backend, case.contract)
-        return measure_inference(backend, case.contract)
-    finally:
+    except BaseException:
         backend.close()
+        raise
+    return backend
 
 
 def _spin(executor: SingleThreadedExecutor) -> None:

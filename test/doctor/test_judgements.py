@@ -8,6 +8,7 @@ import pathlib
 
 import numpy as np
 import pytest
+from linear_policy import LinearPolicy
 from ros_messages import IMU, cdr, joint_state
 from tiny_session import CONTRACT, WIRING, edited, make_bundle
 
@@ -23,9 +24,12 @@ from fournex_runtime.doctor.survey import (
     Survey,
     Topic,
 )
+from fournex_runtime.doctor.tick_time import measure_tick
 from fournex_runtime.doctor.urdf import read_urdf
 from fournex_runtime.errors import MessageError
 from fournex_runtime.pipeline.messages import messages
+from fournex_runtime.policy.onnx_backend import OnnxBackend
+from fournex_runtime.session.engine import Engine
 from fournex_runtime.session.wiring import parse_wiring
 
 MS = 1_000_000
@@ -223,6 +227,33 @@ def test_inference_against_the_period_of_20_ms(times_ms, level):
     times = {'tiny': tuple(round(one * MS) for one in times_ms)}
     found = only(examine(case(), standing(0, 0, inference_ns=times)), 'inference')
     assert found.level is level
+
+
+@pytest.mark.parametrize(
+    ('observe_ms', 'infer_ms', 'level', 'words'),
+    [(1.0, 2.0, Level.PASS, 'a tick takes 3.5 ms (observe 1 ms, infer 2 ms, conclude 0.5 ms)'),
+     (12.0, 5.0, Level.WARNING, 'spare observe: fewer or simpler observation terms'),
+     (4.0, 25.0, Level.FAILURE, 'spare infer: a smaller network')],
+)  # fmt: skip
+def test_a_whole_tick_against_the_period_of_20_ms(observe_ms, infer_ms, level, words):
+    stages = {'observe': observe_ms, 'infer': infer_ms, 'conclude': 0.5}
+    times = {'tiny': {stage: (round(one * MS),) * 5 for stage, one in stages.items()}}
+    found = only(examine(case(), standing(0, 0, tick_ns=times)), 'tick')
+    assert found.level is level and words in f'{found.found} {found.mend}', found
+    assert only(examine(case(), standing(0, 0)), 'tick').level is Level.NOT_CHECKED
+
+
+def test_ticks_are_made_of_the_newest_messages_and_each_stage_is_timed():
+    state = '  h: {shape: [1, 2], input: h_in, output: h_out, initial: zeros, reset: episode}\n'
+    contract = edited(CONTRACT, (f'state:\n{state}', ''), ('  action:', '  actions:'))
+    one = case(contract)
+    backend = OnnxBackend(dataclasses.replace(one.bundle, artifact=LinearPolicy(6, 2).onnx))
+    engine = Engine(one.bundle, one.wiring, messages())
+    times = measure_tick(engine, survey([[0.1, 0.2]]), backend)
+    assert set(times) == {'observe', 'infer', 'conclude'}
+    assert all(len(taken) >= 3 and min(taken) > 0 for taken in times.values())
+    assert measure_tick(engine, survey([]), backend) == {}
+    assert measure_tick(engine, survey([[math.nan, 0.2]]), backend) == {}
 
 
 def test_an_array_in_the_order_of_the_robot_and_in_another():

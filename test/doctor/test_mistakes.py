@@ -269,6 +269,8 @@ def test_a_sound_robot_has_no_failure(doctor, robot):
     found = doctor(robot)
     assert [one.text for one in found if one.level is F] == []
     assert sum(one.level is Level.PASS for one in found) > 15
+    (tick,) = (one for one in found if one.check == 'tick')
+    assert 'a tick takes' in tick.found and 'observe' in tick.found
 
 
 def test_a_sound_arm_in_motion_with_all_that_can_be_compared(doctor):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import statistics
-import sys
 
-import pytest
 from fault_measurements import read_ticks
 from robot_side import joint_state
 from sim_clock import SimClock
@@ -17,19 +15,6 @@ from fournex_runtime.session.tick import Mode
 SECOND_NS = 1_000_000_000
 
 
-@pytest.fixture
-def simulator(start):
-    """Return a function that starts the cart-pole's simulator with parameters."""
-
-    def run(**parameters):
-        command = [sys.executable, '-m', 'fournex_runtime.sim.node', '--ros-args']
-        for key, value in {'robot': 'pendulum', 'seed': 3, **parameters}.items():
-            command += ['-p', f'{key}:={str(value).lower() if value in (True, False) else value}']
-        return start('simulator', command)
-
-    return run
-
-
 def test_lockstep_without_a_trigger_ends_with_an_error(robot, runtime, wiring_file):
     side = robot()
     file = wiring_file(('    inputs:\n', '    pacing: {lockstep: joint_states}\n    inputs:\n'))
@@ -39,21 +24,6 @@ def test_lockstep_without_a_trigger_ends_with_an_error(robot, runtime, wiring_fi
     assert process.wait(15) == 1
     assert 'lockstep: no complete set of inputs for 1 s' in process.text()
     assert side.commands[-1].values == (0.0,)
-
-
-def test_simulated_time_paces_the_ticks(robot, runtime, simulator, tmp_path):
-    simulator(clock=True, speed=2.0)
-    process = runtime(use_sim_time=True, record=tmp_path / 'runs')
-    listener = robot(rate_hz=0)
-    listener.wait_for_commands(200)
-    process.signal(2)
-    assert process.wait(10) == 0, process.text()
-    first, last = listener.commands[-150], listener.commands[-2]
-    rate_hz = 148 / ((last.steady_ns - first.steady_ns) * 1e-9)
-    assert 80 < rate_hz < 120, 'fifty ticks a simulated second, at twice real time'
-    (bag,) = (tmp_path / 'runs').iterdir()
-    (verification,) = verify(bag)
-    assert verification.all_equal, verification
 
 
 def test_the_clock_goes_ten_times_as_fast_and_jumps_back(robot, runtime, wiring_file, tmp_path):
