@@ -111,7 +111,7 @@ class RecordedRun:
     :param truncated: it was cut off.
     :param dropped: messages that the recording lost as it was made, by topic.
     :param cause: what set it off; empty where that goes without saying.
-    :param deleted: how many of its first files were deleted to make room.
+    :param deleted: how many of its first files are not there, deleted to make room or left out.
     """
 
     path: pathlib.Path

@@ -58,5 +58,5 @@ def told(found: Recovery) -> str:
     if found.mended or found.aside:
         lines.append('  missing at the end: what came after that, which nothing here knows')
     elif not found.missing and not found.dropped:
-        lines.append('  nothing is missing')
+        lines.append('  nothing is missing between the first message and the last')
     return '\n'.join(lines)

@@ -46,7 +46,7 @@ def _head(run: RecordedRun) -> str:
                 + ('  CUT OFF: it ends where its writer was killed' if run.truncated else ''),
             ),
             ('set off by', run.cause),
-            ('before it', f'{run.deleted} files, deleted to make room' if run.deleted else ''),
+            ('before it', _before(run)),
             ('begun', utc(run.first_ns) if count else ''),
             ('duration', f'{span_ns * 1e-9:.1f} s, {count} messages'),
             (
@@ -63,6 +63,14 @@ def _head(run: RecordedRun) -> str:
             ('wiring', manifest.wiring_file if manifest is not None else ''),
         )
     )
+
+
+def _before(run: RecordedRun) -> str:
+    """Return in words which files of the recording come before what is shown."""
+    if not run.deleted:
+        return ''
+    files = f'{run.deleted} file{"s" if run.deleted > 1 else ""} of the recording'
+    return files + (', not looked at' if run.path.is_file() else ', deleted to make room')
 
 
 def _topics(run: RecordedRun) -> str:
