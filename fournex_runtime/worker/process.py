@@ -21,6 +21,7 @@ from ..errors import ArtifactError, ConfigurationError, MissingDependencyError, 
 from ..kernel import Grant
 from .caps import Cap
 from .channel import sealed_memory
+from .control_group import ControlGroup, confine
 from .interpreter import environment, install_command
 from .scratch import Scratch
 from .wait import Waiter
@@ -110,7 +111,10 @@ class WorkerProcess:
         self._log, self._report = log, report
         self.death = opened[4]
         """File descriptor that can be read once the process has ended."""
-        self._end = weakref.finalize(self, _end, self._process, (log, report, self.death), scratch)
+        self._group = confine(self.pid, configuration['memory'], threads)
+        self._end = weakref.finalize(
+            self, _end, self._process, (log, report, self.death), scratch, self._group
+        )
 
     def _start(
         self, standard_input: int, log: int, descriptors: Sequence[int], threads: int
@@ -181,7 +185,7 @@ class WorkerProcess:
             raise ConfigurationError(f'inference.cores: {said["cores"]}')
         if 'error' in said:
             raise ArtifactError(said['error'])
-        caps = tuple(Cap(*one) for one in said.pop('caps'))
+        caps = (*(Cap(*one) for one in said.pop('caps')), self._group.cap)
         lock = said.pop('lock')
         return WorkerReport(**said, caps=caps, lock=None if lock is None else Grant(*lock))
 
@@ -223,12 +227,18 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
         process.kill()
 
 
-def _end(process: subprocess.Popen[bytes], descriptors: Sequence[int], scratch: Scratch) -> None:
+def _end(
+    process: subprocess.Popen[bytes],
+    descriptors: Sequence[int],
+    scratch: Scratch,
+    group: ControlGroup,
+) -> None:
     _kill_group(process)
     process.wait()
     for descriptor in descriptors:
         os.close(descriptor)
     scratch.remove()
+    group.remove()
 
 
 def _signal_name(number: int) -> str:
