@@ -11,8 +11,9 @@ from ..policy.inference import Inference
 from ..safety.reactions import Fault, Kind, Reaction, Step
 from ..session.sharing import sharing
 from ..session.wiring import SessionWiring, Wiring
+from ..session.wiring_record import EVERYTHING, NO_LIMIT, RecordWiring
 from .table import facts, number, table
-from .words import duration, hertz, units
+from .words import bytes_text, duration, hertz, units
 
 
 def show_wiring(wiring: Wiring, computed_by: Mapping[str, str]) -> str:
@@ -22,9 +23,35 @@ def show_wiring(wiring: Wiring, computed_by: Mapping[str, str]) -> str:
     :param wiring: the wiring.
     :param computed_by: by session, what computes its policy here, as far as it is known.
     """
-    head = facts((('wiring', str(wiring.file)), ('robot', wiring.robot)))
+    head = facts(
+        (
+            ('wiring', str(wiring.file)),
+            ('robot', wiring.robot),
+            ('record', _record(wiring.record)),
+        )
+    )
     sessions = [_session(wiring, one, computed_by.get(one.name, '')) for one in wiring.sessions]
     return '\n\n'.join([head, *sessions])
+
+
+def _record(record: RecordWiring) -> str:
+    """Return how recordings are made, where that is not everything into one file."""
+    if record == EVERYTHING:
+        return ''
+    if record.ring:
+        return (
+            f'the last {duration(record.keep_ns)} and {duration(record.after_ns)} after, when '
+            f'something happens; at most {bytes_text(record.memory_bytes)} of memory; '
+            f'{record.compression}'
+        )
+    words = ['everything']
+    if record.split_bytes != NO_LIMIT:
+        words.append(f'files of {bytes_text(record.split_bytes)}')
+    if record.split_ns != FOREVER_NS:
+        words.append(f'a file for each {duration(record.split_ns)}')
+    if record.keep_bytes != NO_LIMIT:
+        words.append(f'at most {bytes_text(record.keep_bytes)}')
+    return '; '.join([*words, record.compression])
 
 
 def _session(wiring: Wiring, session: SessionWiring, computed_by: str) -> str:

@@ -27,8 +27,8 @@ def hertz(period_ns: int) -> str:
 
 
 def bytes_text(size: int) -> str:
-    """Return a size in bytes, kB or MB (powers of ten)."""
-    for unit, factor in (('MB', 1_000_000), ('kB', 1_000)):
+    """Return a size in bytes, kB, MB or GB (powers of ten)."""
+    for unit, factor in (('GB', 1_000_000_000), ('MB', 1_000_000), ('kB', 1_000)):
         if size >= factor:
             return f'{size / factor:.1f} {unit}'
     return f'{size} bytes'

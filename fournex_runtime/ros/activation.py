@@ -26,8 +26,7 @@ from ..errors import GraphError
 from ..pipeline.messages import Messages
 from ..record.channel import Channel, QosProfile
 from ..record.manifest import Manifest, SessionManifest, environment, fallback_manifests
-from ..record.ring import RingRecord
-from ..record.snapshot import SNAPSHOT_TYPE, SnapshotCodec, snapshot_topic
+from ..record.snapshot import SNAPSHOT_TYPE, snapshot_topic
 from ..record.tick_record import TICK_TYPE
 from ..session.load import TickCost, overload
 from ..session.tick import Mode, Received, TickRecord
@@ -43,6 +42,7 @@ from .polling import PolledTopic
 from .recorded_diagnostics import DIAGNOSTICS, DIAGNOSTICS_TYPE
 from .robot_description import RobotDescription
 from .run_recording import RunRecording, Write, next_folder
+from .snapshots import Snapshots
 
 COMMAND_QOS = qos_profile(commands.COMMAND_QOS)
 EVENT_QOS = QoSProfile(
@@ -108,8 +108,6 @@ class Activation:
         self._commands: dict[str, list[Publisher]] = {}
         self._events: dict[str, Publisher] = {}
         self._recording: RunRecording | None = None
-        self._snapshot_codecs: dict[str, SnapshotCodec] = {}
-        self._marks = 0
 
     @property
     def recording(self) -> RunRecording | None:
@@ -313,34 +311,17 @@ class Activation:
             self._node.get_logger(),
             self._wiring.record,
         )
-        recording.snapshots = self._snapshots
+        recording.snapshots = Snapshots(
+            self._sessions,
+            [self._tick_topic(session) for session in self._sessions],
+            self._messages,
+            lambda: self._node.get_clock().now().nanoseconds,
+            recording.entry,
+        ).take
         recording.start(self._manifest())
         self._recording = recording
         for feed in self._feeds.values():
             feed.record(recording.writer(feed.topic.name))
-        for session in self._sessions:
-            self._snapshot_codecs[session.name] = SnapshotCodec(
-                self._messages,
-                session.name,
-                [self._feeds[source.topic].topic.name for source in session.engine.wiring.sources],
-            )
-
-    def _snapshots(self) -> list[RingRecord]:
-        """Return what a file of the recording has to begin with: so that it can be replayed."""
-        recording = self._recording
-        assert recording is not None
-        found = [
-            recording.entry(topic, one.data, one.index)
-            for session in self._sessions
-            for topic, one in session.held()
-        ]
-        ros_ns = self._node.get_clock().now().nanoseconds
-        self._marks += 1
-        for session in self._sessions:
-            data = self._snapshot_codecs[session.name].encode(session.state, ros_ns)
-            topic = snapshot_topic(self._tick_topic(session))
-            found.append(recording.entry(topic, data, self._marks))
-        return found
 
     def _channels(self, qos: dict[str, QoSProfile]) -> list[Channel]:
         channels = []

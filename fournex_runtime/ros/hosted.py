@@ -179,9 +179,7 @@ class HostedSession:
         :raises GraphError: an input cannot be used.
         """
         inputs = self._rehearsal(first, ros_ns)  # before time passes that the clock doesn't show
-        self._codec = TickCodec(
-            messages, self.name, [feed.topic.name for feed in self._feeds], command_topics
-        )
+        self._codec = TickCodec(messages, self.name, self.topics, command_topics)
         state = self.engine.initial_state()
         fastest_ns = work_ns = FOREVER_NS
         for _ in range(REHEARSALS):
@@ -316,6 +314,11 @@ class HostedSession:
             return self.engine.stamp_ns(source, queue[-1].data)
         latched = self.state.latched[source]
         return latched.stamp_ns if latched is not None else None
+
+    @property
+    def topics(self) -> list[str]:
+        """Return the fully qualified topic of each source."""
+        return [feed.topic.name for feed in self._feeds]
 
     def held(self) -> list[tuple[str, Received | Latched]]:
         """

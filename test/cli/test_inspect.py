@@ -264,6 +264,19 @@ def test_a_wiring_shows_the_robots_names_units_and_fields():
     assert 'a: voltage, b: current, in deg/s, present = true' in shown
 
 
+@pytest.mark.parametrize(
+    ('record', 'words'),
+    [
+        ('{mode: ring, keep: 10 s, memory: 64 MB}', 'the last 10 s and 5 s after, when something'),
+        ('{keep: 20 GB, split_time: 60 s}', 'everything; files of 2.0 GB; a file for each 60 s'),
+    ],
+)
+def test_a_wiring_shows_how_recordings_are_made(record, words):
+    wiring = edited(WIRING, ('robot: tiny\n', f'robot: tiny\nrecord: {record}\n'))
+    read = parse_wiring(wiring, pathlib.Path('wiring.yaml'), {'tiny': make_bundle()})
+    assert words in show_wiring(read, {})
+
+
 def test_a_recording_shows_topics_ticks_and_episodes(fournex, bag):
     done = fournex('inspect', bag)
     assert done.status == 0, done.err
