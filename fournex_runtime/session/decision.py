@@ -51,6 +51,13 @@ class Act:
     soft_start: SoftStart | None = None
     second: Second | None = None
 
+    @property
+    def is_new(self) -> bool:
+        """Return whether its command was made in this tick, and is not an old one once more."""
+        if self.mode is Mode.FALLBACK and self.reacting is not None:
+            return self.second is not None or self.reacting.step.kind is Kind.RAMP
+        return self.mode in (Mode.POLICY, Mode.MANUAL)
+
 
 class SecondPolicy(Protocol):
     """What makes an act of a second policy's answer."""
@@ -95,6 +102,7 @@ class Decision:
         self._seconds = seconds
         self._ramps = ramp_targets(contract, wiring)
         self._soft_start_ns = wiring.soft_start_ns
+        self._timeout_ns = wiring.command_timeout_ns
         self._measured = None
         if wiring.soft_start_ns:
             self._measured = Measured(contract, f'sessions.{wiring.name}.soft_start')
@@ -130,7 +138,7 @@ class Decision:
                 kept,
                 mode=Mode.STANDBY,
                 cause=f'waiting for {request.waiting}',
-                safe=self._stop_command(state.last_safe) if driven else None,
+                safe=self._at_once(self._stop_command(state.last_safe)) if driven else None,
             )
         reacting = self.reacting(fault, request.inputs, state)
         if fault is None and request.second is None:
@@ -271,7 +279,11 @@ class Decision:
         step = reacting.step
         if step.kind is Kind.STOP:
             return self._stop(kept, reacting.cause, state)
-        safe: SafeAction | None = state.last_safe
+        old_ns = now_ns - state.fresh_ns if state.fresh_ns else 0
+        if step.kind is not Kind.RAMP and old_ns > self._timeout_ns:
+            words = f'{reacting.cause}; the last command is {old_ns / 1e6:.0f} ms old'
+            return self._stop(kept, words, state)
+        safe = self._at_once(state.last_safe)
         limited: tuple[str, ...] = ()
         if step.kind is Kind.RAMP and reacting.from_safe is not None:
             gone_ns = now_ns - reacting.from_ns + self._period_ns
@@ -313,6 +325,10 @@ class Decision:
             act.chunk,
         )
         return dataclasses.replace(kept, safe=act.safe, limited=act.limited, second=following)
+
+    def _at_once(self, safe: SafeAction | None) -> SafeAction | None:
+        """Return a stop, or a command that is said again, as the gate lets it through: at once."""
+        return None if safe is None else self._actions.through_gate(safe, None, None)[0]
 
     def _stop(self, kept: Act, cause: str, state: SessionState) -> Act:
         """Publish the stop command, but where a target is to hold a command it never got."""

@@ -345,6 +345,7 @@ class Engine:
             reacting=act.reacting,
             soft_start=act.soft_start,
             second=act.second,
+            fresh_ns=inputs.steady_ns if act.is_new else state.fresh_ns,
             commands=counts,
             chunk=act.chunk,
             frames=request.frames,

@@ -237,6 +237,7 @@ class SessionState:
     :param reacting: the fault that is reacted to; None without one, and when stopped.
     :param soft_start: of a policy that has not taken over wholly yet; usually None.
     :param second: a second policy that acts; usually None.
+    :param fresh_ns: steady time of the last tick that made a new command; 0 before.
     :param commands: how many commands each target has been sent.
     :param chunk: actions that the policy gave and that are still to be played; usually None.
     :param frames: where frames are.
@@ -256,6 +257,7 @@ class SessionState:
     reacting: Reacting | None = None
     soft_start: SoftStart | None = None
     second: Second | None = None
+    fresh_ns: int = 0
     chunk: Playing | None = None
     frames: FrameTree = FrameTree()
 

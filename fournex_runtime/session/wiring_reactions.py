@@ -16,6 +16,7 @@ from ..safety.reactions import (
     Reactions,
     parse_reaction,
 )
+from .wiring_types import Override
 
 _LATE_ANSWERS = ('discard', 'use in the next tick')
 
@@ -111,4 +112,26 @@ def read_soft_start_ns(section: Section) -> int:
     found = section.duration_ns('soft_start')
     if found >= FOREVER_NS:
         raise section.problem('soft_start', 'expected a time that ends, such as 2 s')
+    return found
+
+
+def read_command_timeout_ns(
+    section: Section, reactions: Reactions, overrides: Sequence[Override]
+) -> int:
+    """
+    Read ``command_timeout: 200 ms`` of a session; forever, so that holds decide, if left out.
+
+    :raises WiringError: something may last longer than that.
+    """
+    found = section.duration_ns('command_timeout', FOREVER_NS)
+    steps = (step for one in reactions.to.values() for step in one.steps)
+    lasting = [(step.duration_ns, 'a hold') for step in steps if step.kind is Kind.HOLD]
+    lasting += [(one.timeout_ns, f'the override {one.name}') for one in overrides]
+    for ns, what in lasting:
+        if ns > found:
+            raise section.problem(
+                'command_timeout',
+                f'{what} may say a command again for {ns / 1e6:g} ms, expected at most '
+                f'{found / 1e6:g} ms',
+            )
     return found

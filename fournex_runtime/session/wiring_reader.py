@@ -18,7 +18,12 @@ from .wiring_joints import read_joint_names
 from .wiring_limits import read_limits
 from .wiring_operators import read_overrides, read_stop_topics
 from .wiring_outputs import one_a_topic, read_targets
-from .wiring_reactions import read_poses, read_reactions, read_soft_start_ns
+from .wiring_reactions import (
+    read_command_timeout_ns,
+    read_poses,
+    read_reactions,
+    read_soft_start_ns,
+)
 from .wiring_types import Fallback, SessionWiring
 
 
@@ -83,6 +88,7 @@ class SessionReader:
         commanded = one_a_topic(targets)
         overrides = read_overrides(section.optional_section('overrides'), commanded, self._sources)
         stop_topics = read_stop_topics(section.optional_section('stop_topics'), self._sources)
+        timeout_ns = read_command_timeout_ns(section, reactions, overrides)
         section.finish()
         wiring = SessionWiring(
             name=self._name,
@@ -103,6 +109,7 @@ class SessionReader:
             frames=frames,
             poses=poses,
             soft_start_ns=soft_start_ns,
+            command_timeout_ns=timeout_ns,
             overrides=overrides,
             stop_topics=stop_topics,
         )

@@ -94,6 +94,7 @@ class SessionWiring:
     :param reactions: what happens on each kind of fault.
     :param poses: by name and by action term, where ramps may go, in the unit of the term.
     :param fallbacks: policies that can act when its own cannot.
+    :param command_timeout_ns: how old a command may be that is said again.
     :param overrides: where operators command.
     :param stop_topics: where the session is stopped.
     :param soft_start_ns: how long the policy takes to take over; 0: none.
@@ -128,6 +129,7 @@ class SessionWiring:
     frames: FramesWiring | None = None
     poses: Mapping[str, Mapping[str, tuple[float, ...]]] = dataclasses.field(default_factory=dict)
     soft_start_ns: int = 0
+    command_timeout_ns: int = FOREVER_NS
     overrides: tuple[Override, ...] = ()
     stop_topics: tuple[StopTopic, ...] = ()
     fallbacks: tuple[Fallback, ...] = ()

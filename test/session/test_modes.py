@@ -159,6 +159,18 @@ def test_an_answer_that_cannot_be_used_begins_the_wait_anew():
     assert modes(records) == ['FALLBACK'] * 5 + ['POLICY']
 
 
+def test_no_command_is_said_again_for_longer_than_the_timeout_whatever_the_faults_were():
+    run = wired(
+        ('default: stop', 'default: hold 80 ms then stop'),
+        ('    reward:', '    command_timeout: 80 ms\n    reward:'),
+    )
+    run.tick(run.joints())
+    run.now_ns += 40 * MS  # the loop was stopped, for instance
+    records = [run.tick(run.joints(), answer=LATE) for _ in range(3)]
+    assert modes(records) == ['FALLBACK', 'FALLBACK', 'STOPPED']
+    assert records[-1].cause == ('late: no answer after 10 ms; the last command is 100 ms old')
+
+
 # --- answers that come late ----------------------------------------------------------------------
 
 _LATE_IS_USED = (

@@ -58,6 +58,10 @@ def test_left_out_a_policy_comes_back_out_of_a_hold_only_and_takes_over_at_once(
             also('poses: {home: {joint_velocity_target: {a: 0}}}'),
             'poses.home.joint_velocity_target: b is missing: expected a number',
         ),
+        (
+            also('command_timeout: 50 ms'),
+            'command_timeout: a hold may say a command again for 60 ms, expected at most 50 ms',
+        ),
         (also('soft_start: forever'), 'soft_start: expected a time that ends, such as 2 s'),
         (
             ('default: stop', 'default: stop\n      late_answer: use in the next tick'),
