@@ -104,6 +104,31 @@ def test_everything_comes_back(original):
             assert getattr(found, name) == getattr(again, name), name
 
 
+def test_records_of_any_order_are_written_as_if_each_were_the_first():
+    kept, changes = codec(), [
+        {},
+        {'tick': 1, 'reward': 2.0, 'command_indices': (7, 8)},
+        {'command_indices': (7, 0)},
+        {'command_indices': (0, 7)},
+        {'commands': (), 'command_indices': ()},
+        {'cause': 'late', 'mode': Mode.FALLBACK},
+        {'limited': ()},
+        {'inputs': (TickInput(1, 2, 3, 4),)},
+        {'policy': 'reach@4'},
+        {'episode': Episode('other', 1, 2, 3.0)},
+        {'observation': {}},
+        {'observation': {'obs': np.zeros((2, 3), np.float32)}},
+        {'observation': {'obs': np.zeros((2, 2))}},
+        {'observation': {'other': np.ones((2, 2), np.float32)}},
+        {'state': {'h': np.ones((1, 2, 3), np.float32), 'n': np.array([5], np.int64)}},
+    ]  # fmt: skip
+    for index in [*range(len(changes)), *range(len(changes))[::-1], 0, 5, 5, 0, 1]:
+        one = record(**changes[index])
+        assert kept.encode(one, Timing(index)) == codec().encode(one, Timing(index)), changes[
+            index
+        ]
+
+
 def test_the_message_says_what_a_reader_of_the_definition_expects():
     timing = Timing(*range(1, 14))
     message, _ = through_bytes(record(), timing)
