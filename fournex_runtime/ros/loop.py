@@ -11,6 +11,7 @@ import collections
 import concurrent.futures
 import contextlib
 import ctypes
+import gc
 import sys
 import threading
 import time
@@ -113,6 +114,7 @@ class Loop:
 
     def start(self, sessions: Sequence[HostedSession]) -> None:
         """Release the first tick of each session now."""
+        gc.freeze()  # else one look at all that was loaded takes the time of several periods
         now_ns = self._clock.now_ns()
         self._waiting_since_ns = None
         self._paced = [Paced(session, now_ns) for session in sessions]
@@ -136,6 +138,7 @@ class Loop:
         for one in paced:
             one.session.request_stop(cause)
             self._tick(one, Due(one.last_due_ns))
+        gc.unfreeze()
 
     def run(self) -> None:
         """Tick and serve until told to quit."""
