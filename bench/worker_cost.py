@@ -2,7 +2,8 @@
 What a worker costs: the pendulum's policy in this process and in a worker, in turn.
 
 ``python bench/worker_cost.py`` keeps this process to one processor core and prints a line for each
-place of the worker: on the same core, on another one, and wherever the kernel likes. A hop is the
+place of the worker: on the same core, on another one (asleep until the answer comes, or spinning),
+and wherever the kernel likes. A hop is the
 floor: an eventfd there and one back, between two processes that do nothing else. Each block in a
 worker lies beside a block of the policy in this process; what is added is the difference of
 their medians, block by block.
@@ -24,6 +25,7 @@ from fournex_runtime.worker.backend import WorkerBackend
 
 BUNDLE = pathlib.Path(__file__).resolve().parents[1] / 'examples' / 'pendulum' / 'bundle'
 ROUNDS, RUNS, END = 10, 1000, 2**32
+SPIN_NS = 200_000
 
 
 def took_us(call: Callable[[], object]) -> np.ndarray:
@@ -64,6 +66,7 @@ def main() -> None:
     """Measure and print."""
     allowed = sorted(os.sched_getaffinity(0))
     places = {'same core': allowed[:1], 'another core': allowed[1:2], 'any core': allowed}
+    places['another, spin'] = allowed[1:2]
     bundle = load_bundle(BUNDLE)
     random = np.random.default_rng(0)
     inputs = {
@@ -73,7 +76,9 @@ def main() -> None:
     state = {one.name: np.zeros(one.shape, np.float32) for one in bundle.contract.state}
     inline: Backend = load_backend(bundle)
     workers = {
-        name: WorkerBackend(bundle, Inference(cores=tuple(cores)))
+        name: WorkerBackend(
+            bundle, Inference(cores=tuple(cores), spin_ns=SPIN_NS if 'spin' in name else 0)
+        )
         for name, cores in places.items()
         if cores
     }

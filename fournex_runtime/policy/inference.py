@@ -40,9 +40,10 @@ class Inference:
         means.
     :param deterministic: what a session gets may not depend on who asks with it.
     :param rows: how many sessions ask it together; no setting, but counted by who loads it.
-    :param priority: of its worker, of ``SCHED_FIFO``; 0 for none. It and ``lock_memory`` are from
-        the wiring's ``realtime``.
+    :param priority: of its worker, of ``SCHED_FIFO``; 0 for none. It, ``lock_memory`` and
+        ``spin_ns`` are from the wiring's ``realtime``.
     :param lock_memory: keep every page of its worker in memory.
+    :param spin_ns: how long an answer is looked for before it is waited for asleep.
     """
 
     providers: tuple[str, ...] = ('cpu',)
@@ -57,11 +58,18 @@ class Inference:
     rows: int = 1
     priority: int = 0
     lock_memory: bool = False
+    spin_ns: int = 0
 
     def inline(self) -> Inference:
         """Return the same in the process that asks: for what drives no robot."""
         return dataclasses.replace(
-            self, isolation='inline', cores=(), spare=False, priority=0, lock_memory=False
+            self,
+            isolation='inline',
+            cores=(),
+            spare=False,
+            priority=0,
+            lock_memory=False,
+            spin_ns=0,
         )
 
     def with_default_python(self, python: str, backend: str) -> Inference:

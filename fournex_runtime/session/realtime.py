@@ -26,7 +26,8 @@ class Realtime:
     :param worker_priority: that of the workers, which the loop waits for; 0 for none.
     :param lock_memory: keep every page of the process, and of its workers, in memory.
     :param quiet_collector: collect garbage between ticks only, where there is time for it.
-    :param spin_ns: the last part of each wait, spent looking at the clock instead of asleep.
+    :param spin_ns: the last part of each wait for a release, and the first of each wait for an
+        answer, spent looking instead of asleep.
     :param required: a refusal ends the activation; else it is reported.
     :param fits: sessions that need more time than there is end it, too; else that is reported.
     """
@@ -45,7 +46,10 @@ class Realtime:
         if inference.isolation == 'inline':
             return inference
         return dataclasses.replace(
-            inference, priority=self.worker_priority, lock_memory=self.lock_memory
+            inference,
+            priority=self.worker_priority,
+            lock_memory=self.lock_memory,
+            spin_ns=self.spin_ns,
         )
 
 

@@ -121,7 +121,7 @@ class WorkerBackend:
         """What came of the real-time manners that it is to have."""
         self.batch_size = self._checked_batch_size(layout.rows)
         """How many rows a batch is to have; 0: none."""
-        self._waiter = Waiter(self.descriptors)
+        self._waiter, self._spin_ns = Waiter(self.descriptors), inference.spin_ns
 
     def _ask(self, priority: int) -> tuple[Grant, ...]:
         """Ask for a priority; not before it has warmed up, which takes long."""
@@ -272,7 +272,7 @@ class WorkerBackend:
         waiter, deadline_ns = self._waiter, self._deadline_ns
         until_ns = deadline_ns if until_ns is None else min(until_ns, deadline_ns)
         while True:
-            found = waiter.wait(until_ns - time.monotonic_ns())
+            found = waiter.wait(until_ns - time.monotonic_ns(), self._spin_ns)
             if found and waiter.readable(0):
                 try:
                     self._answered += os.eventfd_read(self._handles.answer)

@@ -6,6 +6,7 @@ import ctypes
 import errno
 import os
 import select
+import time
 from collections.abc import Sequence
 
 _SECOND_NS = 1_000_000_000
@@ -40,13 +41,24 @@ class Waiter:
         self._polled_at = ctypes.addressof(self._polled)
         self._timeout_at = ctypes.addressof(self._timeout)
 
-    def wait(self, timeout_ns: int) -> bool:
+    def wait(self, timeout_ns: int, spin_ns: int = 0) -> bool:
         """
         Return whether one can be read; a signal ends the wait early, with False.
 
         :param timeout_ns: how long to wait; below zero like zero.
+        :param spin_ns: how long of it, at the beginning, to look again and again.
         :raises OSError: the kernel refuses.
         """
+        if spin_ns and timeout_ns > 0:
+            begin_ns = time.monotonic_ns()
+            most_ns = min(spin_ns, timeout_ns)
+            while (spun_ns := time.monotonic_ns() - begin_ns) < most_ns:
+                if self._poll(0):
+                    return True
+            timeout_ns -= spun_ns
+        return self._poll(timeout_ns)
+
+    def _poll(self, timeout_ns: int) -> bool:
         self._timeout.seconds, self._timeout.nanoseconds = divmod(max(timeout_ns, 0), _SECOND_NS)
         found = _ppoll(self._polled_at, self._count, self._timeout_at, None)
         if found < 0:

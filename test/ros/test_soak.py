@@ -71,7 +71,8 @@ def judge(side, process, tmp_path):
     without = [(one.tick, one.mode, one.cause) for one in ticks if not len(one.command_indices)]
     assert without == []
     assert side.commands[-1].values == STOP
-    assert len(side.commands) == len(ticks), 'the subscriber has the command of every tick'
+    # Commands are sent with a depth of one: a subscriber that sleeps gets the newest.
+    assert 0.9 * len(ticks) < len(side.commands) <= len(ticks)
     assert all(valid(one.values) for one in side.commands)
     return ticks, sum(tick.timing.skipped for tick in ticks)
 

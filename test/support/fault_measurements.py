@@ -23,7 +23,7 @@ class Measured:
     :param injected: which.
     :param noticed_ms: from the injection to the moment at which the tick knew; None where no tick
         had to.
-    :param reacted_ms: from there until the subscriber had the command of that tick, likewise.
+    :param reacted_ms: from there until the subscriber had the next command, likewise.
     :param gap_ms: longest time without a command, from the injection to its end.
     :param without: ticks without a valid command.
     :param published: what was published from then on, in words.
@@ -54,7 +54,7 @@ def measure(
     Return what came of each fault.
 
     :param ticks: of the recording; as far as it goes.
-    :param commands: what the subscriber got: the n-th one is the n-th that was published.
+    :param commands: what the subscriber got.
     """
     return [_measure(one, ticks, commands) for one in faults]
 
@@ -69,14 +69,18 @@ def _measure(one: Injected, ticks: Sequence[Any], commands: Sequence[Command]) -
             getattr(first.timing, stage) for stage in ('decode_ns', 'observe_ns', 'infer_ns')
         )
         noticed_ms = (known_ns - one.begin_ns) * 1e-6
-        arrival_ns = commands[int(first.command_indices[0]) - 1].steady_ns
-        reacted_ms = (arrival_ns - known_ns) * 1e-6
+        reacted_ms = (_next(commands, known_ns) - known_ns) * 1e-6
     heard = [command for command in commands if one.begin_ns <= command.steady_ns <= one.end_ns]
     times = [one.begin_ns, *(command.steady_ns for command in heard)]
     gap_ms = max(after - before for before, after in zip(times, times[1:])) * 1e-6
     without = sum(not len(tick.command_indices) for tick in during)
     without += sum(not valid(command.values) for command in heard)
     return Measured(one, noticed_ms, reacted_ms, gap_ms, without, _words(heard))
+
+
+def _next(commands: Sequence[Command], after_ns: int) -> int:
+    """Return when the first command came after a time."""
+    return next(one.steady_ns for one in commands if one.steady_ns > after_ns)
 
 
 def _words(heard: Sequence[Command]) -> str:

@@ -51,7 +51,7 @@ def write_page(page: pathlib.Path, measured: Sequence[Measured], period_ms: int)
             f'One session at {1000 // period_ms} Hz with a spare worker, over DDS, each fault '
             'injected into it while it ran; every tick had a valid command. Times in ms. *Safe '
             'command after* is from the moment at which the tick knew of the fault until an '
-            'independent subscriber had its command '
+            'independent subscriber had the next command '
             f'(median {reacted[len(reacted) // 2]:.2f}, greatest {reacted[-1]:.2f}); *longest '
             'gap* is between two commands there, from the injection on.',
             '',

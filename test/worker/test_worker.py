@@ -255,6 +255,19 @@ def test_a_core_that_is_not_there_is_refused_in_words(plain):
         WorkerBackend(plain, Inference(cores=(9999,)))
 
 
+def test_an_answer_that_is_looked_for_is_the_same_and_late_in_time(begin, plain):
+    asleep, looking = begin(plain), begin(plain, Inference(spin_ns=50_000_000), timeout_s=5.0)
+    for one in QUESTIONS:
+        assert bits([asleep.run(one, {})]) == bits([looking.run(one, {})])
+    os.kill(looking.pid, signal.SIGSTOP)
+    for timeout_s in (0.01, 0.1):  # within the time of looking, and after it
+        looking.timeout_ns = round(timeout_s * 1e9)
+        began = time.monotonic()
+        with pytest.raises(LateAnswer):
+            looking.run(QUESTIONS[0], {})
+        assert timeout_s <= time.monotonic() - began
+
+
 @pytest.mark.parametrize('threads', [1, 3])
 def test_its_libraries_use_as_many_threads_as_they_may(begin, plain, threads):
     backend = begin(plain, Inference(threads=threads))
