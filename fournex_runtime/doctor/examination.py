@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import MessageError
+from ..safety.urdf import Joint, read_urdf
 from .command_timeout import check_command_timeouts
 from .commands import check_commands
 from .controllers import check_controllers
@@ -22,7 +23,6 @@ from .tick_time import check_tick
 from .topics import check_topics
 from .training import training_statistics
 from .units import check_units, check_velocity
-from .urdf import Joint, read_urdf
 
 _ORDER = {name: place for place, name in enumerate(CHECKS)}
 

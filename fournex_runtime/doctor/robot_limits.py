@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 from ..policy.contract import Term
 from ..safety.limits import Limits
+from ..safety.urdf import Joint
 from ..session.wiring import StopCommand
 from .finding import Finding, failure, not_checked, passed, warning
 from .survey import Case
-from .urdf import Joint
 
 _KINDS = ('joint_position_target', 'joint_velocity_target', 'joint_effort_target')
 _SLACK = 1e-3

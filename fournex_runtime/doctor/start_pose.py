@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from ..safety.urdf import Joint
 from .finding import Finding, failure, not_checked, passed, warning
 from .measured import Readings, joint_readings
 from .survey import Case
-from .urdf import Joint
 
 DEFAULT_TOLERANCE = 0.2
 """Greatest distance of a joint where the wiring gives none, in the joint's unit."""

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from ..safety.urdf import Joint
 from .finding import Finding, failure, not_checked, passed, warning
 from .measured import Readings, joint_readings
 from .survey import Case
 from .training import TermStatistics
-from .urdf import Joint
 
 DEGREES = 180.0 / math.pi
 _POSITION, _VELOCITY = 'joint_position', 'joint_velocity'

@@ -74,6 +74,7 @@ def _read(
     section.finish()
     sessions: list[SessionWiring] = []
     bundles: dict[str, Bundle] = {}
+    read: list[tuple[int, int, str]] = []
     for name in sessions_section.keys():
         if not re.fullmatch(r'[A-Za-z][A-Za-z0-9_]*', name):
             raise sessions_section.problem(
@@ -86,12 +87,19 @@ def _read(
         else:
             bundles[name] = load_bundle(_located(one, policy, file) if bundle is None else bundle)
         seconds = _fallbacks(one, name, file, known or {})
-        session = SessionReader(name, one, bundles[name].contract, file.parent, seconds).read()
+        reader = SessionReader(name, one, bundles[name].contract, file.parent, seconds)
+        session = reader.read()
+        read += reader.read_of_urdfs
         session = _with_cores(session, realtime)
         _check_beside(session, sessions, sessions_section)
         sessions.append(session)
     if not sessions:
         raise section.problem('sessions', 'expected at least one session')
+    spans = {(begin, end): words for begin, end, words in read}
+    if len(spans) < len(set(read)):  # one alias, read for the joints of two terms
+        raise sessions_section.problem('', 'urdf: write it for each term, not by an alias')
+    for (begin, end), words in sorted(spans.items(), reverse=True):
+        text = text[:begin] + words + text[end:]
     return Wiring(file, robot, tuple(sessions), bundles, text, realtime, record)
 
 

@@ -8,6 +8,7 @@ from ..configuration import Section, parse_number
 from ..policy.contract import Contract, Term
 from ..safety.limits import EFFORTS, POSITIONS, VELOCITIES, Limits, ValueLimits, term_limits
 from .wiring_terms import check_terms
+from .wiring_urdf import NO_LIMITS, Robot, read_joints
 
 _ELSEWHERE = {
     'velocity': (*POSITIONS, *VELOCITIES),
@@ -18,17 +19,18 @@ _ELSEWHERE = {
 _AXES = ('x', 'y', 'z')
 
 
-def read_limits(section: Section, contract: Contract) -> tuple[Limits, ...]:
+def read_limits(section: Section, contract: Contract, robot: Robot) -> tuple[Limits, ...]:
     """
     Read ``limits:`` of every action term.
 
     :param section: the mapping.
     :param contract: the contract of the session's policy.
+    :param robot: where URDFs are; takes what was read of them.
     :raises WiringError: it is not valid or does not fit the contract.
     """
     check_terms(section, contract, contract.action_terms, 'action term')
     found = tuple(
-        _TermReader(section.section(one.name), one).read() for one in contract.action_terms
+        _TermReader(section.section(one.name), one, robot).read() for one in contract.action_terms
     )
     section.finish()
     return found
@@ -37,10 +39,11 @@ def read_limits(section: Section, contract: Contract) -> tuple[Limits, ...]:
 class _TermReader:
     """Reads the limits of a term; a value's own come before those of ``all``."""
 
-    def __init__(self, section: Section, term: Term) -> None:
+    def __init__(self, section: Section, term: Term, robot: Robot) -> None:
         self._section = section
         self._term = term
         self._everyone = section.optional_section('all')
+        self._joints = read_joints(section, term, robot)
 
     def read(self) -> Limits:
         """Return the limits."""
@@ -61,8 +64,11 @@ class _TermReader:
         self, label: str, own: Section | None, workspace: dict[str, tuple[float, float]]
     ) -> ValueLimits:
         places = [place for place in (own, self._everyone) if place is not None]
-        command = self._term.command
+        command, joint = self._term.command, self._joints.get(label, NO_LIMITS)
         physical = {key: self._physical(places, key) for key in _ELSEWHERE}
+        for key, most in (('velocity', joint.velocity), ('effort', joint.effort)):
+            if command in _ELSEWHERE[key] and math.isfinite(most):
+                physical[key] = min(most, _unless(physical[key]))
         # What bounds the same thing by another name makes the plain one unnecessary.
         ranged = {
             **dict.fromkeys(VELOCITIES, physical['velocity']),
@@ -70,12 +76,15 @@ class _TermReader:
         }.get(command)
         slowed = physical['acceleration' if command in VELOCITIES else 'velocity']
         box = workspace.get(label)
-        needless = ranged is not None or box is not None
+        bounded = joint.bounded and command in POSITIONS
+        needless = ranged is not None or box is not None or bounded
         low = self._number(places, label, 'min', -math.inf if needless else None)
         high = self._number(places, label, 'max', math.inf if needless else None)
         rate = self._number(places, label, 'rate', math.inf if slowed is not None else None)
         if low >= high:
             raise self._section.problem(label, f'min {low} is not below max {high}')
+        if bounded:
+            low, high = max(low, joint.lower), min(high, joint.upper)
         if own is not None:
             own.finish()
         return ValueLimits(

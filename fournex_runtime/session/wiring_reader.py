@@ -25,6 +25,7 @@ from .wiring_reactions import (
     read_soft_start_ns,
 )
 from .wiring_types import Fallback, SessionWiring
+from .wiring_urdf import Robot
 
 
 class SessionReader:
@@ -52,6 +53,8 @@ class SessionReader:
         self._folder = folder
         self._fallbacks = fallbacks
         self._sources = SourceReader()
+        self.read_of_urdfs: list[tuple[int, int, str]] = []
+        """What was read of other files, and which part of the text it stands for."""
 
     def read(self) -> SessionWiring:
         """
@@ -64,8 +67,9 @@ class SessionReader:
         ports, frame_ports = read_ports(
             section.section('inputs'), self._contract, self._sources, names
         )
+        robot = Robot(self._folder, names, self.read_of_urdfs)
         targets, stops = read_targets(section.section('outputs'), self._contract, names)
-        limits = read_limits(section.section('limits'), self._contract)
+        limits = read_limits(section.section('limits'), self._contract, robot)
         seconds = read_fallbacks(
             section, self._contract, self._fallbacks, self._sources, names, self._folder
         )

@@ -188,7 +188,7 @@ class Wiring:
     :param robot: name of the robot.
     :param sessions: the wirings of its sessions, in the order of the file.
     :param bundles: the policy bundle of each session, by session name.
-    :param text: the file, whole.
+    :param text: the file, whole, with what was read of URDFs in place of their names.
     :param realtime: what the control loop asks of the kernel.
     :param record: how recordings are made.
     """

@@ -25,10 +25,10 @@ from fournex_runtime.doctor.survey import (
     Topic,
 )
 from fournex_runtime.doctor.tick_time import measure_tick
-from fournex_runtime.doctor.urdf import read_urdf
 from fournex_runtime.errors import MessageError
 from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.policy.onnx_backend import OnnxBackend
+from fournex_runtime.safety.urdf import read_urdf
 from fournex_runtime.session.engine import Engine
 from fournex_runtime.session.wiring import parse_wiring
 
