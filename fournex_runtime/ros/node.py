@@ -220,6 +220,8 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
             assert self._wiring is not None
             manners = Manners(self._wiring.realtime)
             try:
+                if self.loop.quitting:  # while the policies were loaded: the loop answers no more
+                    raise GraphError('interrupted before the first tick')
                 granted = self._ask(manners)
             except Exception as problem:  # rclpy would swallow it
                 return self._refused(problem)
