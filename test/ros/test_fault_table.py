@@ -47,6 +47,8 @@ def judge(measured):
             assert one.reacted_ms is not None, row.key
         else:
             assert 'stop' not in one.published, row.key
+        if row.key == 'kill worker':
+            assert [number - one.workers[0] for number in one.workers] == [0, 1]
 
 
 @pytest.mark.timeout(400)

@@ -27,6 +27,7 @@ class Measured:
     :param gap_ms: longest time without a command, from the injection to its end.
     :param without: ticks without a valid command.
     :param published: what was published from then on, in words.
+    :param workers: the numbers of the workers that answered, from the tick before it.
     """
 
     injected: Injected
@@ -35,6 +36,7 @@ class Measured:
     gap_ms: float
     without: int
     published: str
+    workers: list[int]
 
 
 def read_ticks(bag: pathlib.Path, session: str) -> list[Any]:
@@ -75,7 +77,9 @@ def _measure(one: Injected, ticks: Sequence[Any], commands: Sequence[Command]) -
     gap_ms = max(after - before for before, after in zip(times, times[1:])) * 1e-6
     without = sum(not len(tick.command_indices) for tick in during)
     without += sum(not valid(command.values) for command in heard)
-    return Measured(one, noticed_ms, reacted_ms, gap_ms, without, _words(heard))
+    before = [tick for tick in ticks if tick.steady_ns < one.begin_ns][-1:]
+    workers = sorted({tick.timing.worker for tick in (*before, *during)} - {0})
+    return Measured(one, noticed_ms, reacted_ms, gap_ms, without, _words(heard), workers)
 
 
 def _next(commands: Sequence[Command], after_ns: int) -> int:

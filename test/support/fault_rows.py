@@ -308,7 +308,7 @@ CLOCK_ROWS = (
 
 ELSEWHERE = (
     Row(
-        '`test/ros/test_guard.py`',
+        '`test/ros/test_guard.py`, `test/sim/test_node.py`',
         'the runtime is killed (SIGKILL)',
         'commands end: a consumer with a timeout, or the guard',
         'the timeout; 5 periods, 100 ms at the least',
