@@ -10,51 +10,22 @@ import os
 import pathlib
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from ..errors import MessageError, RecordingError
+from ..errors import RecordingError
 from ..pipeline.messages import Messages
 from ..session.wiring_record import EVERYTHING, RecordWiring
 from .channel import Channel, DescribedChannel
+from .definitions import describe
 from .mark import MARK, TRIGGER, encode_mark
 from .recorder_process import RecorderProcess
 from .recorder_status import RecorderStatus
+from .recording_summary import Summary
 from .ring import RingHandles, RingRecord, RingWriter
 
 RING_BYTES = 64 * 1024 * 1024
 LIFE_CHECK_NS = 500_000_000
 """How often the loop asks the kernel whether the recorder lives: a system call."""
 _MARK_AGAIN_NS = 100_000_000
-
-
-@dataclasses.dataclass(frozen=True)
-class Summary:
-    """
-    What became of a recording.
-
-    :param folder: the bag.
-    :param complete: the bag is closed as rosbag2 closes one: summary and ``metadata.yaml``. A
-        bag that the disk had no more room for can be complete, too, and end early.
-    :param problem: what stopped the recording, or None.
-    :param written: messages in the bag by topic.
-    :param dropped: messages that were handed to the recording and are not in the bag, by topic.
-    """
-
-    folder: pathlib.Path
-    complete: bool
-    problem: str | None
-    written: dict[str, int]
-    dropped: dict[str, int]
-
-    def __str__(self) -> str:
-        dropped = sum(self.dropped.values())
-        return ''.join(
-            [
-                f'{self.folder}: {sum(self.written.values())} messages',
-                f', {dropped} dropped' if dropped else '',
-                '' if self.problem is None else f' ({self.problem})',
-            ]
-        )
 
 
 class Recording:
@@ -68,7 +39,7 @@ class Recording:
     :param folder: the bag; it must not exist.
     :param channels: the topics; ``write`` names them by index.
     :param messages: the message types of the channels.
-    :param ring_bytes: memory between the two processes; a message can have half of it.
+    :param ring_bytes: memory between the two processes; a message can have three eighths of it.
     :param options: how the recording is cut, packed and kept within bounds.
     :param cpus: processors that the recorder may use; those of the caller when left out.
     """
@@ -122,7 +93,7 @@ class Recording:
         """
         if self._process.pid is not None:
             raise RecordingError(f'the recording to {self._folder} was started before')
-        described = self._describe()
+        described = describe(self._channels, self._messages)
         try:
             with contextlib.ExitStack() as resources:
                 self._start(described, timeout_s, resources)
@@ -344,26 +315,6 @@ class Recording:
             timeout_s,
         )
         self._ring, self._status, self._signals = ring, status, status.signals
-
-    def _describe(self) -> list[DescribedChannel]:
-        """Return the channels with their definitions; refuse what cannot be recorded."""
-        seen: set[str] = set()
-        for channel in self._channels:
-            if not channel.topic.startswith('/'):
-                raise RecordingError(f'topic {channel.topic!r} is not fully qualified')
-            if channel.topic in seen:
-                raise RecordingError(f'topic {channel.topic} is recorded twice')
-            seen.add(channel.topic)
-        return [self._described(channel) for channel in self._channels]
-
-    def _described(self, channel: Channel) -> DescribedChannel:
-        try:
-            self._messages.ensure(channel.type)
-        except MessageError as problem:
-            raise RecordingError(f'{channel.topic} cannot be recorded: {problem}') from problem
-        typestore: Any = self._messages.typestore
-        definition, _ = typestore.generate_msgdef(channel.type, ros_version=2)
-        return DescribedChannel(channel, definition, typestore.hash_rihs01(channel.type))
 
     def _written(self) -> list[int]:
         return [0] * len(self._channels) if self._status is None else self._status.written

@@ -12,7 +12,8 @@ from ..errors import MessageError, RecordingError
 from ..pipeline.messages import Messages
 from ..record.channel import Channel, QosProfile
 from ..record.manifest import MANIFEST_TYPE, Manifest, encode_manifest
-from ..record.recording import Recording, Summary
+from ..record.recording import Recording
+from ..record.recording_summary import Summary
 from ..record.ring import RingRecord
 from ..session.wiring_record import EVERYTHING, RecordWiring
 

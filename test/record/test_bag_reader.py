@@ -18,24 +18,15 @@ from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.record.bag_reader import BagReader
 from fournex_runtime.record.bag_writer import BagWriter
 from fournex_runtime.record.channel import Channel, DescribedChannel
+from fournex_runtime.record.definitions import describe
 from fournex_runtime.record.ring import RingRecord
 
 
 @pytest.fixture
 def bag(tmp_path):
     """Write a bag of many small chunks; return its folder."""
-    typestore = messages().typestore
-    for name in ('std_msgs/msg/String', 'sensor_msgs/msg/Imu'):
-        messages().ensure(name)
-    described = [
-        DescribedChannel(
-            Channel(topic, type),
-            typestore.generate_msgdef(type, ros_version=2)[0],
-            typestore.hash_rihs01(type),
-        )
-        for topic, type in (('/a', 'std_msgs/msg/String'), ('/b', 'sensor_msgs/msg/Imu'))
-    ]
-    writer = BagWriter(tmp_path / 'bag', described)
+    channels = [Channel('/a', 'std_msgs/msg/String'), Channel('/b', 'sensor_msgs/msg/Imu')]
+    writer = BagWriter(tmp_path / 'bag', describe(channels, messages()))
     writer.open()
     generator = random.Random(0)
     for number in range(400):
@@ -242,12 +233,8 @@ def test_definitions_that_cannot_be_understood_are_named(tmp_path):
 
 
 def test_chunks_that_were_written_in_a_hurry_are_compressed_otherwise(tmp_path):
-    messages().ensure('std_msgs/msg/String')
-    store = messages().typestore
-    definition, _ = store.generate_msgdef('std_msgs/msg/String', ros_version=2)
-    digest = store.hash_rihs01('std_msgs/msg/String')
-    described = DescribedChannel(Channel('/a', 'std_msgs/msg/String'), definition, digest)
-    writer = BagWriter(tmp_path / 'bag', [described])
+    described = describe([Channel('/a', 'std_msgs/msg/String')], messages())
+    writer = BagWriter(tmp_path / 'bag', described)
     writer.open()
     for number in range(30):
         writer.hurry(10 <= number < 20)

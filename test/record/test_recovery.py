@@ -11,7 +11,8 @@ from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.record import metadata
 from fournex_runtime.record.bag_reader import BagReader
 from fournex_runtime.record.bag_writer import BagWriter
-from fournex_runtime.record.channel import Channel, DescribedChannel, QosProfile
+from fournex_runtime.record.channel import Channel, QosProfile
+from fournex_runtime.record.definitions import describe
 from fournex_runtime.record.mark import Latest
 from fournex_runtime.record.recovery import recover
 from fournex_runtime.record.ring import RingRecord
@@ -34,18 +35,8 @@ def text(words):
 @pytest.fixture(scope='module')
 def whole(tmp_path_factory):
     """Return a bag of three files; the message on /map comes once, and begins each of them."""
-    typestore = messages().typestore
-    messages().ensure('std_msgs/msg/String')
-    described = [
-        DescribedChannel(
-            one,
-            typestore.generate_msgdef(one.type, ros_version=2)[0],
-            typestore.hash_rihs01(one.type),
-        )
-        for one in CHANNELS
-    ]
     folder = tmp_path_factory.mktemp('whole') / 'bag'
-    writer = BagWriter(folder, described, RecordWiring(chunk_bytes=4096))
+    writer = BagWriter(folder, describe(CHANNELS, messages()), RecordWiring(chunk_bytes=4096))
     latest = Latest([one.latched for one in CHANNELS])
     writer.open()
     generator = random.Random(1)
