@@ -22,7 +22,7 @@ from fournex_runtime.sim.evaluation import Evaluation
 from fournex_runtime.sim.evaluation_recording import EvaluationRecording
 from fournex_runtime.sim.registry import make_robot
 
-EPISODES = 3
+EPISODES = 2
 TICK_TOPIC, SNAPSHOTS = '/fournex/rover/tick', '/fournex/rover/snapshot'
 
 
@@ -54,7 +54,7 @@ def drive(folder, checkout, options, seeds=range(EPISODES)):
 def split(request, tmp_path_factory, checkout):
     """Return a recording of several files, and its ticks."""
     folder = tmp_path_factory.mktemp(request.param) / 'bag'
-    size = {'zstd': 150_000, 'none': 300_000}[request.param]
+    size = {'zstd': 100_000, 'none': 200_000}[request.param]
     options = RecordWiring(compression=request.param, split_bytes=size, chunk_bytes=16_384)
     return folder, drive(folder, checkout, options)
 
@@ -150,9 +150,9 @@ def test_rosbag2_opens_it_where_it_is_installed(split):
 
 def test_a_budget_deletes_the_oldest_files_and_what_is_left_replays(tmp_path, checkout):
     folder = tmp_path / 'bag'
-    options = RecordWiring(split_bytes=80_000, keep_bytes=300_000, chunk_bytes=16_384)
+    options = RecordWiring(split_bytes=50_000, keep_bytes=180_000, chunk_bytes=16_384)
     records = drive(folder, checkout, options)
-    assert sum(file.stat().st_size for file in folder.glob('*.mcap')) < 300_000 + 80_000
+    assert sum(file.stat().st_size for file in folder.glob('*.mcap')) < 180_000 + 50_000 + 50_000
     with BagReader(folder) as bag:
         assert bag.problem is None and bag.deleted > 0
         left = bag.counts[TICK_TOPIC]
