@@ -407,13 +407,15 @@ class HostedSession:
         """Run the policy, or the second one whose turn it is, and wait for it."""
         if request.observation is None:
             return NOT_ASKED
-        second = request.second
-        policy, row = self.policy, self.row
-        if second is not None:
-            policy, row = self.seconds[second.name], 0
+        policy, row = self.asks(request)
         policy.ask([(row, request)])
         (answered,) = policy.answers() or (NOT_ASKED,)
         return answered
+
+    def asks(self, request: Request) -> tuple[SharedPolicy, int]:
+        """Return the policy that a request is for, and its row there."""
+        second = request.second
+        return (self.policy, self.row) if second is None else (self.seconds[second.name], 0)
 
     def _account(
         self, record: TickRecord, timing: Timing, request: Request, begin_ns: int, outlets: Outlets

@@ -198,7 +198,7 @@ class Loop:
         ]
         begun = Round(ticks, slots, self._clock.ros_now_ns)
         self._rounds.append(begun)
-        if not begun.policy.descriptors:
+        if not begun.awaited or not all(policy.descriptors for policy in begun.awaited):
             self._finish(begun, 0)
 
     def _finish(self, begun: Round[Slot[Paced]], until_ns: int | None) -> bool:
@@ -220,7 +220,7 @@ class Loop:
             until_ns = min(until_ns, time.monotonic_ns() + wake_ns - self._clock.now_ns())
             if self._clock.simulated:
                 until_ns = min(until_ns, time.monotonic_ns() + SIM_POLL_NS)
-        if len(self._rounds) == 1:
+        if len(self._rounds) == 1 and len(self._rounds[0].awaited) == 1:
             self._finish(self._rounds[0], until_ns)
             return
         wait_for_answers(self._rounds, until_ns)

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from ..session.shared_policy import Answered
-from ..session.tick import TickRecord
+from ..session.shared_policy import NOT_ASKED, Answered, SharedPolicy
+from ..session.tick import Request, TickRecord
 from ..worker.wait import Waiter
 from .hosted import Begun, Concluded, Due, HostedSession
 
@@ -25,15 +25,36 @@ class _Tick:
         self.session = session
         self.begun = begun
 
-    @property
-    def asks(self) -> bool:
-        """Return whether it asks the policy of the round: not a second one, and not none."""
-        request = self.begun.request
-        return request.observation is not None and request.second is None
-
     def conclude(self, answered: Answered) -> None:
         """Publish its commands."""
         self.concluded = self.session.conclude_tick(self.begun, answered)
+
+
+class _Asked:
+    """
+    Ticks that ask one policy.
+
+    :param policy: the policy.
+    """
+
+    def __init__(self, policy: SharedPolicy) -> None:
+        self.policy = policy
+        self.requests: list[tuple[int, Request]] = []
+        self._ticks: list[_Tick] = []
+
+    def add(self, tick: _Tick, row: int) -> None:
+        """Have a tick ask, too, in its row."""
+        self.requests.append((row, tick.begun.request))
+        self._ticks.append(tick)
+
+    def conclude(self, until_ns: int | None) -> bool:
+        """Conclude the ticks if the policy has answered, or is late; return whether it has."""
+        answers = self.policy.answers(until_ns)
+        if answers is None:
+            return False
+        for one, answered in zip(self._ticks, answers):
+            one.conclude(answered)
+        return True
 
 
 class Round(Generic[Item]):
@@ -55,19 +76,26 @@ class Round(Generic[Item]):
         ros_now_ns: Callable[[], int],
     ) -> None:
         self.items = items
-        self.policy = ticks[0][0].policy
         self._ticks: list[_Tick] = []
-        self._asked: list[_Tick] = []
+        asked: dict[int, _Asked] = {}
         for session, due in ticks:
             one = _Tick(session, session.begin_tick(due(), ros_now_ns))
             self._ticks.append(one)
-            if one.asks:
-                self._asked.append(one)
-        if self._asked:
-            self.policy.ask([(one.session.row, one.begun.request) for one in self._asked])
+            request = one.begun.request
+            if request.observation is not None:
+                policy, row = session.asks(request)
+                asked.setdefault(id(policy), _Asked(policy)).add(one, row)
+        self._asked = list(asked.values())
+        for several in self._asked:
+            several.policy.ask(several.requests)
         for one in self._ticks:
-            if not one.asks:
-                one.conclude(one.session.asked(one.begun.request))
+            if one.begun.request.observation is None:
+                one.conclude(NOT_ASKED)
+
+    @property
+    def awaited(self) -> list[SharedPolicy]:
+        """Return the policies that have not answered: that of the sessions, and second ones."""
+        return [several.policy for several in self._asked]
 
     @property
     def records(self) -> list[TickRecord]:
@@ -81,12 +109,9 @@ class Round(Generic[Item]):
         :param until_ns: how long to wait for the answers at most, on the steady clock; until they
             are late when left out.
         """
+        self._asked = [several for several in self._asked if not several.conclude(until_ns)]
         if self._asked:
-            answers = self.policy.answers(until_ns)
-            if answers is None:
-                return False
-            for one, answered in zip(self._asked, answers):
-                one.conclude(answered)
+            return False
         for one in self._ticks:
             one.session.account(one.concluded)
         return True
@@ -94,6 +119,7 @@ class Round(Generic[Item]):
 
 def wait_for_answers(rounds: Sequence[Round[Item]], until_ns: int) -> None:
     """Wait until one of some rounds can go on, or is late, at most until a time."""
-    descriptors = [one for round_ in rounds for one in round_.policy.descriptors]
-    until_ns = min(until_ns, *(round_.policy.deadline_ns for round_ in rounds))
+    awaited = [policy for round_ in rounds for policy in round_.awaited]
+    descriptors = [one for policy in awaited for one in policy.descriptors]
+    until_ns = min(until_ns, *(policy.deadline_ns for policy in awaited))
     Waiter(descriptors).wait(until_ns - time.monotonic_ns())
