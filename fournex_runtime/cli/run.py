@@ -108,7 +108,8 @@ def main(arguments: Sequence[str]) -> int:
         words = ros_arguments(arguments)
         with needing_ros('driving a robot'):
             from ..ros.runtime import main as runtime
-        return runtime(words)
+
+            return runtime(words)
     except FournexError as problem:
         print(f'{problem}\nNothing was started.', file=sys.stderr)
         return REFUSED

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import statistics
 import time
+
+import numpy as np
 
 from ..policy.backend import Backend
 from ..session.engine import Engine
@@ -78,7 +79,7 @@ def check_tick(case: Case, survey: Survey) -> list[Finding]:
     if not times:
         return [not_checked('tick', 'timing', 'no tick could be made of what came')]
     period_ns = case.contract.period_ns
-    taken = {stage: statistics.median(times[stage]) for stage in times}
+    taken = {stage: float(np.median(times[stage])) for stage in times}
     parts = ', '.join(f'{stage} {value / 1e6:.3g} ms' for stage, value in taken.items())
     total = sum(taken.values())
     words = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -104,6 +103,8 @@ def environment(backends: Sequence[str], contracts: Sequence[Contract] = ()) -> 
     :param backends: descriptions of the sessions' backends.
     :param contracts: of the sessions; packages whose terms they use count.
     """
+    import importlib.metadata  # loads a mail library, which no start should wait for
+
     found = {
         'python': sys.version.split()[0],
         'platform': platform.platform(),

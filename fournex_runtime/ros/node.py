@@ -86,9 +86,9 @@ _PARAMETERS: tuple[tuple[str, Any, str], ...] = (
 class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
     """Hosts the sessions of one wiring."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
         # As LifecycleNode does, but with services that answer while a transition is under way.
-        Node.__init__(self, 'fournex')
+        Node.__init__(self, name)
         LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
         for name, default, description in _PARAMETERS:
             self.declare_parameter(name, default, ParameterDescriptor(description=description))

@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rclpy
 from rclpy.exceptions import InvalidHandle
@@ -26,9 +26,12 @@ from rclpy.executors import (
 from rclpy.signals import SignalHandlerOptions
 
 from ..kernel import keep_freed_memory
-from .node import RuntimeNode
 from .steady_timer import SteadyTimer
 
+if TYPE_CHECKING:
+    from .node import RuntimeNode
+
+NAME = 'fournex'
 PARENT_PERIOD_S = 0.25
 START_PATIENCE_S = 10.0
 """How long a start that is under way may take to notice the end."""
@@ -53,7 +56,7 @@ def main(args: list[str] | None = None) -> int:
     keep_freed_memory()
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    node = RuntimeNode()
+    node = _first_node()
     nodes.append(node)
     if caught:  # before there was a loop to tell
         node.loop.quit()
@@ -90,6 +93,22 @@ def main(args: list[str] | None = None) -> int:
     if node.gave_way:
         return 2
     return 1 if node.problem and not caught else 0
+
+
+def _first_node() -> RuntimeNode:
+    """
+    Return the runtime's node.
+
+    DDS begins to discover others with the first node of a process, which takes a fifth of a
+    second; so there is one of the same name while everything else is imported.
+    """
+    early = rclpy.create_node(NAME, enable_rosout=False, start_parameter_services=False)
+    try:
+        from .node import RuntimeNode
+
+        return RuntimeNode(NAME)
+    finally:
+        early.destroy_node()
 
 
 def _spin(executor: Any, node: RuntimeNode, ending: threading.Event) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import itertools
 import pathlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..errors import FournexError
 from ..record.manifest import environment
-from ..record.recorded_configuration import RecordedConfiguration, recorded_configuration
 from ..session.wiring import Wiring, load_wiring
 from ..worker.succession import describe_isolation
 from .hosted import HostedSession
+
+if TYPE_CHECKING:
+    from ..record.recorded_configuration import RecordedConfiguration
 
 _ALWAYS_OTHER = ('host', 'time')
 
@@ -34,6 +37,9 @@ def choose_wiring(
                 f'parameters like and {given}: like takes wiring and policies from the recording; '
                 f'leave out {given}'
             )
+        # What reads recordings is imported for this alone: it would lengthen every other start.
+        from ..record.recorded_configuration import recorded_configuration
+
         recorded = recorded_configuration(pathlib.Path(like).expanduser())
         return recorded.wiring, recorded
     if not wiring:
