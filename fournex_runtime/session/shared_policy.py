@@ -52,7 +52,8 @@ class SharedPolicy:
         self._shared = sessions > 1
         self._deterministic = deterministic
         self._workers = backend if isinstance(backend, SuccessiveWorkers) else None
-        self._rows: list[int] = []
+        self._alone = sessions == 1 and self._workers is None
+        self._rows = [0]
         self._size = 0
         self._results: Sequence[Arguments | None] | None = None
         self._problem: ArtifactError | None = None
@@ -81,6 +82,9 @@ class SharedPolicy:
         :param asked: row and request of each; every request has an observation.
         """
         self._results, self._problem = None, None
+        if self._alone:
+            self._run_alone(asked[0][1])
+            return
         if self._awaits_late([request for _, request in asked]):
             return
         arguments = [_arguments(request) for _, request in asked]
@@ -104,6 +108,13 @@ class SharedPolicy:
                 self._results = self.backend.run_batch(requests)
             else:
                 self._results = [self.backend.run(*arguments[0])]
+        except ArtifactError as problem:
+            self._problem = problem
+
+    def _run_alone(self, request: Request) -> None:
+        """Ask for the only session, in this process."""
+        try:
+            self._results = [self.backend.run(*_arguments(request))]
         except ArtifactError as problem:
             self._problem = problem
 

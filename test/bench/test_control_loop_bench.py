@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 import pytest
+import tick_cost
 from blocks import Case, Machine
 from floor import OBSERVATIONS
 from observations import commanded, observe
@@ -103,6 +104,13 @@ def test_a_block_of_the_runtime_and_one_of_the_kernel_make_a_page(tmp_path):
         '| wrapper around a raw ONNX Runtime call, p50 | in process | ≤ 5 µs '
         '| 4 µs (4 to 4), undecided: 1 round | 2 µs (2 to 2), undecided: 1 round | 0.50 | differ |'
     ) in page
+
+
+def test_the_cost_of_a_tick_is_told_by_stage(monkeypatch):
+    monkeypatch.setattr(tick_cost, 'TICKS', {'warm': 20})
+    found = tick_cost.block('scan_50')
+    assert list(found) == ['warm']
+    assert len(found['warm']) == len(tick_cost.STAGES) and min(found['warm']) > 0
 
 
 def test_a_ratio_pairs_blocks_of_one_round_and_knows_its_doubt():
