@@ -1,0 +1,131 @@
+"""Ticks in which a second policy acts are made again by it, and judged like any other."""
+
+import dataclasses
+import shutil
+
+import numpy as np
+import pytest
+from ros_messages import joint_state
+from tiny_session import MS, edited
+
+from fournex_runtime.pipeline.messages import messages
+from fournex_runtime.policy.backend import load_backend
+from fournex_runtime.policy.bundle import seal_bundle
+from fournex_runtime.record.bag_reader import BagReader
+from fournex_runtime.record.recorded_configuration import read_manifest
+from fournex_runtime.record.replay import verify
+from fournex_runtime.session.engine import Engine
+from fournex_runtime.session.tick import (
+    Answer,
+    AnswerKind,
+    EpisodeStart,
+    Mode,
+    Received,
+    TickInputs,
+    Timing,
+)
+from fournex_runtime.session.wiring import load_wiring
+from fournex_runtime.sim.evaluation_recording import EvaluationRecording
+
+TICKS, SILENT = 30, 10
+FALLBACK = """\
+    fallback:
+      calm:
+        policy: CALM
+        inputs:
+          joint_position: {topic: spare, type: sensor_msgs/msg/JointState, budget: 50 ms}
+    reward:"""
+
+
+@pytest.fixture
+def recorded(checkout, tmp_path):
+    """Return a function that records a run, with ``written(record)`` in place of each record."""
+    pendulum = checkout / 'examples' / 'pendulum'
+    calm = shutil.copytree(pendulum / 'bundle', tmp_path / 'calm')
+    text = (calm / 'policy.yaml').read_text()
+    (calm / 'policy.yaml').write_text(edited(text, ('name: pendulum-balance', 'name: calm')))
+    seal_bundle(calm)
+    file = tmp_path / 'wiring.yaml'
+    file.write_text(
+        edited(
+            (pendulum / 'wiring.yaml').read_text(),
+            ('policy: bundle', f'policy: {pendulum / "bundle"}'),
+            ('stale: hold 60 ms then stop', 'stale: policy calm'),
+            ('    reward:', FALLBACK.replace('CALM', str(calm))),
+        )
+    )
+
+    def record(written=lambda one: one):
+        wiring = load_wiring(file)
+        (session,) = wiring.sessions
+        engine = Engine(wiring.bundles[session.name], session, messages())
+        backend = load_backend(engine.bundle)
+        folder = tmp_path / 'bag'
+        recording = EvaluationRecording(folder, wiring, engine, backend.description, messages())
+        recording.start()
+        state, now_ns, modes = engine.initial_state(), 1_000_000_000, []
+        for tick in range(TICKS):
+            poles = [0.05 * np.sin(tick), 0.04 * np.cos(tick)]
+            given = [[joint_state(['pole', 'cart'], [pole, 0.01], now_ns)] for pole in poles]
+            index = (tick + 1, tick + 1)
+            if tick >= SILENT:
+                given[0] = []
+            taken = tuple(
+                tuple(Received(number, now_ns, one) for one in some)
+                for number, some in zip(index, given)
+            )
+            episode = EpisodeStart('one', 1) if tick == 0 else None
+            inputs = TickInputs((*taken, ()), now_ns, now_ns, now_ns, episode)
+            request = engine.observe(inputs, state)
+            asked = request.observation
+            answer = Answer(AnswerKind.NONE)
+            if asked is not None:  # both bundles have one network
+                found = backend.run(asked.inputs, request.recurrent)
+                answer = Answer(AnswerKind.RESULT, *found)
+            one, state = engine.conclude(request, answer, state)
+            recording.on_tick(inputs, written(one), Timing(), state)
+            modes.append((one.mode, one.policy))
+            now_ns += 20 * MS
+        recording.close()
+        return folder, modes
+
+    return record
+
+
+def test_each_policy_makes_its_own_ticks_again(recorded):
+    bag, modes = recorded()
+    assert set(modes) == {(Mode.POLICY, 'pendulum-balance@1'), (Mode.FALLBACK, 'calm@1')}
+    (result,) = verify(bag)
+    assert (result.all_equal, result.ticks) == (True, TICKS), result
+    with BagReader(bag) as reader:
+        (session,) = read_manifest(reader, reader.types()).sessions
+    assert [one.policy for one in session.fallback_policies] == ['calm@1']
+    assert '\nname: calm\n' in session.fallback_policies[0].contract
+
+
+@pytest.mark.parametrize(
+    ('field', 'words'),
+    [
+        ('observation', 'tick 20: observation obs[0]: recorded'),
+        ('raw_action', 'tick 20: raw action action[0]: recorded'),
+        ('state', 'tick 20: state '),
+        ('safe_action', 'tick 20: safe action joint_effort_target[0]: recorded'),
+    ],
+)
+def test_one_bit_of_a_second_policys_tick_is_found(recorded, field, words):
+    def changed(record):
+        if record.tick != 20:
+            return record
+        assert record.policy == 'calm@1'
+        arrays = dict(getattr(record, field))
+        name = next(iter(arrays))
+        arrays[name] = np.frombuffer(
+            bytes([arrays[name].tobytes()[0] ^ 1]) + arrays[name].tobytes()[1:],
+            arrays[name].dtype,
+        ).reshape(arrays[name].shape)
+        return dataclasses.replace(record, **{field: arrays})
+
+    bag, _ = recorded(changed)
+    (result,) = verify(bag)
+    assert not result.all_equal
+    assert result.first_difference.startswith(words)
