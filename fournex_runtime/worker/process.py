@@ -206,7 +206,11 @@ class WorkerProcess:
         """Return the first ``LOG_BYTES`` of what it has printed."""
         if not self._end.alive:
             return ''
-        return os.pread(self._log, LOG_BYTES, 0).rstrip(b'\0').decode('utf-8', 'replace')
+        try:
+            printed = os.pread(self._log, LOG_BYTES, 0)
+        except OSError:
+            return ''  # closed by another thread in this moment
+        return printed.rstrip(b'\0').decode('utf-8', 'replace')
 
     def kill(self) -> None:
         """Kill it, with all that it started."""
