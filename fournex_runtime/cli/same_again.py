@@ -56,9 +56,9 @@ def _names(recorded: RecordedConfiguration) -> Iterator[str]:
     wired = {one.name: one for one in recorded.wiring.sessions}
     for one in recorded.manifest.sessions:
         session = wired[one.name]
-        topics = [*session.sources, *session.targets]
-        for port, topic in zip(topics, (*one.input_topics, *one.command_topics)):
-            plain = port.topic if port.topic.startswith('/') else f'{namespace}/{port.topic}'
+        topics = [one.topic for one in session.sources] + [one.topic for one in session.targets]
+        for wired_topic, topic in zip(topics, (*one.input_topics, *one.command_topics)):
+            plain = wired_topic if wired_topic.startswith('/') else f'{namespace}/{wired_topic}'
             if plain != topic:
                 remapped[plain] = topic
     for plain, topic in remapped.items():

@@ -107,7 +107,7 @@ def _term(
         shape = ' x '.join(map(str, term.shape))
         words = f'{number(float(read.min()))} to {number(float(read.max()))}'
         return [('all', term.name, f'image {shape}', '', words, '')]
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for index, (label, unit) in enumerate(zip(term.labels, units(term.unit, term.labels))):
         value = float(read[index])
         low, high = term.clip[0][index], term.clip[1][index]

@@ -298,7 +298,7 @@ class Activation:
         return [publisher.topic_name for publisher in self._commands[session.name]]
 
     def _tick_topic(self, session: HostedSession) -> str:
-        return self._node.resolve_topic_name(f'~/{session.name}/tick')
+        return str(self._node.resolve_topic_name(f'~/{session.name}/tick'))
 
     # --- recording -------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ LEVELS = {
 }
 
 
-class PlainStatus(DiagnosticStatus):  # type: ignore[misc]
+class PlainStatus(DiagnosticStatus):
     """A status that fills in as ``diagnostic_updater.DiagnosticStatusWrapper`` does."""
 
     def summary(self, level: bytes, message: str) -> None:

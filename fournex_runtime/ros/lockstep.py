@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -58,7 +59,7 @@ class Lockstep:
         rounds = [
             Round(
                 [
-                    (one.session, lambda one=one: Due(one.stamp_ns, wait_ns=waited_ns))
+                    (one.session, functools.partial(Due, one.stamp_ns, wait_ns=waited_ns))
                     for one in together
                 ],
                 together,

@@ -83,7 +83,7 @@ _PARAMETERS: tuple[tuple[str, Any, str], ...] = (
 )
 
 
-class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
+class RuntimeNode(LifecycleNodeMixin, Node):
     """Hosts the sessions of one wiring."""
 
     def __init__(self, name: str) -> None:
@@ -193,8 +193,9 @@ class RuntimeNode(LifecycleNodeMixin, Node):  # type: ignore[misc]
         sessions = load_sessions(wiring, self._messages, prefix, worker_python, self._lockstep_ns)
         self._wiring, self._sessions = wiring, sessions
         give_seeds(sessions, int(self.get_parameter('seed').value), recorded)
-        for words in () if recorded is None else other_than(recorded, sessions):
-            self.get_logger().warning(f'like {recorded.bag}: {words}')
+        if recorded is not None:
+            for words in other_than(recorded, sessions):
+                self.get_logger().warning(f'like {recorded.bag}: {words}')
         for session in sessions:
             self._status_publishers[session.name] = self.create_publisher(
                 message_class(STATUS_TYPE),

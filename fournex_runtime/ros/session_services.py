@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 
 from rclpy.callback_groups import CallbackGroup
@@ -79,7 +80,7 @@ class SessionServices:
             self._refuse_inactive()
             chosen = [self._session(request.session)] if request.session else self._sessions()
             for session in chosen:
-                self._loop.call(lambda session=session: session.request_stop(cause))
+                self._loop.call(functools.partial(session.request_stop, cause))
             response.success = True
         except (FournexError, TimeoutError) as problem:
             response.message = str(problem)

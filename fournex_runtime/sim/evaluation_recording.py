@@ -137,10 +137,10 @@ class EvaluationRecording:
         self._write(1, self._codec.encode(record, timing), record.ros_ns, record.tick + 1)
         self._recording.commit()
         if self._recording.wants_mark:
-            data = memoryview(self._snapshots.encode(state, record.ros_ns))
+            taken = memoryview(self._snapshots.encode(state, record.ros_ns))
             now_ns = record.ros_ns
             self._marks += 1
-            snapshot = RingRecord(_SNAPSHOT, self._marks, now_ns, now_ns, data)
+            snapshot = RingRecord(_SNAPSHOT, self._marks, now_ns, now_ns, taken)
             self._recording.mark([snapshot], now_ns)
 
     def close(self) -> None:
