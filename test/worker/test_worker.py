@@ -95,7 +95,7 @@ def test_it_is_late_and_then_on_time_again(begin, plain):
         began = time.monotonic()
         with pytest.raises(LateAnswer, match='no answer within 50 ms'):
             backend.run(QUESTIONS[late], {})
-        assert 0.05 <= time.monotonic() - began < 1.0
+        assert 0.05 <= time.monotonic() - began < 10.0
         assert backend.late == late
     os.kill(backend.pid, signal.SIGCONT)
     # Answers to the questions that were given up may come first, and are not taken.
@@ -125,7 +125,7 @@ def test_an_endless_run_is_late_each_time_and_ends_when_closed(begin, endless):
             backend.run(ENDLESS, {})
     began = time.monotonic()
     backend.close()
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 20.0
     assert gone(backend.pid)
     with pytest.raises(WorkerDied, match='its worker was closed'):
         backend.run(QUESTIONS[0], {})
@@ -140,7 +140,7 @@ def test_its_death_is_noticed_while_it_runs(begin, endless, number):
     with pytest.raises(WorkerDied, match=f'was killed by {number.name}') as caught:
         backend.run(ENDLESS, {})
     killer.join()
-    assert time.monotonic() - began < 5.0
+    assert time.monotonic() - began < 20.0
     assert ('Fatal Python error' in str(caught.value)) == (number != signal.SIGKILL)
 
 

@@ -292,7 +292,7 @@ def test_a_worker_that_is_killed_is_an_error_at_once_and_leaves_nothing(case, bu
     with pytest.raises(WorkerDied, match=r'was killed by SIGKILL'):
         while True:  # until the kernel has done so
             backend.run(questions(bundle, 1)[0], initial(bundle))
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 10.0
     with pytest.raises(WorkerDied):
         backend.run(questions(bundle, 1)[0], initial(bundle))
     with pytest.raises(ProcessLookupError):

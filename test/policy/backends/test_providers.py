@@ -76,6 +76,7 @@ def test_a_recording_is_replayed_where_there_is_only_a_processor(tmp_path):
 
 
 @pytest.mark.torch
+@pytest.mark.timeout(200)
 def test_torch_refuses_in_the_same_words(make_bundle, load):
     made = make_bundle(TORCH)
     backend = load_backend(made, Inference(('tensorrt', 'cuda', 'cpu'), threads=2))
