@@ -197,9 +197,11 @@ class BagReader:
         if not found and any(self._path.glob('*.db3')):
             raise RecordingError(_other_storage(self._path, 'sqlite3'))
         if not found:
+            inside = sorted({path.parent.name for path in self._path.glob('*/*.mcap')})
+            hint = f'; it holds the bags {", ".join(inside)}' if inside else ''
             raise RecordingError(
                 f'{self._path} is not a bag: it holds neither {metadata.FILE_NAME} nor an .mcap '
-                'file'
+                f'file{hint}'
             )
         self._problems.append(f'{metadata.FILE_NAME} is missing, so the recorder did not finish')
         return found

@@ -87,6 +87,8 @@ def test_each_trigger_makes_a_bag_of_the_seconds_around_it(make_recording):
     assert first[0] < second[0] <= first[-1]
     with BagReader(recording.folder / 'dump-02') as reader:
         assert reader.cause == 'again'
+    with pytest.raises(RecordingError, match='it holds the bags dump-01, dump-02'):
+        BagReader(recording.folder).open()
 
 
 def test_a_trigger_meanwhile_makes_the_seconds_after_begin_again(make_recording):

@@ -321,7 +321,7 @@ ELSEWHERE = (
         '`test/record/test_recording_faults.py`',
         'the recorder is killed, stopped or too slow',
         'its process ends; the ring is full',
-        'one commit',
+        'half a second; one commit',
         'none: the robot goes on, what is lost is counted',
         'recording dropped',
         '',
