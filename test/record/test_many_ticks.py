@@ -15,7 +15,7 @@ from replayed_cases import CASES, Case, wiring_of
 
 from fournex_runtime.record.replay import verify
 
-TABLE = Section('a million ticks', 'test_many_ticks.py, make soak TESTS=test/record')
+TABLE = Section('a million ticks', 'test_many_ticks.py', 'test/record')
 FEW = 500
 """Ticks of each case in the tests of every change."""
 IN_PROCESS = tuple(case for case in CASES if case.in_process and not case.artifact)

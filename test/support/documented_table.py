@@ -9,19 +9,21 @@ import pathlib
 @dataclasses.dataclass(frozen=True)
 class Section:
     """
-    A section of ``docs/fidelity.md``.
+    A section of a page.
 
     :param name: its name in the marks.
     :param script: what writes it.
+    :param folder: where that is.
     """
 
     name: str
     script: str
+    folder: str = 'test/support'
 
     @property
     def begin(self) -> str:
         """Return the line before it."""
-        return f'<!-- {self.name}: written by test/support/{self.script} -->'
+        return f'<!-- {self.name}: written by {self.folder}/{self.script} -->'
 
     @property
     def end(self) -> str:
