@@ -200,6 +200,8 @@ class Loop:
         self._rounds.append(begun)
         if not begun.awaited or not all(policy.descriptors for policy in begun.awaited):
             self._finish(begun, 0)
+        elif self._schedule.wake_ns is None and len(self._rounds) == 1:
+            self._finish(begun, None)  # there is nobody else to be served
 
     def _finish(self, begun: Round[Slot[Paced]], until_ns: int | None) -> bool:
         """Conclude a round if it is answered, or late; return whether it was."""
