@@ -56,22 +56,26 @@ class PolledTopic:
             event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
         )
         self.name: str = self.subscription.topic_name
+        self._handle, self._kind = self.subscription.handle, self.subscription.msg_type
 
     def take(self) -> list[Received]:
         """Return what has arrived since the last call, oldest first, at most the QoS depth."""
         found: list[Received] = []
-        handle, kind = self.subscription.handle, self.subscription.msg_type
+        handle = self._handle
         with handle:
+            taken = handle.take_message(self._kind, True)
+            if taken is None:
+                return found
             # Read once: between two readings a busy machine may put a later arrival first.
             steady_ns, epoch_ns = time.monotonic_ns(), time.time_ns()
-            while len(found) < self._depth:
-                taken = handle.take_message(kind, True)
-                if taken is None:
-                    break
+            while taken is not None:
                 data, info = taken
                 self._taken += 1
                 found.append(Received(self._taken, _arrival_ns(info, steady_ns, epoch_ns), data))
                 self._count_missed(info)
+                if len(found) == self._depth:
+                    break
+                taken = handle.take_message(self._kind, True)
         return found
 
     def take_newest(self) -> Received | None:
