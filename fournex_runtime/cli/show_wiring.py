@@ -262,7 +262,8 @@ def _reaction(reaction: Reaction) -> str:
 def _step(step: Step) -> str:
     if step.kind is Kind.HOLD:
         return f'hold the last command {duration(step.duration_ns)}'
-    lasts = '' if step.duration_ns >= FOREVER_NS else f' in {duration(step.duration_ns)}'
+    word = 'in' if step.kind is Kind.RAMP else 'for'
+    lasts = '' if step.duration_ns >= FOREVER_NS else f' {word} {duration(step.duration_ns)}'
     return f'{step}{lasts}'
 
 

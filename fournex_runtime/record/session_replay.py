@@ -202,7 +202,7 @@ class SessionReplay:
                 words = tuple(self._differences)
                 self._watch(ReplayedTick(self._engine, record, timing, before, request, words))
         self._differences.clear()
-        self._state = self._anchor(state, record)
+        self._state = self._anchor(state, record, request)
         self._uncertain = max(0, self._uncertain - 1)
 
     def _tell_first(self) -> None:
@@ -314,7 +314,7 @@ class SessionReplay:
                 else (self._state.history)
             )
             observation = Observation(record.observation, history)
-            if record.policy == self._engine.contract.reference:
+            if self._is_own(record, request):
                 anchored = dataclasses.replace(
                     request,
                     observation=observation,
@@ -359,12 +359,19 @@ class SessionReplay:
                 self._differs(f'tick {record.tick}: the command on {topic} has other bytes')
         return tuple(recorded) == made.commands
 
-    def _anchor(self, state: SessionState, record: TickRecord) -> SessionState:
+    def _is_own(self, record: TickRecord, request: Request) -> bool:
+        """Return whether the session's own policy was asked, and not a second one."""
+        reference, second = self._engine.contract.reference, request.second
+        if second is None or record.policy != reference:
+            return record.policy == reference
+        return self._engine.seconds[second.name].contract.reference != reference
+
+    def _anchor(self, state: SessionState, record: TickRecord, request: Request) -> SessionState:
         """Set the state back onto the record, so that a difference does not spread."""
         last_action, last_safe = state.last_action, state.last_safe
         if record.safe_action:
             last_safe = self._engine.commanded(record.safe_action, state.last_safe)
-        own = record.policy == self._engine.contract.reference
+        own = self._is_own(record, request)
         if record.mode is Mode.POLICY and record.raw_action:
             last_action = self._engine.last_action(record.raw_action)
         second = state.second

@@ -87,6 +87,7 @@ def _read(
         else:
             bundles[name] = load_bundle(_located(one, policy, file) if bundle is None else bundle)
         seconds = _fallbacks(one, name, file, known or {})
+        _check_references(one, bundles[name], seconds)
         reader = SessionReader(name, one, bundles[name].contract, file.parent, seconds)
         session = reader.read()
         read += reader.read_of_urdfs
@@ -116,6 +117,19 @@ def _fallbacks(
         recorded = known.get(fallback_key(name, index))
         found[key] = recorded or load_bundle(_located(one, policy, file))
     return found
+
+
+def _check_references(session: Section, own: Bundle, seconds: Mapping[str, Bundle]) -> None:
+    """Refuse two bundles of one name and version: a record tells them by these."""
+    known = {own.contract.reference: own.sha256}
+    for name, bundle in seconds.items():
+        reference = bundle.contract.reference
+        if known.setdefault(reference, bundle.sha256) != bundle.sha256:
+            raise session.problem(
+                'fallback',
+                f'{name} is another bundle of the name {reference}, hash {bundle.sha256[:12]}…, '
+                f'expected {known[reference][:12]}…; give it a version of its own',
+            )
 
 
 def fallback_key(session: str, index: int) -> str:

@@ -55,7 +55,10 @@ def recorded(checkout, tmp_path):
         )
     )
 
-    def record(written=lambda one: one):
+    def record(written=lambda one: one, same=False):
+        if same:  # the session's own policy, with other sensors
+            text = file.read_text()
+            file.write_text(edited(text, (f'policy: {calm}', f'policy: {pendulum / "bundle"}')))
         wiring = load_wiring(file)
         (session,) = wiring.sessions
         engine = Engine(wiring.bundles[session.name], session, messages())
@@ -101,6 +104,14 @@ def test_each_policy_makes_its_own_ticks_again(recorded):
         (session,) = read_manifest(reader, reader.types()).sessions
     assert [one.policy for one in session.fallback_policies] == ['calm@1']
     assert '\nname: calm\n' in session.fallback_policies[0].contract
+
+
+def test_the_second_policy_can_be_the_first_one_with_other_sensors(recorded):
+    bag, modes = recorded(same=True)
+    assert {mode for mode, _ in modes} == {Mode.POLICY, Mode.FALLBACK}
+    assert {policy for _, policy in modes} == {'pendulum-balance@1'}
+    (result,) = verify(bag)
+    assert (result.all_equal, result.ticks) == (True, TICKS), result
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A second policy acts when the first cannot: what it sees, what it remembers, who comes after."""
 
+import dataclasses
 import pathlib
 
 import numpy as np
@@ -212,3 +213,11 @@ def test_terms_that_both_have_are_wired_once():
     (second,) = wiring.fallbacks
     assert second.wiring.ports == wiring.ports
     assert second.wiring.sources == wiring.sources and len(wiring.sources) == 2
+
+
+def test_another_bundle_of_the_same_name_and_version_is_refused():
+    text = edited(WIRING, ('    reward:', '    fallback: {calm: {policy: calm}}\n    reward:'))
+    other = dataclasses.replace(make_bundle(), sha256='1' * 64)
+    bundles = {'tiny': make_bundle(), fallback_key('tiny', 0): other}
+    with pytest.raises(WiringError, match='calm is another bundle of the name tiny@1, hash 1111'):
+        parse_wiring(text, pathlib.Path('wiring.yaml'), bundles)
