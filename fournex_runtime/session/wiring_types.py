@@ -151,6 +151,12 @@ class SessionWiring:
         return ''
 
     @property
+    def of_operators(self) -> tuple[int, ...]:
+        """Return the indices of the sources that nobody waits for: overrides, stop topics."""
+        silent = [one.source for one in self.stop_topics if one.timeout_ns >= FOREVER_NS]
+        return (*(one.source for one in self.overrides), *silent)
+
+    @property
     def tf_sources(self) -> tuple[int, ...]:
         """Return the indices of the sources of transforms; empty without frames."""
         return () if self.frames is None else (self.frames.tf, self.frames.tf_static)

@@ -142,6 +142,8 @@ class Evaluation:
     def _sense(self, episode_ns: int) -> None:
         """Encode what each sensor publishes at this instant."""
         for index, sensor in enumerate(self._sensors):
+            if sensor is None:
+                continue
             if sensor.latched:
                 revision = self._robot.revision(sensor.topic)
                 if self._revisions.get(sensor.topic) == revision:
@@ -204,12 +206,15 @@ def _steps_per_tick(robot: Robot, engine: Engine) -> int:
     return period_ns // robot.step_ns
 
 
-def _sensors(robot: Robot, engine: Engine) -> list[Sensor]:
-    """Return the robot's sensor behind each source of the session."""
+def _sensors(robot: Robot, engine: Engine) -> list[Sensor | None]:
+    """Return the robot's sensor behind each source; None for operators, of whom it has none."""
     there = {sensor.topic: sensor for sensor in robot.sensors}
-    found = []
-    for source in engine.wiring.sources:
+    found: list[Sensor | None] = []
+    for index, source in enumerate(engine.wiring.sources):
         topic = source.topic.lstrip('/')
+        if topic not in there and index in engine.wiring.of_operators:
+            found.append(None)
+            continue
         if topic not in there:
             raise WiringError(
                 f'sessions.{engine.wiring.name}: reads {source.topic}, which the simulated '

@@ -36,6 +36,24 @@ def test_the_table_says_what_was_judged_and_how_it_went(fournex):
     assert ['time_up_s', '20', '20', '20'] in rows
 
 
+def test_operators_that_a_wiring_has_are_not_there(fournex, checkout, tmp_path):
+    example = checkout / 'examples' / 'pendulum'
+    text = (example / 'wiring.yaml').read_text()
+    for before, after in (
+        ('policy: bundle', f'policy: {example / "bundle"}'),
+        (
+            '    reward:',
+            '    overrides: {joy: {topic: joy, priority: 1, timeout: 1 s}}\n    reward:',
+        ),
+    ):
+        assert before in text
+        text = text.replace(before, after)
+    file = tmp_path / 'wiring.yaml'
+    file.write_text(text)
+    done = fournex('evaluate', file, '--episodes', 1)
+    assert done.status == 0 and '1 of 1 = 100.0%' in done.out, done.err
+
+
 def test_the_same_seeds_give_the_same_figures(fournex):
     found = []
     for _ in range(2):
