@@ -72,9 +72,9 @@ def test_status_tells_how_the_session_does(robot, runtime, wiring_file, tmp_path
     assert tuple(status.stages) == STAGES
     assert len(status.stage_p50) == len(status.stage_p99) == len(STAGES)
     stages = dict(zip(status.stages, zip(status.stage_p50, status.stage_p99)))
-    assert all(0 < p50 <= p99 for p50, p99 in stages.values())
-    assert sum(p50 for p50, _ in stages.values()) < 1.5 * status.period
-    assert stages['wait'][0] > stages['infer'][0] == status.infer_p50
+    assert all(0 <= p50 <= p99 for p50, p99 in stages.values())
+    assert all(p50 > 0 for stage, (p50, _) in stages.items() if stage != 'wait')
+    assert stages['infer'] == (status.infer_p50, status.infer_p99)
 
 
 def test_events_are_latched_and_carry_the_metadata_of_an_episode(robot, runtime):
