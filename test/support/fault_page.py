@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 from collections.abc import Sequence
 
@@ -49,9 +50,10 @@ def write_page(page: pathlib.Path, measured: Sequence[Measured], period_ms: int)
             '## The table',
             '',
             f'One session at {1000 // period_ms} Hz with a spare worker, over DDS, each fault '
-            'injected into it while it ran; every tick had a valid command. Times in ms. *Safe '
-            'command after* is from the moment at which the tick knew of the fault until an '
-            'independent subscriber had the next command '
+            'injected into it while it ran; every tick had a valid command. The machine had '
+            f'{os.cpu_count()} processor cores and a load of {os.getloadavg()[0]:.0f}. Times in '
+            'ms. *Safe command after* is from the moment at which the tick knew of the fault '
+            'until an independent subscriber had the next command '
             f'(median {reacted[len(reacted) // 2]:.2f}, greatest {reacted[-1]:.2f}); *longest '
             'gap* is between two commands there, from the injection on.',
             '',
