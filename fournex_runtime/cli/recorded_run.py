@@ -109,6 +109,7 @@ class RecordedRun:
     :param sessions: its sessions in the order of the manifest.
     :param messages: log time and decoded message of each message of the types asked for.
     :param truncated: it was cut off.
+    :param recovered: it was, and then recovered.
     :param dropped: messages that the recording lost as it was made, by topic.
     :param cause: what set it off; empty where that goes without saying.
     :param deleted: how many of its first files are not there, deleted to make room or left out.
@@ -120,6 +121,7 @@ class RecordedRun:
     sessions: Sequence[RecordedSession]
     messages: Mapping[str, Sequence[tuple[int, Any]]]
     truncated: bool
+    recovered: bool
     dropped: Mapping[str, int] = dataclasses.field(default_factory=dict)
     cause: str = ''
     deleted: int = 0
@@ -175,6 +177,7 @@ def read_run(path: pathlib.Path, keep: Sequence[str] = ()) -> RecordedRun:
             sessions,
             kept,
             reader.truncated,
+            bool(reader.recovered),
             reader.dropped,
             reader.cause,
             reader.deleted,

@@ -47,7 +47,9 @@ def told(found: Recovery) -> str:
         lines.append(f'  {name}: was cut off, has its end now{cut}')
     for name in found.aside:
         lines.append(f'  {name}: nothing in it can be read; put aside')
-    if not found.mended and not found.aside:
+    for name in found.before:
+        lines.append(f'  {name}: was cut off when it was recovered before')
+    if not found.mended and not found.aside and not found.before:
         lines.append('  no file was cut off')
     for what, counts in (
         ('missing between the first and the last', found.missing),
@@ -55,7 +57,7 @@ def told(found: Recovery) -> str:
     ):
         if counts:
             lines.append(f'  {what}: {", ".join(words_of(counts))}')
-    if found.mended or found.aside:
+    if found.mended or found.aside or found.before:
         lines.append('  missing at the end: what came after that, which nothing here knows')
     elif not found.missing and not found.dropped:
         lines.append('  nothing is missing between the first message and the last')

@@ -199,6 +199,8 @@ def replay(
     with BagReader(bag) as reader:
         if reader.truncated:
             print(f'{bag} is cut off; what is there of it is compared')
+        elif reader.recovered:
+            print(f'{bag} was cut off and then recovered; what is there of it is compared')
     for one in found:
         print(prefix + summary(bag, one, several))
         words = differences(one)

@@ -43,7 +43,8 @@ def _head(run: RecordedRun) -> str:
             (
                 'bag',
                 f'{run.path}'
-                + ('  CUT OFF: it ends where its writer was killed' if run.truncated else ''),
+                + ('  CUT OFF: it ends where its writer was killed' if run.truncated else '')
+                + ('  WAS CUT OFF, and then recovered' if run.recovered else ''),
             ),
             ('set off by', run.cause),
             ('before it', _before(run)),

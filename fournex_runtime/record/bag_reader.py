@@ -19,7 +19,10 @@ from ..pipeline.messages import Messages
 from . import metadata
 from .mcap_file import McapFile, RecordedChannel, RecordedMessage
 
-__all__ = ['BagReader', 'RecordedChannel', 'RecordedMessage']
+__all__ = ['ASIDE', 'BagReader', 'RecordedChannel', 'RecordedMessage']
+
+ASIDE = '.unreadable'
+"""What a recovery adds to the name of a file of which nothing can be read."""
 
 
 class BagReader:
@@ -135,6 +138,13 @@ class BagReader:
     def truncated(self) -> bool:
         """Return whether the bag was not closed: what it ends with may be lost."""
         return bool(self._problems)
+
+    @property
+    def recovered(self) -> tuple[str, ...]:
+        """Return the files that were cut off and then recovered, and those put aside for it."""
+        mended = [one.path.name for one in self._files if one.beginning.recovered]
+        aside = [path.name for path in self._path.glob('*.mcap' + ASIDE)]
+        return (*mended, *sorted(aside))
 
     @property
     def problem(self) -> str | None:

@@ -71,11 +71,13 @@ class FileBeginning:
     :param number: of the file in its recording, from 0.
     :param head: how many messages of each topic come first that were recorded before.
     :param cause: what set the recording off; empty where that goes without saying.
+    :param recovered: the file was cut off and has been given its end: what came then is missing.
     """
 
     number: int = 0
     head: Mapping[str, int] = dataclasses.field(default_factory=dict)
     cause: str = ''
+    recovered: bool = False
 
 
 class _ExactStream:
@@ -99,7 +101,7 @@ class McapFile:
     """
 
     def __init__(self, path: pathlib.Path) -> None:
-        self._path = path
+        self.path = path
         self.channels: list[RecordedChannel] = []
         self.counts: dict[str, int] = {}
         self.beginning = FileBeginning()
@@ -120,13 +122,13 @@ class McapFile:
         :raises RecordingError: it cannot be read, is not MCAP, or does not hold ROS 2 messages.
         """
         try:
-            with self._path.open('rb') as stream:
+            with self.path.open('rb') as stream:
                 self.truncated = not _has_end(stream)
                 self._check_beginning(stream)
                 if self.truncated or not self._read_summary(stream):
                     self._read_through(stream)
         except OSError as problem:
-            raise RecordingError(f'{self._path} cannot be read: {problem.strerror}') from problem
+            raise RecordingError(f'{self.path} cannot be read: {problem.strerror}') from problem
 
     def messages(
         self, topics: frozenset[str] | None = None, *, without_head: bool = False
@@ -141,7 +143,7 @@ class McapFile:
         names: dict[int, str] = {}
         found = 0
         head = sum(self.beginning.head.values()) if without_head else 0
-        with self._path.open('rb') as stream:
+        with self.path.open('rb') as stream:
             for record in self._records(stream):
                 if isinstance(record, Channel):
                     names[record.id] = record.topic
@@ -158,7 +160,7 @@ class McapFile:
                         )
         if found != sum(self.counts.values()):
             raise RecordingError(
-                f'{self._path} is damaged: {found} messages can be read, and its summary says '
+                f'{self.path} is damaged: {found} messages can be read, and its summary says '
                 f'{sum(self.counts.values())}'
             )
 
@@ -166,19 +168,19 @@ class McapFile:
         stream.seek(0)
         beginning = stream.read(len(MAGIC))
         if not beginning:
-            raise RecordingError(f'{self._path} is empty')
+            raise RecordingError(f'{self.path} is empty')
         if len(beginning) < len(MAGIC) and MAGIC.startswith(beginning):
-            raise RecordingError(f'{self._path} is cut off before its header')
+            raise RecordingError(f'{self.path} is cut off before its header')
         if beginning != MAGIC:
-            raise RecordingError(f'{self._path} is not an MCAP file')
+            raise RecordingError(f'{self.path} is not an MCAP file')
         stream.seek(0)
         records = self._records(stream)
         header = next(records, None)
         if not isinstance(header, Header):
-            raise RecordingError(f'{self._path} is cut off before its header')
+            raise RecordingError(f'{self.path} is cut off before its header')
         if header.profile != 'ros2':
             raise RecordingError(
-                f'{self._path} does not hold ROS 2 messages: its profile is {header.profile!r}'
+                f'{self.path} does not hold ROS 2 messages: its profile is {header.profile!r}'
             )
         second = next(records, None)
         if isinstance(second, Metadata) and second.name == FILE_METADATA:
@@ -187,10 +189,12 @@ class McapFile:
     def _read_beginning(self, values: Mapping[str, str]) -> FileBeginning:
         try:
             head = {topic: int(n) for topic, n in json.loads(values['begins_with']).items()}
-            return FileBeginning(int(values['number']), head, values.get('cause', ''))
+            return FileBeginning(
+                int(values['number']), head, values.get('cause', ''), 'cut_off' in values
+            )
         except (ValueError, KeyError, TypeError, AttributeError) as problem:
             raise RecordingError(
-                f'{self._path} is damaged: its metadata {FILE_METADATA} cannot be read'
+                f'{self.path} is damaged: its metadata {FILE_METADATA} cannot be read'
             ) from problem
 
     def _read_dropped(self, values: Mapping[str, str]) -> None:
@@ -253,7 +257,7 @@ class McapFile:
         topic = names.get(message.channel_id)
         if topic is None or topic not in self.counts:
             raise RecordingError(
-                f'{self._path} is damaged: a message is of channel {message.channel_id}, '
+                f'{self.path} is damaged: a message is of channel {message.channel_id}, '
                 f'topic {topic}, which is not declared'
             )
         return topic
@@ -261,7 +265,7 @@ class McapFile:
     def _add(self, channel: Channel, schema: Schema | None) -> None:
         if schema is None:
             raise RecordingError(
-                f'{self._path}: topic {channel.topic} comes without its message definition'
+                f'{self.path}: topic {channel.topic} comes without its message definition'
             )
         if channel.topic not in self.counts:
             self.counts[channel.topic] = 0
@@ -293,8 +297,8 @@ class McapFile:
 
     def _damaged(self, problem: Exception) -> RecordingError:
         if isinstance(problem, (McapError, ValueError)) and str(problem):
-            return RecordingError(f'{self._path} is damaged: {problem}')
-        return RecordingError(f'{self._path} is damaged: {type(problem).__name__} {problem}')
+            return RecordingError(f'{self.path} is damaged: {problem}')
+        return RecordingError(f'{self.path} is damaged: {type(problem).__name__} {problem}')
 
 
 def _has_end(stream: IO[bytes]) -> bool:

@@ -7,8 +7,9 @@ file that ends without its summary is read from the front (``mcap_file.py``).
 
 Beside messages a file has metadata records of ours. ``fournex_file``, directly behind the header,
 has the ``number`` of the file in its recording; ``begins_with``, how many messages of each topic
-(JSON) come first that were recorded before the file begins, so that it stands alone; and the
-``cause`` of a recording that something set off.
+(JSON) come first that were recorded before the file begins, so that it stands alone; the
+``cause`` of a recording that something set off; and ``cut_off``, in a file that was recovered, how
+many of its bytes could not be used.
 ``fournex_dropped`` has by topic how many messages the recording has lost so far; the last holds.
 """
 
@@ -51,6 +52,8 @@ class McapWriter:
     :param head: what the file begins with.
     :param cause: why the bag is made; empty where that goes without saying.
     :param name: of the file in the bag, if that is not to be its present one.
+    :param cut_off: of a file that is written again because it was cut off: how many of its bytes
+        could not be used.
     :raises OSError: it cannot be written; nothing is left of it.
     """
 
@@ -64,6 +67,7 @@ class McapWriter:
         head: Sequence[RingRecord] = (),
         cause: str = '',
         name: str = '',
+        cut_off: int | None = None,
     ) -> None:
         self.path = path
         self._name = name or path.name
@@ -83,7 +87,7 @@ class McapWriter:
             compression=_COMPRESSIONS[compression],
         )
         try:
-            self._begin(number, head, cause)
+            self._begin(number, head, cause, cut_off)
         except OSError:
             self._file.close()
             path.unlink()
@@ -167,12 +171,16 @@ class McapWriter:
         finally:
             self._file.close()
 
-    def _begin(self, number: int, head: Sequence[RingRecord], cause: str) -> None:
+    def _begin(
+        self, number: int, head: Sequence[RingRecord], cause: str, cut_off: int | None
+    ) -> None:
         self._mcap.start(profile='ros2', library=f'fournex_runtime {__version__}')
         again = collections.Counter(self._channels[one.channel].channel.topic for one in head)
         about = {'number': str(number), 'begins_with': json.dumps(again, sort_keys=True)}
         if cause:
             about['cause'] = cause
+        if cut_off is not None:
+            about['cut_off'] = str(cut_off)
         self._mcap.add_metadata(FILE_METADATA, about)
         schemas: dict[str, int] = {}
         for described in self._channels:

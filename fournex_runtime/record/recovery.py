@@ -18,14 +18,13 @@ import yaml
 from ..errors import ConfigurationError, RecordingError
 from . import metadata
 from .bag_file import being_written
-from .bag_reader import BagReader, split_number
+from .bag_reader import ASIDE, BagReader, split_number
 from .channel import Channel, DescribedChannel, QosProfile
 from .mcap_file import McapFile, RecordedChannel, RecordedMessage
 from .mcap_writer import McapWriter
 from .ring import RingRecord
 
 _DRAFT = '.recovering'
-_ASIDE = '.unreadable'
 _CHUNK_BYTES = 1024 * 1024
 
 
@@ -37,6 +36,7 @@ class Recovery:
     :param bag: the bag, a folder or a file.
     :param mended: the files that were cut off, with how many bytes of them could not be used.
     :param aside: the files of which nothing could be read, under their new names.
+    :param before: those that were mended or put aside by a recovery before this one.
     :param counts: messages in the bag now, by topic.
     :param missing: numbers that are left out between the first and the last message, by topic.
     :param dropped: messages that the recording had lost while it was made, by topic.
@@ -46,6 +46,7 @@ class Recovery:
     bag: pathlib.Path
     mended: Mapping[str, int]
     aside: tuple[str, ...]
+    before: tuple[str, ...]
     counts: Mapping[str, int]
     missing: Mapping[str, int]
     dropped: Mapping[str, int]
@@ -73,14 +74,14 @@ def recover(bag: pathlib.Path) -> Recovery:
             opened.append((path, _opened(path)))
         except RecordingError as problem:
             refusal = problem
-            aside.append(path.name + _ASIDE)
+            aside.append(path.name + ASIDE)
     if not opened:
         assert refusal is not None
         raise refusal
     try:
         for name in aside:
             path = files[0].parent / name
-            path.with_name(name.removesuffix(_ASIDE)).rename(path)
+            path.with_name(name.removesuffix(ASIDE)).rename(path)
         for path, file in opened:
             if file.truncated:
                 mended[path.name] = _mend(path, file)
@@ -129,6 +130,7 @@ def _mend(path: pathlib.Path, file: McapFile) -> int:
             head,
             file.beginning.cause,
             name=path.name,
+            cut_off=path.stat().st_size - file.readable_bytes,
         )
         for record in records:
             writer.write(record)
@@ -190,7 +192,10 @@ def _told(bag: pathlib.Path, mended: Mapping[str, int], aside: tuple[str, ...]) 
             if gap > 0:
                 missing[one.topic] = missing.get(one.topic, 0) + gap
             last[one.topic] = one.sequence
-        return Recovery(bag, mended, aside, reader.counts, missing, reader.dropped, reader.end_ns)
+        before = tuple(one for one in reader.recovered if one not in mended and one not in aside)
+        return Recovery(
+            bag, mended, aside, before, reader.counts, missing, reader.dropped, reader.end_ns
+        )
 
 
 def words_of(counts: Mapping[str, int]) -> Iterator[str]:

@@ -18,6 +18,18 @@ def test_a_bag_that_was_cut_off_is_made_a_proper_one(bag, tmp_path, capsys):
     with BagReader(recording) as reader:
         assert reader.problem is None
     assert main(['recover', str(recording)]) == 0
+    again = capsys.readouterr().out
+    assert f'{file.name}: was cut off when it was recovered before' in again
+    assert 'missing at the end' in again and 'nothing is missing' not in again
+    assert main(['inspect', str(recording)]) == 0
+    assert 'WAS CUT OFF, and then recovered' in capsys.readouterr().out
+    assert main(['replay', str(recording)]) == 0
+    assert 'was cut off and then recovered; what is there' in capsys.readouterr().out
+
+
+def test_of_one_that_was_not_nothing_is_said(bag, tmp_path, capsys):
+    recording = shutil.copytree(bag, tmp_path / 'whole')
+    assert main(['recover', str(recording)]) == 0
     assert 'no file was cut off\n  nothing is missing' in capsys.readouterr().out
 
 

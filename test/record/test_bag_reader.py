@@ -212,7 +212,7 @@ def test_files_of_a_split_bag_are_read_in_the_order_of_their_numbers(bag, tmp_pa
     for number in (0, 2, 10):
         shutil.copy(bag / 'bag_0.mcap', split / f'run_{number}.mcap')
     with BagReader(split) as reader:
-        assert [pathlib.Path(file._path).name for file in reader._files] == [
+        assert [pathlib.Path(file.path).name for file in reader._files] == [
             'run_0.mcap',
             'run_2.mcap',
             'run_10.mcap',

@@ -111,6 +111,9 @@ def test_cut_off_at_any_byte_it_is_read_as_far_as_it_goes_and_made_a_proper_bag(
             'bag_2.mcap',
             'bag_2.mcap.unreadable',
         }
+        again = recover(bag)
+        assert not again.mended and not again.aside
+        assert set(again.before) == set(recovery.mended) | set(recovery.aside) != set()
         with BagReader(bag) as reader:
             assert reader.problem is None and reader.counts == reader.expected_counts
         with AnyReader([bag]) as theirs:
