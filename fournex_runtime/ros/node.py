@@ -35,9 +35,10 @@ from ..record.manifest import RECORDED_PARAMETERS
 from ..session.wiring import Wiring
 from ..worker.succession import describe_isolation, worker_grants
 from .activation import Activation, Settings
+from .commanders import other_commanders
 from .diagnostics import PlainUpdater, fill_status, make_updater
 from .events import STATUS_TYPE, encode_status
-from .graph import GraphWatch, message_class, other_commanders
+from .graph import GraphWatch, message_class
 from .hosted import HostedSession
 from .loop import Loop
 from .paced import Clock
