@@ -324,7 +324,8 @@ class HostedSession:
         """
         Return what the next tick begins with and is not the newest message of its topic, by topic.
 
-        There is such a thing only where another session's tick has taken messages meanwhile.
+        There is such a thing only where messages have been taken since its last tick: by another
+        session's, or by one of its own that waits for the policy's answer.
         """
         return [
             (feed.topic.name, one)
@@ -338,6 +339,9 @@ class HostedSession:
         """
         Take what has come and make the policy's request of it.
 
+        The tick changes nothing before it is concluded: one that never is leaves its messages to
+        the next one.
+
         :param due: the tick's release.
         :param ros_now_ns: reads the ROS clock.
         """
@@ -345,8 +349,6 @@ class HostedSession:
         for feed in self._feeds:
             feed.drain()
         messages = tuple(tuple(queue) for queue in self._queues)
-        for queue in self._queues:
-            queue.clear()
         sampled_ns = time.monotonic_ns()
         episode, self._episode = self._episode, None
         stop, self._stop = self._stop, ''
@@ -371,6 +373,8 @@ class HostedSession:
         answered_ns = time.monotonic_ns()
         request, due = begun.request, begun.due
         record, self.state = self.engine.conclude(request, answered.answer, self.state)
+        for queue, taken in zip(self._queues, request.inputs.messages):
+            del queue[: len(taken)]
         concluded_ns = time.monotonic_ns()
         outlets = self._outlets
         assert outlets is not None

@@ -2,7 +2,7 @@
 The control loop: releases ticks on time, on the main thread, and serves requests in between.
 
 Everything else (services, parameters, lifecycle transitions) runs on an executor in other threads
-and reaches the sessions only through :meth:`Loop.call`, between two ticks.
+and reaches the sessions only through :meth:`Loop.call`, while no tick begins or is concluded.
 """
 
 from __future__ import annotations
@@ -95,7 +95,10 @@ class Loop:
 
     def call(self, function: Callable[[], Result], timeout_s: float = 5.0) -> Result:
         """
-        Run a function on the loop's thread between two ticks and return what it returns.
+        Run a function on the loop's thread and return what it returns.
+
+        Ticks may be waiting for their answers meanwhile; until one is concluded nothing of its
+        session has changed.
 
         :raises TimeoutError: the loop did not get to it in time.
         """
@@ -132,8 +135,11 @@ class Loop:
 
     def stop(self, cause: str) -> None:
         """Run one last tick of each session that publishes its stop command; then none."""
-        for begun in tuple(self._rounds):
-            self._finish(begun, None)
+        try:
+            for begun in tuple(self._rounds):
+                self._finish(begun, None)
+        except Exception as problem:  # the stop commands are published all the same
+            self._abandon(problem)
         paced, self._paced = self._paced, []
         for one in paced:
             one.session.request_stop(cause)
@@ -146,8 +152,7 @@ class Loop:
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         _least_timer_slack()
         while not self._quit:
-            if not self._rounds:  # what is asked for finds every session between two ticks
-                self._serve()
+            self._serve()
             if self._quit:
                 break
             if not self._paced:
@@ -211,8 +216,7 @@ class Loop:
         for slot, record in zip(begun.items, begun.records):
             slot.item.advance(record, self._clock)
         self._schedule.back(begun.items)
-        if not self._rounds:  # a file of a recording begins between two ticks
-            self.after_tick()
+        self.after_tick()
         return True
 
     def _await_answers(self, wake_ns: int | None) -> None:
@@ -283,7 +287,7 @@ class Loop:
     def _abandon(self, problem: Exception) -> None:
         """End every session with its stop command after a tick raised."""
         paced, self._paced = self._paced, []
-        self._rounds = []
+        self._rounds = []  # their messages are the stop ticks'
         for one in paced:
             one.session.request_stop(f'internal error: {problem}')
             with contextlib.suppress(Exception):  # the one that raised may raise again

@@ -25,9 +25,17 @@ class _Tick:
         self.session = session
         self.begun = begun
 
-    def conclude(self, answered: Answered) -> None:
-        """Publish its commands."""
-        self.concluded = self.session.conclude_tick(self.begun, answered)
+
+def _conclude(ticks: Sequence[_Tick], answers: Sequence[Answered]) -> None:
+    """Publish the commands of ticks, then record them: also where a later one of them raises."""
+    published: list[_Tick] = []
+    try:
+        for one, answered in zip(ticks, answers):
+            one.concluded = one.session.conclude_tick(one.begun, answered)
+            published.append(one)
+    finally:
+        for one in published:
+            one.session.account(one.concluded)
 
 
 class _Asked:
@@ -52,8 +60,7 @@ class _Asked:
         answers = self.policy.answers(until_ns)
         if answers is None:
             return False
-        for one, answered in zip(self._ticks, answers):
-            one.conclude(answered)
+        _conclude(self._ticks, answers)
         return True
 
 
@@ -61,8 +68,8 @@ class Round(Generic[Item]):
     """
     Ticks that are begun one by one, asked together, and concluded one by one.
 
-    A tick that asks nothing is concluded without waiting for the others' answers; every command
-    is out before the first record is written.
+    A tick that asks nothing is concluded without waiting for the others' answers; of those that
+    ask one policy every command is out before the first record is written.
 
     :param ticks: sessions of one policy, each with its release.
     :param items: what they belong to; for the one who made the round.
@@ -88,9 +95,8 @@ class Round(Generic[Item]):
         self._asked = list(asked.values())
         for several in self._asked:
             several.policy.ask(several.requests)
-        for one in self._ticks:
-            if one.begun.request.observation is None:
-                one.conclude(NOT_ASKED)
+        silent = [one for one in self._ticks if one.begun.request.observation is None]
+        _conclude(silent, [NOT_ASKED] * len(silent))
 
     @property
     def awaited(self) -> list[SharedPolicy]:
@@ -110,11 +116,7 @@ class Round(Generic[Item]):
             are late when left out.
         """
         self._asked = [several for several in self._asked if not several.conclude(until_ns)]
-        if self._asked:
-            return False
-        for one in self._ticks:
-            one.session.account(one.concluded)
-        return True
+        return not self._asked
 
 
 def wait_for_answers(rounds: Sequence[Round[Item]], until_ns: int) -> None:

@@ -99,7 +99,7 @@ class RunRecording:
         return RingRecord(self._index[topic], sequence, now_ns, now_ns, memoryview(data))
 
     def mark(self) -> None:
-        """Let a file begin here; between two ticks."""
+        """Let a file begin here: every tick that is concluded has been recorded."""
         begins_with: Sequence[RingRecord] = ()
         try:
             begins_with = self.snapshots()

@@ -15,7 +15,7 @@ Entry = Callable[[str, bytes, int], RingRecord]
 
 class Snapshots:
     """
-    Takes the snapshots of all sessions of an activation, between two ticks.
+    Takes the snapshots of all sessions of an activation, none of which is being concluded.
 
     :param sessions: the sessions, bound to their feeds.
     :param tick_topics: fully qualified topic of the tick records of each.

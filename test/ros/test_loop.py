@@ -1,0 +1,118 @@
+"""The loop with real sessions and workers, and topics that no middleware is behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+import types
+
+import pytest
+from backend_cases import bundle, contract, onnx_model
+from ros_messages import joint_state
+from tiny_session import WIRING, edited
+
+from fournex_runtime.pipeline.messages import messages
+from fournex_runtime.ros.feed import Feed
+from fournex_runtime.ros.hosted import Outlets
+from fournex_runtime.ros.loop import Loop
+from fournex_runtime.ros.paced import Clock
+from fournex_runtime.ros.session_loading import load_sessions
+from fournex_runtime.session.tick import Mode, Received
+from fournex_runtime.session.wiring import load_wiring
+
+ROS_NS = 1_000_000_000
+PERIODS_MS = {'hangs': 60_000, 'quick': 10}
+
+
+class Silent:
+    """A topic whose messages are put into its feed by hand."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def take(self) -> list[Received]:
+        return []
+
+
+@pytest.fixture
+def sessions(tmp_path):
+    """Return two sessions with a message each; the policy of the first one never answers."""
+    text, session = WIRING.split('  tiny:\n')
+    for name, period_ms in PERIODS_MS.items():
+        words = edited(
+            contract('onnx', 'policy.onnx', 'recurrent'),
+            ('period: 20 ms', f'period: {period_ms} ms'),
+        )
+        bundle(tmp_path / name, onnx_model('recurrent', 'batch'), words, 'policy.onnx')
+        text += f'  {name}:\n' + edited(
+            session,
+            ('policy: bundle', f'policy: {name}'),
+            ('topic: commands', f'topic: {name}/commands'),
+            ('budget: 50 ms', 'budget: 500 s'),
+            ('reward: {topic: reward, type: std_msgs/msg/Float64}', 'inference: {batch: false}'),
+        )
+    file = tmp_path / 'wiring.yaml'
+    file.write_text(text)
+    found = load_sessions(load_wiring(file), messages(), '', '', 0)
+    for one in found:
+        feed = Feed(Silent(f'/{one.name}/joint_states'))
+        one.bind([feed])
+        received = Received(1, time.monotonic_ns(), joint_state(['a', 'b'], [0.1, 0.2], ROS_NS))
+        one.rehearse([[received]], ROS_NS, messages(), ['commands'])
+        one.begin(Outlets([lambda data, number: None], None, lambda *event: None))
+        feed.push(received)
+    os.kill(found[0].backend.pid, signal.SIGSTOP)
+    yield found
+    for one in found:
+        one.close()
+
+
+@pytest.fixture
+def loop():
+    made = Loop(Clock(lambda: ROS_NS, simulated=False), None)
+    yield made
+    made.close()
+
+
+def test_calls_are_served_and_ticks_committed_while_an_answer_is_awaited(loop, sessions):
+    hangs, quick = sessions
+    committed, served = [], []
+    loop.after_tick = lambda: committed.append(quick.state.tick)
+
+    def others() -> None:
+        try:
+            while len(committed) < 5:
+                served.append(loop.call(lambda: hangs.state.tick, 20.0))
+        finally:
+            loop.quit()
+
+    thread = threading.Thread(target=others)
+    loop.start(sessions)
+    thread.start()
+    loop.run()
+    thread.join()
+    assert committed[:5] == [1, 2, 3, 4, 5], 'though the other tick is under way'
+    assert served and set(served) == {0}
+
+
+def test_a_stop_after_an_error_takes_the_messages_of_the_ticks_that_it_ends(loop, sessions):
+    hangs, quick = sessions
+    problems = []
+    loop.failed = lambda problem: (problems.append(problem), loop.quit())
+    broken = quick.conclude_tick
+
+    def raises(self, begun, answered):
+        self.conclude_tick = broken
+        assert hangs.state.latched == (None,) and hangs.held() == []
+        raise ArithmeticError('as a defect would')
+
+    quick.conclude_tick = types.MethodType(raises, quick)
+    loop.start(sessions)
+    loop.run()
+    assert [str(one) for one in problems] == ['as a defect would']
+    for one in sessions:
+        assert (one.state.tick, one.state.mode) == (1, Mode.STOPPED)
+        assert one.state.cause == 'internal error: as a defect would'
+        assert one.state.latched[0].index == 1, 'not lost with the tick that took it'
