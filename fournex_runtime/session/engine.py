@@ -200,7 +200,8 @@ class Engine:
             manual=manual,
             awaits_late=observation is not None and self._decision.awaits_late(inputs, state),
         )
-        if self.seconds and not (stop or stopped or manual or waiting):
+        driven = manual is not None and manual.fault is None
+        if self.seconds and not (stop or stopped or driven or waiting):
             return self._with_second(request, state)
         return request
 

@@ -151,19 +151,31 @@ def test_its_actions_pass_the_same_limits():
     assert record.limited == ('joint_velocity_target/a: rate',)
 
 
+JOY = (
+    '    reward:',
+    '    overrides: {joy: {topic: joy, priority: 1, timeout: 30 ms}}\n    reward:',
+)
+
+
 def test_an_operator_goes_before_it():
-    run = Run(
-        make_engine(
-            STALE,
-            ('    reward:', '    overrides: {joy: {topic: joy, priority: 1, timeout: 30 ms}}\n'
-             '    reward:'),
-        )
-    )  # fmt: skip
+    run = Run(make_engine(STALE, JOY))
     stale(run)
     run.tick([], slope())
     record = run.tick([], slope(), [], [cdr(ARRAY, data=[0.1, 0.1])])
     assert (record.mode, record.policy) == (Mode.MANUAL, 'tiny@1')
     assert run.state.second is None
+
+
+def test_it_acts_in_the_tick_in_which_an_operator_says_what_cannot_be_done():
+    run = Run(make_engine(('default: stop', 'default: policy calm'), JOY))
+    run.tick(run.joints(), slope(), answer=result(0.5, 0.5))
+    unusable = cdr(ARRAY, data=[np.nan, 0.1])
+    record = run.tick(run.joints(), slope(), [], [unusable], answer=result(-0.25, 0.25))
+    assert (record.mode, record.policy) == (Mode.FALLBACK, 'calm@1')
+    assert record.cause.startswith('non_finite: joy: ')
+    assert (record.answer, run.state.second.tick) == (AnswerKind.RESULT, 1)
+    record = run.tick(run.joints(), slope(), [], [unusable], answer=result(-0.25, 0.25))
+    assert (record.mode, run.state.second.tick) == (Mode.FALLBACK, 2)
 
 
 SLOPE_INPUT = """\
