@@ -107,11 +107,11 @@ class GuardedSession:
 
     def _speak(self, now_ns: int) -> None:
         ros_ns = self._node.get_clock().now().nanoseconds
-        stop = self._commands.stop(None)
+        held = self._commands.held([watch.last for watch in self._watches])
+        stop = self._commands.stop(held)
         stops, self._counts = self._commands.encode(stop, ros_ns, self._counts)
         stops = stops or (None,) * len(self._watches)
         for watch, publisher, data in zip(self._watches, self._publishers, stops):
-            data = watch.last if data is None else data  # a term that holds: its last command
             if data is not None and watch.speaks(now_ns):
                 watch.said(data)
                 publisher.publish(data)

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import MessageError, WiringError
+from ..finite import all_finite
+from ..pipeline.command_readers import CommandReader, command_reader
 from ..pipeline.command_terms import build_encoder
 from ..pipeline.command_values import CommandPart
 from ..pipeline.joint_commands import Encoder
@@ -45,6 +47,7 @@ class SessionCommands:
             for target, indices in zip(wiring.targets, self._terms)
         ]
         self._stops = [self._checked_stop(index) for index in range(len(wiring.stops))]
+        self._readers = [self._held_readers(indices, frame_prefix) for indices in self._terms]
 
     def _encoder(self, target: Target, indices: Sequence[int], frame_prefix: str) -> Encoder:
         """Return what makes one topic's command of the values of its terms."""
@@ -53,6 +56,14 @@ class SessionCommands:
             return build_encoder(parts, self._messages)
         except (WiringError, MessageError) as problem:
             raise WiringError(f'{target.where}: {problem}') from problem
+
+    def _held_readers(self, indices: Sequence[int], frame_prefix: str) -> dict[int, CommandReader]:
+        """Return what reads the terms of one topic that have no stop command of their own."""
+        return {
+            index: command_reader(self._part(index, frame_prefix))
+            for index in indices
+            if self._stops[index] is None
+        }
 
     def _part(self, index: int, frame_prefix: str) -> CommandPart:
         target, limits = self._wiring.term_targets[index], self._wiring.limits[index]
@@ -72,6 +83,28 @@ class SessionCommands:
                     f'its limits {low} to {high}'
                 )
         return frozen(np.array(stop))
+
+    def held(self, latest: Sequence[bytes | None]) -> SafeAction:
+        """
+        Return what terms that are to hold were commanded last, for who knows the messages alone.
+
+        :param latest: the newest message of each command topic, CDR bytes; None where none came.
+        :returns: by action term; None where a topic has nothing to hold, and for all terms of a
+            message that is not there or cannot be used.
+        """
+        found: list[Vector | None] = [None] * len(self._stops)
+        for target, readers, data in zip(self._wiring.targets, self._readers, latest):
+            if data is None or not readers:
+                continue
+            try:
+                message = self._messages.decode(data, target.type)
+                values = {index: frozen(read(message)) for index, read in readers.items()}
+            except MessageError:
+                continue
+            if all(map(all_finite, values.values())):
+                for index, one in values.items():
+                    found[index] = one
+        return tuple(found)
 
     def stop(self, last_safe: SafeAction | None) -> SafeAction | None:
         """

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from ros_messages import make
 from tiny_session import CONTRACT, WIRING, Run, edited, make_engine
 
 from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.record.manifest import SessionManifest
 from fournex_runtime.record.session_replay import SessionReplay
 from fournex_runtime.record.tick_record import TICK_TYPE, TickCodec, decode_tick
+from fournex_runtime.session.commands import SessionCommands
 from fournex_runtime.session.tick import Answer, AnswerKind, Mode, Timing
 
 BOTH = edited(
@@ -27,6 +29,14 @@ WIRED = edited(
 TOPICS, COMMANDS = ('/joint_states', '/reward'), ('/positions', '/commands')
 ACTION = Answer(AnswerKind.RESULT, {'action': np.array([[0.5, -0.5, 0.25, -0.25]], np.float32)})
 ANGLES = 'std_msgs/msg/Float64MultiArray'
+JOINT_STATE = 'sensor_msgs/msg/JointState'
+ONE_TOPIC = edited(
+    WIRED,
+    (f'topic: positions\n        type: {ANGLES}\n        joints: [a, b]\n',
+     f'topic: commands\n        type: {JOINT_STATE}\n'),
+    (f'topic: commands\n        type: {ANGLES}\n        joints: [b, a]\n',
+     f'topic: commands\n        type: {JOINT_STATE}\n'),
+)  # fmt: skip
 
 
 def stopped_run():
@@ -60,17 +70,30 @@ def test_who_has_a_stop_command_gets_it_and_who_has_none_gets_nothing():
 
 
 def test_a_message_of_two_terms_needs_both():
-    kind = 'sensor_msgs/msg/JointState'
-    one_topic = edited(
-        WIRED,
-        (f'topic: positions\n        type: {ANGLES}\n        joints: [a, b]\n',
-         f'topic: commands\n        type: {kind}\n'),
-        (f'topic: commands\n        type: {ANGLES}\n        joints: [b, a]\n',
-         f'topic: commands\n        type: {kind}\n'),
-    )  # fmt: skip
-    run = Run(make_engine(BOTH, one_topic))
+    run = Run(make_engine(BOTH, ONE_TOPIC))
     record = run.tick(stop='asked to')
     assert (record.mode, record.commands, record.safe_action) == (Mode.STOPPED, (), {})
+
+
+def test_of_a_message_of_both_who_knows_it_alone_holds_the_one_and_stops_the_other():
+    engine = make_engine(BOTH, ONE_TOPIC)
+    commands = SessionCommands(engine.contract, engine.wiring, messages(), '')
+    run = Run(engine)
+    (said,) = run.tick(run.joints(), answer=ACTION).commands
+    before = messages().decode(said, JOINT_STATE)
+    assert (before.position.tolist(), before.velocity.tolist()) == ([0.5, -0.5], [0.25, -0.25])
+    (stop,), _ = commands.encode(commands.stop(commands.held([said])), 7_000_000_000, (0,))
+    after = messages().decode(stop, JOINT_STATE)
+    assert (after.position.tolist(), after.velocity.tolist()) == ([0.5, -0.5], [0.0, 0.0])
+    assert after.header.stamp.sec == 7
+
+
+def test_what_cannot_be_read_or_is_not_finite_is_not_held():
+    engine = make_engine(BOTH, ONE_TOPIC)
+    commands = SessionCommands(engine.contract, engine.wiring, messages(), '')
+    nan = make(JOINT_STATE, name=['a', 'b'], position=[0.5, np.nan], velocity=[0.0, 0.0])
+    for said in (None, b'garbage', messages().encode(nan, JOINT_STATE)):
+        assert commands.stop(commands.held([said])) is None
 
 
 def test_the_record_names_the_topics_that_got_a_command():
