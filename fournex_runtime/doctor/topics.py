@@ -32,9 +32,7 @@ def check_topics(case: Case, survey: Survey) -> list[Finding]:
     found: list[Finding] = []
     for index, source in enumerate(case.wiring.sources):
         about, topic = subject(case, index), survey.topics[source.topic]
-        needed = any(port.source == index for port in case.wiring.ports) or any(
-            one.source == index and one.timeout_ns < FOREVER_NS for one in case.wiring.stop_topics
-        )
+        needed = index in case.wiring.needed
         if not topic.publishers:
             if about != 'frames':  # a frame that is missing is told by its term
                 found.append(_nobody(about, source, topic, survey, needed))

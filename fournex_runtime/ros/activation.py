@@ -188,9 +188,9 @@ class Activation:
     def _await_graph(self) -> None:
         """Wait for the publishers that the policies need, and until the graph is still."""
         needed = {
-            session.engine.wiring.sources[port.source].topic
+            session.engine.wiring.sources[source].topic
             for session in self._sessions
-            for port in session.engine.wiring.ports
+            for source in session.engine.wiring.needed
         }
         if self._follows_clock:
             needed.add('/clock')
@@ -215,8 +215,14 @@ class Activation:
             session.engine.wiring.sources[port.source].topic
             for session in self._sessions
             for port in session.engine.wiring.ports
-            # In lockstep a tick that waits for a message publishes nothing, and no tick follows.
-            if port.budget_ns < FOREVER_NS or session.engine.wiring.lockstep
+            if port.budget_ns < FOREVER_NS
+        }
+        # In lockstep a tick that waits for a message publishes nothing, and no tick follows.
+        triggering = {
+            session.engine.wiring.sources[source].topic
+            for session in self._sessions
+            if session.engine.wiring.lockstep
+            for source in session.engine.wiring.needed
         }
         deadline = time.monotonic() + self._settings.graph_timeout_s
         of_tf = {
@@ -233,7 +239,8 @@ class Activation:
                         first[topic].extend(feed.all_so_far())
                     elif (newest := feed.first()) is not None:
                         first[topic] = [newest]
-                waiting = not all(first[topic] for topic in awaited) or description.awaited
+                silent = [topic for topic in awaited | triggering if not first[topic]]
+                waiting = silent or description.awaited
                 timeless = self._follows_clock and not self._node.get_clock().now().nanoseconds
                 if time.monotonic() >= deadline or not (
                     waiting or timeless or self._unresolved(first)
@@ -243,6 +250,11 @@ class Activation:
                     raise GraphError('interrupted while waiting for first messages')
                 time.sleep(0.01)
             self._checkup.first_messages(first, description.text())
+            if unheard := sorted(triggering.intersection(silent)):
+                self._node.get_logger().warning(
+                    f'lockstep: no message on {", ".join(unheard)} yet. Nothing is commanded '
+                    'before it, so a simulator that waits for commands waits for ever'
+                )
             lacking = self._unresolved(first)
             if lacking:  # what is known of them is too old
                 raise GraphError('\n'.join(lacking))

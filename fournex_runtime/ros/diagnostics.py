@@ -128,6 +128,7 @@ def fill_status(status: Any, session: HostedSession, active: bool, dropped: int)
         ('inference', session.backend.description),
         ('isolation', describe_isolation(session.backend)),
         ('asked', session.policy.describe(session.row)),
+        ('answers due', session.policy.due or 'at once'),
         *_workers(session.backend),
         ('mode', state.mode.name.lower()),
         ('cause', state.cause),

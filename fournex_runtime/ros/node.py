@@ -209,6 +209,7 @@ class RuntimeNode(LifecycleNodeMixin, Node):
                 f'session {session.name}: {session.engine.contract.reference}, '
                 f'{1e9 / session.period_ns:g} Hz, {session.backend.description}; '
                 f'asked: {session.policy.describe(session.row)}; '
+                f'answers due: {session.policy.due or "at once"}; '
                 f'isolation: {describe_isolation(session.backend)}'
             )
 

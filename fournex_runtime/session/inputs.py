@@ -43,8 +43,7 @@ class SessionInputs:
             self._has_header = [messages.has_header(source.type) for source in wiring.sources]
         except MessageError as problem:
             raise WiringError(f'sessions.{wiring.name}.reward: {problem}') from problem
-        silence_counts = {one.source for one in wiring.stop_topics if one.timeout_ns < FOREVER_NS}
-        self._required = sorted({port.source for port in wiring.ports} | silence_counts)
+        self._required = wiring.needed
         paced = wiring.lockstep if wiring.phase is None else (wiring.phase[0],)
         for source in paced:
             if not self._has_header[source]:

@@ -71,6 +71,11 @@ class SharedPolicy:
         return f'row {row} of {size}' if self._deterministic else f'a batch of up to {size}'
 
     @property
+    def due(self) -> str:
+        """Return in words when answers are late; empty where the loop itself computes them."""
+        return '' if self._workers is None else f'in {self._workers.timeout_ns / 1e6:g} ms'
+
+    @property
     def descriptors(self) -> tuple[int, ...]:
         """Return the descriptors that can be read when there is something to fetch."""
         return () if self._workers is None else self._workers.descriptors

@@ -151,6 +151,12 @@ class SessionWiring:
         return ''
 
     @property
+    def needed(self) -> tuple[int, ...]:
+        """Return the indices of the sources without a message of which nothing is commanded."""
+        heard = {one.source for one in self.stop_topics if one.timeout_ns < FOREVER_NS}
+        return tuple(sorted({port.source for port in self.ports} | heard))
+
+    @property
     def of_operators(self) -> tuple[int, ...]:
         """Return the indices of the sources that nobody waits for: overrides, stop topics."""
         silent = [one.source for one in self.stop_topics if one.timeout_ns >= FOREVER_NS]

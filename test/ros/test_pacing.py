@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import statistics
+import time
 
 from fault_measurements import read_ticks
 from robot_side import joint_state
 from sim_clock import SimClock
+from std_msgs.msg import Bool
 
 from fournex_runtime.record.bag_reader import BagReader
 from fournex_runtime.record.replay import verify
@@ -24,6 +26,19 @@ def test_lockstep_without_a_trigger_ends_with_an_error(robot, runtime, wiring_fi
     assert process.wait(15) == 1
     assert 'lockstep: no complete set of inputs for 1 s' in process.text()
     assert side.commands[-1].values == (0.0,)
+
+
+def test_lockstep_begins_with_the_first_message_of_a_stop_topic(robot, runtime, wiring_file):
+    side = robot()
+    side.state = lambda: joint_state((0.0, 0.01), stamp_ns=20_000_000 * (1 + len(side.commands)))
+    button = side.node.create_publisher(Bool, 'e_stop', 10)
+    stop = '    stop_topics: {button: {topic: e_stop, timeout: 60 s}}\n'
+    pacing = '    pacing: {lockstep: joint_states}\n'
+    process = runtime(wiring_file(('    inputs:\n', f'{pacing}{stop}    inputs:\n')))
+    side.wait(lambda: button.get_subscription_count() > 0, 30, process.text)
+    time.sleep(1.0)  # a runtime that did not wait for it would have had its first and last tick
+    button.publish(Bool(data=False))
+    side.wait_for_commands(20)
 
 
 def test_the_clock_goes_ten_times_as_fast_and_jumps_back(robot, runtime, wiring_file, tmp_path):
