@@ -23,6 +23,13 @@ from fournex_runtime.session.tick import Mode, Received
 from fournex_runtime.session.wiring import load_wiring
 
 ROS_NS = 1_000_000_000
+CALM = """\
+    fallback:
+      calm:
+        policy: hangs
+        inputs:
+          joint_position: {topic: others, type: sensor_msgs/msg/JointState, budget: 500 s}
+"""
 PERIODS_MS = {'hangs': 60_000, 'quick': 10}
 
 
@@ -37,8 +44,13 @@ class Silent:
 
 
 @pytest.fixture
-def sessions(tmp_path):
-    """Return two sessions with a message each; the policy of the first one never answers."""
+def sessions(tmp_path, request):
+    """
+    Return two sessions with a message each; the policy of the first one never answers.
+
+    With ``second`` as parameter that is its second policy, which has to act at once.
+    """
+    second = getattr(request, 'param', 'first') == 'second'
     text, session = WIRING.split('  tiny:\n')
     for name, period_ms in PERIODS_MS.items():
         words = edited(
@@ -53,17 +65,25 @@ def sessions(tmp_path):
             ('budget: 50 ms', 'budget: 500 s'),
             ('reward: {topic: reward, type: std_msgs/msg/Float64}', 'inference: {batch: false}'),
         )
+    if second:
+        text = edited(text, ('stale: hold 60 ms then', 'stale: policy calm then'))
+        mine, others = text.split('  quick:\n')
+        mine = edited(mine, ('budget: 500 s', 'budget: 1 ns'))
+        others = edited(others, ('stale: policy calm then', 'stale: hold 60 ms then'))
+        text = f'{mine}{CALM}  quick:\n{others}'
     file = tmp_path / 'wiring.yaml'
     file.write_text(text)
     found = load_sessions(load_wiring(file), messages(), '', '', 0)
     for one in found:
-        feed = Feed(Silent(f'/{one.name}/joint_states'))
-        one.bind([feed])
+        feeds = [Feed(Silent(f'/{one.name}/{s.topic}')) for s in one.engine.wiring.sources]
+        one.bind(feeds)
         received = Received(1, time.monotonic_ns(), joint_state(['a', 'b'], [0.1, 0.2], ROS_NS))
-        one.rehearse([[received]], ROS_NS, messages(), ['commands'])
+        one.rehearse([[received]] * len(feeds), ROS_NS, messages(), ['commands'])
         one.begin(Outlets([lambda data, number: None], None, lambda *event: None))
-        feed.push(received)
-    os.kill(found[0].backend.pid, signal.SIGSTOP)
+        for feed in feeds:
+            feed.push(received)
+    (asked,) = found[0].seconds.values() if second else [found[0].policy]
+    os.kill(asked.backend.pid, signal.SIGSTOP)
     yield found
     for one in found:
         one.close()
@@ -76,6 +96,7 @@ def loop():
     made.close()
 
 
+@pytest.mark.parametrize('sessions', ['first', 'second'], indirect=True)
 def test_calls_are_served_and_ticks_committed_while_an_answer_is_awaited(loop, sessions):
     hangs, quick = sessions
     committed, served = [], []
