@@ -186,14 +186,17 @@ def _joint_names(session: SessionWiring) -> list[str]:
 
 
 def _start(wiring: Wiring, session: SessionWiring) -> list[str]:
-    """Return the table of the start pose and its tolerance, if the wiring gives one."""
+    """Return how softly the policy takes over, and the start pose with its tolerance, if given."""
+    found = []
+    if session.soft_start_ns:
+        found.append(f'  takes over softly, within {duration(session.soft_start_ns)}')
     pose = wiring.bundles[session.name].contract.start_pose
     rows = [
         (joint, number(pose[joint]), number(tolerance))
         for joint, tolerance in session.start_tolerance.items()
     ]
     header = ('joint', 'begins at', 'within')
-    return ['  start\n' + table(header, rows, '    ')] if rows else []
+    return [*found, '  start\n' + table(header, rows, '    ')] if rows else found
 
 
 def _outputs(session: SessionWiring) -> str:

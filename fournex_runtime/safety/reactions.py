@@ -105,11 +105,13 @@ class Reactions:
     :param return_after_ns: how long nothing must have been wrong before the policy acts again by
         itself; None: it does so out of a hold only, and at once.
     :param uses_late: an answer that was late is waited for in the next tick, and used.
+    :param places: where the wiring says so, as ``FILE:LINE: PATH``, by kind; for messages.
     """
 
     to: Mapping[Fault, Reaction]
     return_after_ns: int | None = None
     uses_late: bool = False
+    places: Mapping[Fault, str] = dataclasses.field(default_factory=dict, compare=False)
 
     @property
     def longest_ramp_ns(self) -> int:

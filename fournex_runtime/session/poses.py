@@ -30,17 +30,18 @@ def ramp_targets(contract: Contract, wiring: SessionWiring) -> Mapping[str, Safe
     :param wiring: of the session.
     :raises WiringError: there is no such pose, or it is outside the limits.
     """
-    names = {
-        step.name
-        for reaction in wiring.reactions.to.values()
+    reactions = wiring.reactions
+    places = {
+        step.name: reactions.places[fault]
+        for fault, reaction in reactions.to.items()
         for step in reaction.steps
         if step.kind is Kind.RAMP
     }
-    return {name: _target(name, contract, wiring) for name in sorted(names)}
+    return {name: _target(name, place, contract, wiring) for name, place in places.items()}
 
 
-def _target(name: str, contract: Contract, wiring: SessionWiring) -> SafeAction:
-    where = f'sessions.{wiring.name}.reactions: ramp to {name}'
+def _target(name: str, place: str, contract: Contract, wiring: SessionWiring) -> SafeAction:
+    where = f'{place}: ramp to {name}'
     given = wiring.poses.get(name, {})
     if name == DEFAULT_POSE:
         given = _default_pose(contract)

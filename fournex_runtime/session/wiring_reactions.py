@@ -31,12 +31,12 @@ def read_reactions(section: Section, policies: Sequence[str] = ()) -> Reactions:
     """
     default = section.parsed('default', parse_reaction, EXPECTED)
     to = {fault: section.parsed(fault.value, parse_reaction, EXPECTED, default) for fault in Fault}
+    keys = {fault: fault.value if fault.value in section else 'default' for fault in Fault}
     for fault, reaction in to.items():
         for step in reaction.steps:
             if step.kind is Kind.POLICY and step.name not in policies:
-                key = fault.value if fault.value in section else 'default'
                 raise section.problem(
-                    key,
+                    keys[fault],
                     f'there is no policy {step.name} under fallback:.'
                     + nearest(step.name, list(policies)),
                 )
@@ -46,7 +46,8 @@ def read_reactions(section: Section, policies: Sequence[str] = ()) -> Reactions:
             'late_answer', 'expected a reaction to late that begins with a hold: until the answer '
             'is there in the next tick, something has to be commanded'
         )  # fmt: skip
-    found = Reactions(to, _return_after_ns(section, to), uses_late)
+    places = {fault: section.place(key) for fault, key in keys.items()}
+    found = Reactions(to, _return_after_ns(section, to), uses_late, places)
     section.finish()
     return found
 

@@ -248,6 +248,15 @@ def test_a_wiring_shows_where_the_robot_is_to_begin(fournex):
     assert ['pole', '0', '0.2'] in rows(fournex('inspect', 'pendulum').out)
 
 
+def test_a_wiring_shows_how_softly_a_policy_takes_over():
+    bundles = {'tiny': make_bundle()}
+    soft = edited(WIRING, ('    reward:', '    soft_start: 2 s\n    reward:'))
+    shown = show_wiring(parse_wiring(soft, pathlib.Path('wiring.yaml'), bundles), {})
+    assert '  takes over softly, within 2 s' in shown.splitlines()
+    shown = show_wiring(parse_wiring(WIRING, pathlib.Path('wiring.yaml'), bundles), {})
+    assert 'softly' not in shown
+
+
 def test_a_wiring_shows_the_robots_names_units_and_fields():
     wiring = edited(
         WIRING,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 
 import numpy as np
 import pytest
@@ -85,7 +86,7 @@ def test_a_ramp_without_an_earlier_command_publishes_nothing_and_still_ends_in_a
     ('changes', 'positions', 'words'),
     [
         (((STALE, 'stale: ramp 1 s to hom then stop'),), False,
-         'sessions.tiny.reactions: ramp to hom: there is no such pose; known here: default_pose'),
+         'ramp to hom: there is no such pose; known here: default_pose'),
         (((STALE, 'stale: ramp 1 s to default_pose then stop'),), True,
          'ramp to default_pose: the contract tiny@1 has no default_pose for all joints'),
         (((STALE, 'stale: ramp 1 s to zero then stop'),), True, 'ramp to zero: moves nothing'),
@@ -98,6 +99,7 @@ def test_ramps_that_go_nowhere_or_outside_the_limits_are_refused(changes, positi
     with pytest.raises(WiringError) as caught:
         wired(*changes, positions=positions)
     assert words in str(caught.value)
+    assert re.match(r'wiring\.yaml:\d+: sessions\.tiny\.reactions\.stale: ', str(caught.value))
 
 
 def test_a_ramp_to_the_default_pose_of_the_contract():
