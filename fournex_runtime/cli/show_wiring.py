@@ -39,9 +39,12 @@ def _record(record: RecordWiring) -> str:
     if record == EVERYTHING:
         return ''
     if record.ring:
+        disk = ''
+        if record.keep_bytes != NO_LIMIT:
+            disk = f' and {bytes_text(record.keep_bytes)} of disk'
         return (
             f'the last {duration(record.keep_ns)} and {duration(record.after_ns)} after, when '
-            f'something happens; at most {bytes_text(record.memory_bytes)} of memory; '
+            f'something happens; at most {bytes_text(record.memory_bytes)} of memory{disk}; '
             f'{record.compression}'
         )
     words = ['everything']

@@ -4,6 +4,7 @@ A recording of the last seconds: kept in memory, and written when something happ
 The past is kept in spans, each of which begins with a mark, so that what is written begins with
 one, too. A trigger makes a bag of the past and of what comes in the seconds after it; a trigger
 meanwhile makes these seconds begin again. Each bag stands alone: two of them can overlap.
+Where they are to take no more than so much of the disk, the oldest goes first.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import pathlib
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 
@@ -64,6 +66,7 @@ class LastSeconds:
         self._spans: collections.deque[_Span] = collections.deque()
         self._dump: BagWriter | None = None
         self._dumps = 0
+        self._finished: collections.deque[tuple[pathlib.Path, int]] = collections.deque()
         self._waiting: collections.deque[RingRecord] = collections.deque()
         self._waiting_bytes = 0
         self._until_ns = 0
@@ -227,7 +230,20 @@ class LastSeconds:
         self._waiting.clear()
         self._waiting_bytes = 0
         assert dump is not None
-        dump.close()
+        folder = dump.path.parent
+        try:
+            dump.close()
+        finally:
+            self._finished.append((folder, sum(one.stat().st_size for one in folder.glob('*'))))
+            self._keep_within_bounds()
+
+    def _keep_within_bounds(self) -> None:
+        """Delete the oldest bags while all of them are too large; never the newest."""
+        size = sum(one for _, one in self._finished)
+        while len(self._finished) > 1 and size > self._options.keep_bytes:
+            oldest, its_size = self._finished.popleft()
+            shutil.rmtree(oldest, ignore_errors=True)
+            size -= its_size
 
 
 def _size(record: RingRecord) -> int:

@@ -40,7 +40,8 @@ class RecordWiring:
     :param chunk_bytes: size of a chunk before it is compressed.
     :param split_bytes: a file is followed by another one when it has so many bytes.
     :param split_ns: or when so much time has passed since it was begun.
-    :param keep_bytes: the oldest files of a recording go when it has more bytes than that.
+    :param keep_bytes: the oldest files of a recording go when it has more bytes than that; with
+        ``ring`` its oldest dumps.
     :param keep_ns: with ``ring``: how much of the past is kept.
     :param after_ns: with ``ring``: how much after the trigger is written as well.
     :param memory_bytes: with ``ring``: the most memory that the past may take.
@@ -104,6 +105,7 @@ def _ring(section: Section, found: RecordWiring) -> RecordWiring:
         keep_ns=section.duration_ns('keep', found.keep_ns),
         after_ns=section.duration_ns('after', found.after_ns),
         memory_bytes=_size(section, 'memory', found.memory_bytes, _LEAST_MEMORY),
+        keep_bytes=_size(section, 'disk', NO_LIMIT, _LEAST_SPLIT),
     )
     for key, value in (('keep', found.keep_ns), ('after', found.after_ns)):
         if value == FOREVER_NS:
@@ -123,7 +125,7 @@ def _continuous(section: Section, found: RecordWiring) -> RecordWiring:
         raise section.problem(
             'split_size', 'expected at most half of keep: the file in use is never deleted'
         )
-    for key in ('after', 'memory'):
+    for key in ('after', 'memory', 'disk'):
         if key in section:
             raise section.problem(key, 'is for mode: ring')
     split_ns = section.duration_ns('split_time', FOREVER_NS)

@@ -277,6 +277,7 @@ def test_a_wiring_shows_the_robots_names_units_and_fields():
     ('record', 'words'),
     [
         ('{mode: ring, keep: 10 s, memory: 64 MB}', 'the last 10 s and 5 s after, when something'),
+        ('{mode: ring, disk: 10 GB}', 'of memory and 10.0 GB of disk; zstd'),
         ('{keep: 20 GB, split_time: 60 s}', 'everything; files of 2.0 GB; a file for each 60 s'),
     ],
 )

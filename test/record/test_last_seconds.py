@@ -91,6 +91,20 @@ def test_each_trigger_makes_a_bag_of_the_seconds_around_it(make_recording):
         BagReader(recording.folder).open()
 
 
+def test_the_oldest_bags_go_where_the_disk_is_to_hold_no_more(make_recording):
+    recording = make_recording(ring=True, after_ns=20 * MS, keep_bytes=1_000_000)
+    stream = Stream(recording)
+    for number in (1, 2, 3):
+        first = stream.number
+        while stream.number - first < 70:  # 700 kB more than the one before
+            stream.play(0.01, size=10_000)
+        recording.trigger(f'number {number}', time.time_ns())
+        stream.wait_for(recording.folder / f'dump-{number:02d}' / 'metadata.yaml')
+    assert recording.close().complete
+    assert [path.name for path in recording.folder.iterdir()] == ['dump-03']
+    assert len(numbers(recording.folder / 'dump-03')) >= 200, 'the newest stays, however large'
+
+
 def test_a_trigger_meanwhile_makes_the_seconds_after_begin_again(make_recording):
     recording = make_recording(ring=True, keep_ns=500 * MS, after_ns=600 * MS)
     stream = Stream(recording)

@@ -44,9 +44,12 @@ def test_what_is_to_be_forgotten_piece_by_piece_comes_in_pieces():
 
 def test_a_ring_keeps_seconds_within_memory():
     assert read('{mode: ring}') == RecordWiring(ring=True)
-    found = read('{mode: ring, keep: 10 s, after: 2 s, memory: 64 MiB, compression: none}')
+    found = read(
+        '{mode: ring, keep: 10 s, after: 2 s, memory: 64 MiB, disk: 1 GB, compression: none}'
+    )
     assert (found.keep_ns, found.after_ns) == (10 * SECOND_NS, 2 * SECOND_NS)
     assert (found.memory_bytes, found.compression) == (2**26, 'none')
+    assert found.keep_bytes == 10**9
 
 
 @pytest.mark.parametrize(
@@ -59,6 +62,7 @@ def test_a_ring_keeps_seconds_within_memory():
         ('{mode: ring, keep: 20 GB}', "record.keep: '20 GB' is not a duration"),
         ('{mode: ring, keep: forever}', 'record.keep: forever is mode: continuous'),
         ('{mode: ring, split_size: 1 GB}', 'record.split_size: is for mode: continuous'),
+        ('{disk: 1 GB}', 'record.disk: is for mode: ring'),
         ('{after: 1 s}', 'record.after: is for mode: ring'),
         ('{keep: 1 GB, split_size: 600 MB}', 'record.split_size: expected at most half of keep'),
         ('{split_size: 10 kB}', 'record.split_size: expected at least 1000000 B, found 10000 B'),
