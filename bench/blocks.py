@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import contextlib
 import dataclasses
 import os
@@ -87,6 +88,9 @@ class Machine:
         source = PEERS / 'kernel.c'
         columns = f'-DCOLUMNS={len(COLUMNS)}'
         subprocess.run(['cc', '-O2', columns, '-o', str(self._kernel), str(source)], check=True)
+        # As an installed package is: whoever has to compile it first starts half a second later.
+        for source in (HERE.parent / 'fournex_runtime', HERE):
+            compileall.compile_dir(source, quiet=1)
         self._environment = {
             **os.environ,
             'PYTHONPATH': os.pathsep.join(

@@ -30,6 +30,7 @@ os.environ.update(
     OMP_NUM_THREADS='1',
     **{processes.RUN: RUN},
 )
+os.environ.pop('PYTHONDONTWRITEBYTECODE', None)  # each of a hundred starts would compile all anew
 os.environ.pop('ROS_LOCALHOST_ONLY', None)
 os.environ.pop('ROS_STATIC_PEERS', None)
 
