@@ -25,7 +25,7 @@ import time
 
 import numpy as np
 import onnxruntime
-from blocks import Case, Machine
+from blocks import RANGE, Case, Machine
 from onnx_wrapper import wrapper_us
 from page import write_page
 from workloads import WORKLOADS, write_workload
@@ -101,6 +101,7 @@ def machine_words() -> dict[str, str]:
         'python': platform.python_version(),
         'libraries': f'onnxruntime {onnxruntime.__version__}, numpy {np.__version__}',
         'middleware': os.environ.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp (default)'),
+        'discovery': os.environ.get(RANGE, 'LOCALHOST'),
         'ros': os.environ.get('ROS_DISTRO', 'jazzy'),
         'priority': 'SCHED_OTHER but in the condition fifo; timer slack 1 ns but in bare nodes',
     }
