@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import threading
 from collections.abc import Sequence
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
@@ -22,6 +21,7 @@ from ..pipeline.messages import messages
 from ..policy.backend import Backend, load_backend, warm_up
 from ..session.engine import Engine
 from ..session.wiring import Wiring
+from .spinning import Spinning
 from .survey import PATIENCE_S, Surveyor
 
 _ANSWER_S = 10.0
@@ -75,14 +75,12 @@ def examine_from(
     engines = [Engine(one.bundle, one.wiring, messages(), prefix) for one in cases]
     executor = SingleThreadedExecutor(context=node.context)
     executor.add_node(node)
-    spinning = threading.Thread(target=_spin, args=(executor,), name='executor')
-    spinning.start()
+    spinning = Spinning(executor)
     try:
         surveyor = Surveyor(node, wiring.sessions, messages(), patience_s=patience_s)
         survey = surveyor.look(seconds)
     finally:
-        executor.shutdown(timeout_sec=2.0)
-        spinning.join(timeout=2.0)
+        spinning.close(2.0)
     for case, engine in zip(cases, engines):
         survey = _timed(case, engine, survey, python)
     return [
@@ -126,10 +124,3 @@ def _load(case: Case, python: str) -> Backend:
         backend.close()
         raise
     return backend
-
-
-def _spin(executor: SingleThreadedExecutor) -> None:
-    try:
-        executor.spin()
-    except ExternalShutdownException:
-        return

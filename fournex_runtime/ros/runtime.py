@@ -14,18 +14,14 @@ import signal
 import sys
 import threading
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import rclpy
-from rclpy.exceptions import InvalidHandle
-from rclpy.executors import (
-    ExternalShutdownException,
-    MultiThreadedExecutor,
-    ShutdownException,
-)
+from rclpy.executors import MultiThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from ..kernel import keep_freed_memory
+from .spinning import Spinning
 from .steady_timer import SteadyTimer
 
 if TYPE_CHECKING:
@@ -62,26 +58,27 @@ def main(args: list[str] | None = None) -> int:
         node.loop.quit()
     executor = MultiThreadedExecutor(num_threads=3)
     executor.add_node(node)
-    refused, ending, started = threading.Event(), threading.Event(), threading.Event()
+    refused, started = threading.Event(), threading.Event()
     if node.get_parameter('autostart').value:
         executor.create_task(_autostart, node, refused, started)
     else:
         started.set()
     if node.get_parameter('exit_with_parent').value:
         watches.append(_watch_parent(node))
-    spinning = threading.Thread(target=_spin, args=(executor, node, ending), name='executor')
-    spinning.start()
+
+    def failed(problem: Exception) -> None:
+        node.get_logger().error(f'a service or timer failed: {problem!r}')
+
+    spinning = Spinning(executor, failed)
     try:
         node.loop.run()
         started.wait(START_PATIENCE_S)  # it sees that the loop has quit
         name = signal.Signals(caught[0]).name if caught else 'ended'
         node.end(name)
     finally:
-        ending.set()
         for watch in watches:
             watch.close()
-        executor.shutdown(timeout_sec=5.0)
-        spinning.join(timeout=5.0)
+        spinning.close(5.0)
         node.destroy_node()
         rclpy.try_shutdown()
         node.loop.close()
@@ -109,22 +106,6 @@ def _first_node() -> RuntimeNode:
         return RuntimeNode(NAME)
     finally:
         early.destroy_node()
-
-
-def _spin(executor: Any, node: RuntimeNode, ending: threading.Event) -> None:
-    """Serve until shut down; an error of one callback does not end the others."""
-    while rclpy.ok():
-        try:
-            executor.spin()
-            return
-        except (ExternalShutdownException, ShutdownException):
-            return
-        except InvalidHandle:  # rclpy waited for what was just destroyed
-            continue
-        except Exception as problem:  # rclpy ends the spin with whatever a callback raised
-            if ending.is_set():
-                return
-            node.get_logger().error(f'a service or timer failed: {problem!r}')
 
 
 def _autostart(node: RuntimeNode, refused: threading.Event, started: threading.Event) -> None:

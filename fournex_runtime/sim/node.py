@@ -34,7 +34,7 @@ from rclpy.exceptions import (
     InvalidParameterValueException,
     NameValidationException,
 )
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -47,6 +47,7 @@ from ..errors import ConfigurationError, FournexError
 from ..pipeline.messages import messages
 from ..ros.graph import message_class
 from ..ros.polling import PolledTopic
+from ..ros.spinning import Spinning
 from .pacing import Lockstep, Pacing, RealTime
 from .registry import has_goals, make_robot
 from .render import Camera, choose_opengl
@@ -275,16 +276,8 @@ def _simulate(node: SimulatorNode, parent: int) -> None:
             )  # fmt: skip
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        spinning = threading.Thread(target=_spin, args=(executor,), name='executor')
-        spinning.start()
-        stack.callback(spinning.join, 2.0)
-        stack.callback(executor.shutdown, 1.0)
+        stack.callback(Spinning(executor).close, 2.0)
         pacing.run()
-
-
-def _spin(executor: SingleThreadedExecutor) -> None:
-    with contextlib.suppress(ExternalShutdownException):
-        executor.spin()
 
 
 if __name__ == '__main__':

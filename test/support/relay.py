@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -19,6 +18,7 @@ from std_msgs.msg import String
 
 from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.ros.graph import message_class
+from fournex_runtime.ros.spinning import Spinning
 
 Change = Callable[[Any], Any]
 """Takes a message as the robot sent it and returns it as the session gets it; None: drops it."""
@@ -128,8 +128,7 @@ class Relay:
         self._executor = SingleThreadedExecutor(context=context)
         self._executor.add_node(self.node)
         self._executor.add_node(self.controller)
-        self._thread = threading.Thread(target=self._executor.spin)
-        self._thread.start()
+        self._spinning = Spinning(self._executor)
 
     def _passer(
         self, topic: str, name: str, latched: bool, publisher: Any
@@ -170,8 +169,7 @@ class Relay:
 
     def close(self) -> None:
         """Leave the graph."""
-        self._executor.shutdown()
-        self._thread.join()
+        self._spinning.close(20.0)
         self.node.destroy_node()
         self.controller.destroy_node()
 

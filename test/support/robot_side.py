@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
 import time
 from collections.abc import Callable, Sequence
 
@@ -15,6 +14,7 @@ from std_msgs.msg import Float64MultiArray
 
 from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.ros.graph import message_class
+from fournex_runtime.ros.spinning import Spinning
 
 JOINT_STATE = 'sensor_msgs/msg/JointState'
 
@@ -88,8 +88,7 @@ class RobotSide:
         """Gives the next joint state; None publishes nothing."""
         self._executor = rclpy.executors.SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
-        self._thread = threading.Thread(target=self._executor.spin)
-        self._thread.start()
+        self._spinning = Spinning(self._executor)
 
     def _listen(self, message: Float64MultiArray) -> None:
         self.commands.append(Command(time.monotonic_ns(), tuple(message.data)))
@@ -132,7 +131,6 @@ class RobotSide:
 
     def close(self) -> None:
         """Leave the graph."""
-        self._executor.shutdown()
-        self._thread.join()
+        self._spinning.close(20.0)
         self.node.destroy_node()
         rclpy.shutdown(context=self.context)

@@ -42,6 +42,7 @@ KNOWN_KEYS = {
     'rosgraph_msgs',
     'sensor_msgs',
     'std_msgs',
+    'std_srvs',
     'test_msgs',
     'tf2_msgs',
     'trajectory_msgs',

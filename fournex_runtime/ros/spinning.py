@@ -1,0 +1,57 @@
+"""A thread that serves an executor, and that ends for certain."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.exceptions import InvalidHandle
+from rclpy.executors import ExternalShutdownException, ShutdownException
+
+_TURN_S = 0.5
+"""How long one wait takes at most."""
+
+
+class Spinning:
+    """
+    Serves an executor on a thread of its own until it is closed.
+
+    ``Executor.spin`` waits without end, and misses a ``shutdown`` that comes between its look at
+    whether to go on and its wait: the guard condition that would wake it is gone then, and the
+    thread keeps its process alive. Here every wait ends.
+
+    :param executor: an executor of rclpy with its nodes.
+    :param failed: takes what a callback raised; the others are served all the same.
+    """
+
+    def __init__(self, executor: Any, failed: Callable[[Exception], None] | None = None) -> None:
+        self._executor = executor
+        self._failed = failed
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name='executor')
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while not self._closing.is_set():
+            try:
+                self._executor.spin_once(timeout_sec=_TURN_S)
+            except (ExternalShutdownException, ShutdownException):
+                return
+            except InvalidHandle:  # rclpy waited for what was just destroyed
+                continue
+            except Exception as problem:  # rclpy ends a turn with whatever a callback raised
+                if self._failed is None:
+                    raise
+                if not self._closing.is_set():
+                    self._failed(problem)
+
+    def close(self, timeout_s: float) -> None:
+        """
+        End the executor and the thread.
+
+        :param timeout_s: how long a callback that runs may take.
+        """
+        self._closing.set()
+        self._executor.shutdown(timeout_sec=timeout_s)
+        self._thread.join(timeout=timeout_s)
