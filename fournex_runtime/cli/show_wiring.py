@@ -243,7 +243,11 @@ def _limits(wiring: Wiring, session: SessionWiring) -> str:
 def _reactions(session: SessionWiring) -> str:
     to = session.reactions.to
     rows = [(fault.value, _FAULTS[fault], _reaction(to[fault])) for fault in Fault]
-    return '  reactions\n' + table(('fault', 'when', 'then'), rows, '    ')
+    least = ''
+    if session.command_timeout_ns < FOREVER_NS:
+        longest = duration(session.command_timeout_ns)
+        least = f'\n    no command is said again for longer than {longest}'
+    return '  reactions\n' + table(('fault', 'when', 'then'), rows, '    ') + least
 
 
 def _fallbacks(session: SessionWiring) -> list[str]:

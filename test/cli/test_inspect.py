@@ -248,11 +248,13 @@ def test_a_wiring_shows_where_the_robot_is_to_begin(fournex):
     assert ['pole', '0', '0.2'] in rows(fournex('inspect', 'pendulum').out)
 
 
-def test_a_wiring_shows_how_softly_a_policy_takes_over():
+def test_a_wiring_shows_how_softly_a_policy_takes_over_and_how_long_a_command_counts():
     bundles = {'tiny': make_bundle()}
-    soft = edited(WIRING, ('    reward:', '    soft_start: 2 s\n    reward:'))
+    more = '    soft_start: 2 s\n    command_timeout: 300 ms\n    reward:'
+    soft = edited(WIRING, ('    reward:', more))
     shown = show_wiring(parse_wiring(soft, pathlib.Path('wiring.yaml'), bundles), {})
     assert '  takes over softly, within 2 s' in shown.splitlines()
+    assert '    no command is said again for longer than 300 ms' in shown.splitlines()
     shown = show_wiring(parse_wiring(WIRING, pathlib.Path('wiring.yaml'), bundles), {})
     assert 'softly' not in shown
 
