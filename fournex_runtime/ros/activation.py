@@ -8,48 +8,31 @@ it has created goes again when a later step fails.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import pathlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from rclpy.duration import Duration
-from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
-from rclpy.publisher import Publisher
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile
 
 from ..configuration import FOREVER_NS
-from ..doctor import commands
 from ..doctor.topics import requested_qos
 from ..errors import GraphError
 from ..pipeline.messages import Messages
-from ..record.channel import Channel, QosProfile
-from ..record.manifest import Manifest, SessionManifest, environment, fallback_manifests
-from ..record.snapshot import SNAPSHOT_TYPE, snapshot_topic
-from ..record.tick_record import TICK_TYPE
 from ..session.load import TickCost, overload
-from ..session.tick import Mode, Received, TickRecord
+from ..session.tick import Received
 from ..session.wiring import Wiring
-from ..worker.succession import describe_isolation
 from .checkup import Checkup
 from .endpoints import qos_profile
-from .events import EVENT_TYPE, encode_event
 from .feed import Feed
 from .graph import GraphWatch, message_class, wait_for_publishers
-from .hosted import HostedSession, Outlets
+from .hosted import HostedSession
 from .polling import PolledTopic
-from .recorded_diagnostics import DIAGNOSTICS, DIAGNOSTICS_TYPE
+from .publishers import SessionPublishers
+from .recording_contents import RecordingContents
 from .robot_description import RobotDescription
-from .run_recording import RunRecording, Write, next_folder
+from .run_recording import RunRecording, next_folder
 from .snapshots import Snapshots
-
-COMMAND_QOS = qos_profile(commands.COMMAND_QOS)
-EVENT_QOS = QoSProfile(
-    depth=20, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
-)
-ACK_TIMEOUT_S = 0.3
-"""How long the stop command may take to be acknowledged before the publishers go."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,8 +88,7 @@ class Activation:
             node, sessions, messages, settings.frame_prefix, settings.overrides
         )
         self._feeds: dict[str, Feed] = {}
-        self._commands: dict[str, list[Publisher]] = {}
-        self._events: dict[str, Publisher] = {}
+        self._publishers: dict[str, SessionPublishers] = {}
         self._recording: RunRecording | None = None
 
     @property
@@ -148,23 +130,26 @@ class Activation:
         for session in self._sessions:
             wired = session.engine.wiring.sources
             session.bind([self._feeds[source.topic] for source in wired])
-        self._create_publishers()
+        for session in self._sessions:
+            self._publishers[session.name] = SessionPublishers(self._node, session, self._messages)
         costs = [
             session.rehearse(
                 [first[source.topic] for source in session.engine.wiring.sources],
                 self._node.get_clock().now().nanoseconds,
                 self._messages,
-                self._command_topics(session),
+                self._publishers[session.name].command_topics,
             )
             for session in self._sessions
         ]
         self._checkup.inference({one.session: one.answer_ns for one in costs})
         self._check_load(costs)
-        self._await_listeners()
+        deadline_s = time.monotonic() + self._settings.graph_timeout_s
+        for one in self._publishers.values():
+            one.await_listeners(deadline_s, self._interrupted)
         if self._settings.record is not None:
             self._start_recording(self._settings.record, qos)
         for session in self._sessions:
-            session.begin(self._outlets(session))
+            session.begin(self._publishers[session.name].outlets(self._recording))
         if self._recording is not None:
             self._recording.mark()
         for topic, messages in first.items():
@@ -273,212 +258,54 @@ class Activation:
             )
         ]
 
-    def _create_publishers(self) -> None:
-        for session in self._sessions:
-            self._commands[session.name] = [
-                self._node.create_publisher(message_class(target.type), target.topic, COMMAND_QOS)
-                for target in session.engine.wiring.targets
-            ]
-            self._events[session.name] = self._node.create_publisher(
-                message_class(EVENT_TYPE),
-                f'~/{session.name}/event',
-                EVENT_QOS,
-                event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),
-            )
-
-    def _await_listeners(self) -> None:
-        """
-        Wait until every command reaches those who are known to listen.
-
-        A command that is published before its publisher and a subscriber have found each other is
-        lost, and in lockstep nobody would ever ask for it again.
-        """
-        deadline = time.monotonic() + self._settings.graph_timeout_s
-        for session in self._sessions:
-            for publisher in self._commands[session.name]:
-                while publisher.get_subscription_count() < len(
-                    self._node.get_subscriptions_info_by_topic(publisher.topic_name)
-                ):
-                    if self._interrupted() or time.monotonic() >= deadline:
-                        raise GraphError(
-                            f'{publisher.topic_name}: not all of its subscribers could be '
-                            f'connected in {self._settings.graph_timeout_s:g} s'
-                        )
-                    time.sleep(0.005)
-
-    def _command_topics(self, session: HostedSession) -> list[str]:
-        return [publisher.topic_name for publisher in self._commands[session.name]]
-
-    def _tick_topic(self, session: HostedSession) -> str:
-        return str(self._node.resolve_topic_name(f'~/{session.name}/tick'))
-
     # --- recording -------------------------------------------------------------------------------
 
     def _start_recording(self, parent: pathlib.Path, qos: dict[str, QoSProfile]) -> None:
+        contents = RecordingContents(
+            self._node, self._wiring, self._sessions, self._feeds, self._publishers
+        )
         recording = RunRecording(
             next_folder(parent, self._wiring.robot),
             self._node.resolve_topic_name('~/manifest'),
-            self._channels(qos),
+            contents.channels(qos),
             self._messages,
             self._node.get_logger(),
             self._wiring.record,
         )
         recording.snapshots = Snapshots(
             self._sessions,
-            [self._tick_topic(session) for session in self._sessions],
+            [self._publishers[session.name].tick_topic for session in self._sessions],
             self._messages,
             lambda: self._node.get_clock().now().nanoseconds,
             recording.entry,
         ).take
-        recording.start(self._manifest())
+        overridden = self._checkup.overridden
+        facts = {f'overridden.{check}': words for check, words in overridden.items()}
+        recording.start(
+            contents.manifest(self._settings.frame_prefix, {**facts, **self._settings.environment})
+        )
         self._recording = recording
         for feed in self._feeds.values():
             feed.record(recording.writer(feed.topic.name))
-
-    def _channels(self, qos: dict[str, QoSProfile]) -> list[Channel]:
-        channels = []
-        for session in self._sessions:
-            tick_topic = self._tick_topic(session)
-            channels.append(Channel(tick_topic, TICK_TYPE))
-            channels.append(Channel(snapshot_topic(tick_topic), SNAPSHOT_TYPE))
-            events = self._events[session.name].topic_name
-            channels.append(Channel(events, EVENT_TYPE, _recorded_qos(EVENT_QOS), latched=True))
-            for target, topic in zip(session.engine.wiring.targets, self._command_topics(session)):
-                channels.append(Channel(topic, target.type, _recorded_qos(COMMAND_QOS)))
-        types = {
-            source.topic: source.type
-            for session in self._sessions
-            for source in session.engine.wiring.sources
-        }
-        for topic, feed in self._feeds.items():
-            recorded = _recorded_qos(qos[topic])
-            # To a session the newest message holds until the next one, whatever its durability.
-            channels.append(Channel(feed.topic.name, types[topic], recorded, latched=True))
-        diagnostics = self._node.resolve_topic_name(DIAGNOSTICS)
-        if diagnostics not in [channel.topic for channel in channels]:
-            channels.append(Channel(diagnostics, DIAGNOSTICS_TYPE))
-        return channels
-
-    def _manifest(self) -> Manifest:
-        overridden = self._checkup.overridden
-        return Manifest(
-            ros_ns=self._node.get_clock().now().nanoseconds,
-            runtime=self._node.get_fully_qualified_name(),
-            wiring_file=str(self._wiring.file.resolve()),
-            wiring=self._wiring.text,
-            sessions=tuple(self._session_manifest(session) for session in self._sessions),
-            environment={
-                **environment(
-                    [session.backend.description for session in self._sessions],
-                    [session.engine.contract for session in self._sessions],
-                ),
-                **{
-                    f'isolation.{session.name}': describe_isolation(session.backend)
-                    for session in self._sessions
-                },
-                **{f'overridden.{check}': words for check, words in overridden.items()},
-                **self._settings.environment,
-            },
-        )
-
-    def _session_manifest(self, session: HostedSession) -> SessionManifest:
-        wiring, bundle = session.engine.wiring, session.engine.bundle
-        return SessionManifest(
-            name=session.name,
-            policy=bundle.contract.reference,
-            bundle=str(bundle.folder.resolve()),
-            bundle_sha256=bundle.sha256,
-            frame_prefix=self._settings.frame_prefix,
-            contract=bundle.contract.text,
-            input_topics=tuple(self._feeds[s.topic].topic.name for s in wiring.sources),
-            input_types=tuple(source.type for source in wiring.sources),
-            command_topics=tuple(self._command_topics(session)),
-            command_types=tuple(target.type for target in wiring.targets),
-            tick_topic=self._tick_topic(session),
-            fallback_policies=fallback_manifests(wiring),
-        )
 
     def after_tick(self) -> None:
         """Hand what the tick wrote to the recorder."""
         if self._recording is not None:
             self._recording.commit()
 
-    # --- outlets ---------------------------------------------------------------------------------
-
-    def _outlets(self, session: HostedSession) -> Outlets:
-        recording = self._recording
-        return Outlets(
-            commands=[self._outlet(publisher) for publisher in self._commands[session.name]],
-            record=None if recording is None else recording.writer(self._tick_topic(session)),
-            event=self._event_outlet(session),
-        )
-
-    def _outlet(self, publisher: Publisher) -> Write:
-        """Return what publishes the bytes of a message and records them."""
-        if self._recording is None:
-            return lambda data, index: publisher.publish(data)
-        write = self._recording.writer(publisher.topic_name)
-
-        def publish(data: bytes, index: int) -> None:
-            publisher.publish(data)
-            write(data, index)
-
-        return publish
-
-    def _event_outlet(
-        self, session: HostedSession
-    ) -> Callable[[str, TickRecord, Sequence[tuple[str, str]]], None]:
-        publish, numbers = self._outlet(self._events[session.name]), itertools.count(1)
-
-        def tell(kind: str, record: TickRecord, values: Sequence[tuple[str, str]]) -> None:
-            data = encode_event(self._messages, session.name, kind, record, values)
-            publish(data, next(numbers))
-            if kind == 'mode_changed':
-                self._trigger_on_fault(session.name, record)
-                self._say_mode(session.name, record)
-            elif kind == 'worker_replaced':
-                said = dict(values)
-                words = f'worker {said["worker"]} (process {said["pid"]}) answers now'
-                self._node.get_logger().warning(f'{session.name}: {words}: {said["why"]}')
-
-        return tell
-
-    def _trigger_on_fault(self, session: str, record: TickRecord) -> None:
-        if self._recording is not None and record.mode in (Mode.FALLBACK, Mode.STOPPED):
-            self._recording.trigger(f'{session}: {record.mode.name.lower()}: {record.cause}')
-
-    def _say_mode(self, session: str, record: TickRecord) -> None:
-        words = f'{session}: {record.mode.name.lower()}'
-        words = f'{words}: {record.cause}' if record.cause else words
-        logger = self._node.get_logger()
-        if record.mode is Mode.STOPPED and not record.stop_requested:
-            service = self._node.resolve_service_name('~/reset_episode')
-            end = '' if words.endswith(('.', '?')) else '.'
-            logger.error(f'{words}{end} To go on, begin an episode: {service}')
-        elif record.mode is Mode.FALLBACK:
-            logger.warning(words)
-        else:
-            logger.info(words)
-
     # --- the end ---------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Let the last commands arrive, close the recording, unsubscribe. The loop has stopped."""
         for session in self._sessions:
-            for publisher in self._commands.get(session.name, []):
-                publisher.wait_for_all_acked(Duration(seconds=ACK_TIMEOUT_S))
+            if session.name in self._publishers:
+                self._publishers[session.name].await_acknowledged()
             session.end()
         if self._recording is not None:
             self._recording.close()
             self._recording = None
         for feed in self._feeds.values():
             feed.topic.destroy()
-        for publisher in (*itertools.chain(*self._commands.values()), *self._events.values()):
-            self._node.destroy_publisher(publisher)
-        self._feeds, self._commands, self._events = {}, {}, {}
-
-
-def _recorded_qos(qos: QoSProfile) -> QosProfile:
-    return QosProfile(
-        qos.reliability.name.lower(), qos.durability.name.lower(), 'keep_last', qos.depth
-    )
+        for one in self._publishers.values():
+            one.destroy()
+        self._feeds, self._publishers = {}, {}

@@ -31,10 +31,10 @@ from ..session.commands import SessionCommands
 from ..session.pacing import Release
 from ..session.tick import Mode
 from ..session.wiring import SessionWiring, load_wiring
-from .activation import COMMAND_QOS, EVENT_QOS
 from .events import EVENT_TYPE
 from .graph import message_class
 from .polling import PolledTopic
+from .publishers import COMMAND_QOS, EVENT_QOS
 
 PERIODS, LEAST_AFTER_NS = 5, 100_000_000
 """A stream has ended after so many periods without a command, and after so long at the least."""
