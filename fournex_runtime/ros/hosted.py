@@ -8,13 +8,10 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from ..configuration import FOREVER_NS
-from ..errors import GraphError
 from ..immutable import immutable
 from ..pipeline.messages import Messages
 from ..policy.backend import Backend
 from ..record.tick_record import TickCodec
-from ..safety.reactions import Fault
 from ..session.engine import Engine
 from ..session.load import TickCost
 from ..session.schedule import WAIT_PART
@@ -31,12 +28,10 @@ from ..session.tick import (
     TickRecord,
     Timing,
 )
-from ..worker.succession import SuccessiveWorkers, describe_replacement, worker_number
+from ..worker.succession import describe_replacement, worker_number
 from .feed import Feed
+from .rehearsal import arrived_at, first_tick, rehearse
 from .run_recording import Write
-
-REHEARSALS = 3
-"""Ticks that are run before the first one; nothing of them is published."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,7 +153,7 @@ class HostedSession:
         """
         if self.engine.wiring.frames is None:
             return ()  # what does not fit then never will
-        return self.engine.unresolved(_first_tick(first, ros_ns))
+        return self.engine.unresolved(first_tick(self.engine, first, ros_ns))
 
     def rehearse(
         self,
@@ -178,56 +173,9 @@ class HostedSession:
         :returns: what it took at least.
         :raises GraphError: an input cannot be used.
         """
-        inputs = self._rehearsal(first, ros_ns)  # before time passes that the clock doesn't show
+        inputs = first_tick(self.engine, first, ros_ns)  # before time passes that it doesn't show
         self._codec = TickCodec(messages, self.name, self.topics, command_topics)
-        state = self.engine.initial_state()
-        fastest_ns = work_ns = FOREVER_NS
-        for _ in range(REHEARSALS):
-            began_ns = time.monotonic_ns()
-            request = self.engine.observe(inputs, state)
-            if request.fault is not None and request.fault[0] is not Fault.STALE:
-                raise GraphError(f'sessions.{self.name}: {request.fault[1]}')
-            begin_ns = time.monotonic_ns()
-            answer = self.asked(request).answer
-            answer_ns = time.monotonic_ns() - begin_ns
-            if request.observation is not None:
-                fastest_ns = min(fastest_ns, answer_ns)
-            record, _ = self.engine.conclude(request, answer, state)
-            self._codec.encode(record, Timing())
-            work_ns = min(work_ns, time.monotonic_ns() - began_ns - answer_ns)
-        for name, engine in self.engine.seconds.items():
-            self._rehearse_second(name, engine, inputs)
-        return TickCost(
-            self.name,
-            self.period_ns,
-            work_ns,
-            fastest_ns,
-            id(self.policy),
-            not isinstance(self.backend, SuccessiveWorkers),
-        )
-
-    def _rehearse_second(self, name: str, engine: Engine, inputs: TickInputs) -> None:
-        """Run a tick of a second policy, unless its inputs have yet to come."""
-        state = engine.initial_state()
-        for _ in range(REHEARSALS):
-            request = engine.observe(inputs, state)
-            if request.fault is not None and request.fault[0] is not Fault.STALE:
-                where = f'sessions.{self.name}.fallback.{name}'
-                raise GraphError(f'{where}: {request.fault[1]}')
-            if request.observation is not None:
-                self.seconds[name].ask([(0, request)])
-                (answered,) = self.seconds[name].answers() or (NOT_ASKED,)
-                engine.conclude(request, answered.answer, state)
-
-    def _rehearsal(self, first: Sequence[Sequence[Received]], ros_ns: int) -> TickInputs:
-        """Return what a first tick would have been given; in lockstep all time is the stamps'."""
-        lockstep = self.engine.wiring.lockstep
-        if not lockstep:
-            return _first_tick(first, ros_ns)
-        newest = (self.engine.stamp_ns(source, first[source][-1].data) for source in lockstep)
-        now_ns = max((stamp_ns or 0 for stamp_ns in newest), default=ros_ns)
-        messages = tuple(_arrived_at(now_ns, taken) for taken in first)
-        return TickInputs(messages, now_ns, now_ns, now_ns, EpisodeStart('rehearsal', 0))
+        return rehearse(self, self._codec, inputs)
 
     def begin(self, outlets: Outlets) -> None:
         """Make the session ready for its first tick, which begins its first episode."""
@@ -355,7 +303,7 @@ class HostedSession:
         if self.trigger is None:
             inputs = TickInputs(messages, due.ns, sampled_ns, ros_now_ns(), episode, stop)
         else:
-            messages = tuple(_arrived_at(due.ns, taken) for taken in messages)
+            messages = tuple(arrived_at(due.ns, taken) for taken in messages)
             inputs = TickInputs(messages, due.ns, due.ns, due.ns, episode, stop)
         newest = self.engine.decode(inputs, self.state)
         decoded_ns = time.monotonic_ns()
@@ -441,22 +389,3 @@ class HostedSession:
         if request.second is None and timing.worker > self._worker:
             self._worker = timing.worker
             outlets.event('worker_replaced', record, describe_replacement(self.backend))
-
-
-def _first_tick(first: Sequence[Sequence[Received]], ros_ns: int) -> TickInputs:
-    """
-    Return what a first tick would have been given as the last of the messages arrived.
-
-    Not now: whatever took its time since then would make them too old to be looked at.
-    """
-    steady_ns = time.monotonic_ns()
-    arrivals = [one.arrival_ns for received in first for one in received]
-    now_ns = max(arrivals, default=steady_ns)
-    taken = tuple(tuple(received) for received in first)
-    episode = EpisodeStart('rehearsal', 0)
-    return TickInputs(taken, now_ns, now_ns, ros_ns - (steady_ns - now_ns), episode)
-
-
-def _arrived_at(stamp_ns: int, taken: Sequence[Received]) -> tuple[Received, ...]:
-    """Return messages as if they had come at a stamp: in lockstep wall time means nothing."""
-    return tuple(Received(one.index, stamp_ns, one.data) for one in taken)

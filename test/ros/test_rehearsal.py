@@ -8,7 +8,8 @@ from tiny_session import make_engine, result
 
 from fournex_runtime.errors import GraphError
 from fournex_runtime.pipeline.messages import messages
-from fournex_runtime.ros.hosted import REHEARSALS, HostedSession
+from fournex_runtime.ros.hosted import HostedSession
+from fournex_runtime.ros.rehearsal import REHEARSALS
 from fournex_runtime.session.shared_policy import SharedPolicy
 from fournex_runtime.session.tick import Received
 
