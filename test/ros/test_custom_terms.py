@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import signal
 
-import numpy as np
 import pytest
-from linear_onnx import linear_onnx
+from linear_bundle import write_linear
 from robot_side import joint_state
 from term_package import MODULE, install
 
@@ -44,13 +42,7 @@ sessions:
 @pytest.fixture
 def wiring(tmp_path):
     """Return a wiring whose policy commands the first value of the term."""
-    model = linear_onnx(np.eye(2, 1, dtype=np.float32))
-    (tmp_path / 'bundle').mkdir()
-    (tmp_path / 'bundle/policy.onnx').write_bytes(model)
-    contract = CONTRACT.format(sha256=hashlib.sha256(model).hexdigest())
-    (tmp_path / 'bundle/policy.yaml').write_text(contract)
-    (tmp_path / 'wiring.yaml').write_text(WIRING)
-    return tmp_path / 'wiring.yaml'
+    return write_linear(tmp_path, 2, CONTRACT, WIRING)
 
 
 def test_a_term_of_a_package_drives_is_recorded_and_replayed(

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import signal
 import sys
 import time
 
-import numpy as np
 import pytest
 import rclpy.qos
-from linear_onnx import linear_onnx
+from linear_bundle import write_linear
 from ros_messages import POSE, cdr, header, pose
 from tf_messages import UPRIGHT, tf
 
@@ -56,13 +54,8 @@ STATIC = rclpy.qos.QoSProfile(depth=1, durability=rclpy.qos.DurabilityPolicy.TRA
 @pytest.fixture
 def reach(tmp_path, runtime):
     """Return a function that starts the runtime with a policy: its action is the target's x."""
-    model = linear_onnx(np.eye(3, 1, dtype=np.float32))
-    (tmp_path / 'bundle').mkdir()
-    (tmp_path / 'bundle/policy.onnx').write_bytes(model)
-    contract = CONTRACT.format(sha256=hashlib.sha256(model).hexdigest())
-    (tmp_path / 'bundle/policy.yaml').write_text(contract)
-    (tmp_path / 'wiring.yaml').write_text(WIRING)
-    return lambda **options: runtime(tmp_path / 'wiring.yaml', **options)
+    wiring = write_linear(tmp_path, 3, CONTRACT, WIRING)
+    return lambda **options: runtime(wiring, **options)
 
 
 class Frames:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import pathlib
 
-import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from linear_onnx import linear_onnx
+from linear_bundle import write_linear
 from robot_side import joint_state
 from term_package import MODULE, install
 
@@ -48,13 +46,7 @@ def test_a_term_that_takes_longer_than_the_period_is_to_blame(
 ):
     there = install(tmp_path / 'there', 'import time\n' + MODULE.replace(*SLOW))
     monkeypatch.setenv('PYTHONPATH', str(there), prepend=':')
-    model = linear_onnx(np.eye(2, 1, dtype=np.float32))
-    (tmp_path / 'bundle').mkdir()
-    (tmp_path / 'bundle/policy.onnx').write_bytes(model)
-    contract = CONTRACT.format(sha256=hashlib.sha256(model).hexdigest())
-    (tmp_path / 'bundle/policy.yaml').write_text(contract)
-    wiring = tmp_path / 'wiring.yaml'
-    wiring.write_text(WIRING)
+    wiring = write_linear(tmp_path, 2, CONTRACT, WIRING)
     side = robot()
     side.state = lambda: joint_state((0.5, 1.0), names=('a', 'b'))
 
