@@ -17,6 +17,8 @@ def other_commanders(node: Node, target: Target) -> str:
 
     Counted and not told by name, since two nodes can have one name.
     """
+    if node.count_publishers(target.topic) < 2:
+        return ''  # without an object for each of them
     topic = named_topic(node, target.topic)
     own = node.get_fully_qualified_name()
     known = [one for one in topic.publishers if one.node != own + GUARD_SUFFIX]

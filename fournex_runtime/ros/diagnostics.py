@@ -43,7 +43,7 @@ class PlainStatus(DiagnosticStatus):
 
 class PlainUpdater:
     """
-    Publishes the status of its tasks when it is told to.
+    Publishes the status of its tasks, some of which are filled in whenever it is told to.
 
     :param node: the node to publish with.
     """
@@ -51,6 +51,8 @@ class PlainUpdater:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._tasks: list[tuple[str, Callable[[Any], Any]]] = []
+        self._left: list[tuple[str, Callable[[Any], Any]]] = []
+        self._array = DiagnosticArray()
         self._hardware_id = ''
         self.publisher: Any = node.create_publisher(DiagnosticArray, '/diagnostics', 1)
 
@@ -66,19 +68,24 @@ class PlainUpdater:
         """Remove a task."""
         before = len(self._tasks)
         self._tasks = [task for task in self._tasks if task[0] != name]
+        self._left = []
         return len(self._tasks) != before
 
-    def update(self) -> None:
-        """Publish the status of every task now."""
-        array = DiagnosticArray()
-        array.header.stamp = self._node.get_clock().now().to_msg()
-        for name, task in list(self._tasks):
+    def go_on(self, count: int) -> None:
+        """Fill in the status of some more tasks; publish all of them after the last."""
+        if not self._left:
+            self._left, self._array = [*self._tasks], DiagnosticArray()
+        left = self._left  # another thread may remove a task
+        for name, task in left[:count]:
             status = PlainStatus(
                 name=f'{self._node.get_name()}: {name}', hardware_id=self._hardware_id
             )
             task(status)
-            array.status.append(status)
-        self.publisher.publish(array)
+            self._array.status.append(status)
+        del left[:count]
+        if not left:
+            self._array.header.stamp = self._node.get_clock().now().to_msg()
+            self.publisher.publish(self._array)
 
 
 def make_updater(node: Node) -> Any:

@@ -52,6 +52,8 @@ from .session_services import SessionServices
 from .steady_timer import SteadyTimer
 
 STATUS_PERIOD_S = 0.2
+_TURNS = 10
+"""Into how many parts the sessions are divided, at most, of which one after the other reports."""
 _DIAGNOSTICS_EVERY = 5
 """Diagnostics are told with every so many a status."""
 _LOOK_S = 0.05
@@ -363,37 +365,44 @@ class RuntimeNode(LifecycleNodeMixin, Node):
     # --- reports ---------------------------------------------------------------------------------
 
     def _report(self) -> None:
-        """Tell and look at everything that is told and looked at again and again."""
-        self._publish_status()
-        self._watch_commands()
+        """
+        Tell and look at what is told and looked at again and again, of some sessions at a time.
+
+        All of many at once would keep the interpreter from the loop for longer than a period.
+        """
+        sessions = list(self._sessions)
+        share = max(1, -(-len(sessions) // _TURNS))
+        turns = max(1, -(-len(sessions) // share))
+        self._reports.period_s = STATUS_PERIOD_S / turns
+        times, turn = divmod(self._reported, turns)
         self._reported += 1
-        if isinstance(self._updater, PlainUpdater) and self._reported % _DIAGNOSTICS_EVERY == 0:
-            self._updater.update()
+        for session in sessions[turn * share : (turn + 1) * share]:
+            if self.active:
+                self._publish_status(session)
+                self._watch_commands(session)
+        if isinstance(self._updater, PlainUpdater) and times % _DIAGNOSTICS_EVERY == 0:
+            self._updater.go_on(share)
 
-    def _publish_status(self) -> None:
-        folder, dropped = self._recorded()
-        for session in list(self._sessions):
-            publisher = self._status_publishers.get(session.name)
-            if publisher is not None and self.active:
-                publisher.publish(
-                    encode_status(self._messages, session, self._ros_now_ns(), folder, dropped)
-                )
+    def _publish_status(self, session: HostedSession) -> None:
+        publisher = self._status_publishers.get(session.name)
+        if publisher is not None:
+            told = encode_status(self._messages, session, self._ros_now_ns(), *self._recorded())
+            publisher.publish(told)
 
-    def _watch_commands(self) -> None:
+    def _watch_commands(self, session: HostedSession) -> None:
         """Give way when somebody else turns out to have commanded the robot already."""
-        if not self.active or time.monotonic() > self._watch_until:
+        if time.monotonic() > self._watch_until:
             return
-        for session in list(self._sessions):
-            for target in session.engine.wiring.targets:
-                fight = other_commanders(self, target)
-                if fight:
-                    self.problem, self.gave_way = fight, True
-                    self._watch_until = 0.0
-                    self.get_logger().error(fight)
-                    self.trigger_deactivate()
-                    if self.get_parameter('autostart').value:
-                        self.loop.quit()
-                    return
+        for target in session.engine.wiring.targets:
+            fight = other_commanders(self, target)
+            if fight:
+                self.problem, self.gave_way = fight, True
+                self._watch_until = 0.0
+                self.get_logger().error(fight)
+                self.trigger_deactivate()
+                if self.get_parameter('autostart').value:
+                    self.loop.quit()
+                return
 
     def _diagnose(self, session: HostedSession) -> Any:
         def fill(status: Any) -> Any:

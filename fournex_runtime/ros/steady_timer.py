@@ -14,13 +14,13 @@ class SteadyTimer:
     Each timer of an executor wakes three of its threads and makes it look at everything it serves:
     a millisecond of the interpreter that the control loop needs, more than most callbacks take.
 
-    :param period_s: seconds from the end of a call to the next.
+    :param period_s: seconds from the end of a call to the next; can be changed.
     :param function: what is called; what it raises is logged, and the timer goes on.
     :param logger: of the node.
     """
 
     def __init__(self, period_s: float, function: Callable[[], None], logger: Any) -> None:
-        self._period_s = period_s
+        self.period_s = period_s
         self._function = function
         self._logger = logger
         self._closed = threading.Event()
@@ -28,7 +28,7 @@ class SteadyTimer:
         self._thread.start()
 
     def _run(self) -> None:
-        while not self._closed.wait(self._period_s):
+        while not self._closed.wait(self.period_s):
             try:
                 self._function()
             except Exception as problem:  # whatever it is, the next report is to be tried

@@ -69,6 +69,7 @@ class TickStatistics:
         self._answers = dict.fromkeys(AnswerKind, 0)
         self._lateness_max = 0
         self._ordered: tuple[int, float, list[Percentiles]] = (0, 0.0, [])
+        self._judged = (0, '')
 
     def add(self, begin_ns: int, timing: Timing, answer: AnswerKind, fault: bool) -> None:
         """
@@ -103,12 +104,20 @@ class TickStatistics:
         self._ticks += 1
 
     def blame(self, period_ns: int) -> str:
-        """Return the stage because of which the rate is not held; empty while it is."""
-        rows = self._rows[: min(self._ticks, WINDOW)]
-        if not rows[:, 1:3].any():
-            return ''
-        rows = rows[np.argsort(rows[:, 0], kind='stable')]
-        return stage_to_blame(rows[:, _STAGES], rows[:, 1], rows[:, 2], period_ns)
+        """
+        Return the stage because of which the rate is not held; empty while it is.
+
+        As of some ticks ago at most.
+        """
+        count = min(self._ticks, WINDOW)
+        judged_at, stage = self._judged
+        if not judged_at or self._ticks - judged_at > count // _PART:
+            rows, stage = self._rows[:count], ''
+            if rows[:, 1:3].any():
+                rows = rows[np.argsort(rows[:, 0], kind='stable')]
+                stage = stage_to_blame(rows[:, _STAGES], rows[:, 1], rows[:, 2], period_ns)
+            self._judged = self._ticks, stage  # at once: several threads read it
+        return stage
 
     def summary(self) -> Summary:
         """Return the figures as they stand; percentiles are as of some ticks ago at most."""
