@@ -17,6 +17,13 @@ from .contract_types import DATA_BACKENDS
 PROVIDERS = ('cpu', 'cuda', 'tensorrt')
 """What a policy can be computed by, as wirings name it."""
 
+ANSWER_PART = 0.8
+"""
+Of a period: how long an answer may take where the wiring says nothing.
+
+The rest is for the reaction's command to be out before the next release.
+"""
+
 ISOLATIONS = ('process', 'inline')
 """Where a policy can run: in a worker, or in the process that asks it."""
 
@@ -31,6 +38,8 @@ class Inference:
     :param threads: how many processor threads its library may use.
     :param python: the Python of its worker; None for the default. What runs in this process has
         no use for it.
+    :param budget_ns: how much of a period, from the begin of its tick, the answer of its worker
+        may take; 0: ``ANSWER_PART`` of the period.
     :param isolation: ``process``: in a worker; ``inline``: in this process, what is a program in
         a worker still.
     :param cores: processor cores that its worker may run on; empty for all.
@@ -49,6 +58,7 @@ class Inference:
     providers: tuple[str, ...] = ('cpu',)
     threads: int = 1
     python: pathlib.Path | None = None
+    budget_ns: int = 0
     isolation: str = 'process'
     cores: tuple[int, ...] = ()
     memory_bytes: int = 4 << 30
@@ -64,6 +74,7 @@ class Inference:
         """Return the same in the process that asks: for what drives no robot."""
         return dataclasses.replace(
             self,
+            budget_ns=0,
             isolation='inline',
             cores=(),
             spare=False,
@@ -117,13 +128,16 @@ class Refusal:
         return f'{self.provider}: {self.reason}'
 
 
-def read_inference(section: Section | None, folder: pathlib.Path, backend: str) -> Inference:
+def read_inference(
+    section: Section | None, folder: pathlib.Path, backend: str, period_ns: int
+) -> Inference:
     """
     Read the section ``inference`` of a wiring.
 
     :param section: the section; None where the wiring has none.
     :param folder: what a relative ``python`` is relative to.
     :param backend: that of the policy.
+    :param period_ns: its control period.
     :raises WiringError: it is not valid.
     """
     if section is None:
@@ -149,16 +163,26 @@ def read_inference(section: Section | None, folder: pathlib.Path, backend: str) 
             raise section.problem(
                 'isolation', f'a {backend} artifact is a program, which runs in a worker only'
             )
-        for key in ('python', 'cores', 'memory', 'spare'):
+        for key in ('budget', 'python', 'cores', 'memory', 'spare'):
             if key in section:
                 raise section.problem(key, 'is for a worker, and isolation is inline')
     memory_bytes = DEFAULT_INFERENCE.memory_bytes
     if 'memory' in section:
         memory_bytes = section.integer('memory', least=1) << 20
+    budget_ns = 0
+    if 'budget' in section:
+        budget_ns = section.duration_ns('budget')
+        if not 0 < budget_ns <= period_ns:
+            raise section.problem(
+                'budget',
+                f'expected at most the period of the policy, {period_ns / 1e6:g} ms, found '
+                f'{section.text("budget")}: a tick that waits longer takes the next release',
+            )
     found = Inference(
         providers,
         threads,
         python,
+        budget_ns,
         isolation,
         cores,
         memory_bytes,

@@ -55,6 +55,10 @@ class _Asked:
         self.requests.append((row, tick.begun.request))
         self._ticks.append(tick)
 
+    def ask(self) -> None:
+        """Ask; the time for the answers began when the first of the ticks did."""
+        self.policy.ask(self.requests, self._ticks[0].begun.begin_ns)
+
     def conclude(self, until_ns: int | None) -> bool:
         """Conclude the ticks if the policy has answered, or is late; return whether it has."""
         answers = self.policy.answers(until_ns)
@@ -94,7 +98,7 @@ class Round(Generic[Item]):
                 asked.setdefault(id(policy), _Asked(policy)).add(one, row)
         self._asked = list(asked.values())
         for several in self._asked:
-            several.policy.ask(several.requests)
+            several.ask()
         silent = [one for one in self._ticks if one.begun.request.observation is None]
         _conclude(silent, [NOT_ASKED] * len(silent))
 

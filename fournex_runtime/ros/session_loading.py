@@ -9,6 +9,7 @@ import os
 from ..errors import FournexError
 from ..pipeline.messages import Messages
 from ..policy.backend import Backend, load_backend, warm_up
+from ..policy.inference import ANSWER_PART
 from ..session.engine import Engine
 from ..session.shared_policy import SharedPolicy
 from ..session.sharing import sharing
@@ -78,7 +79,7 @@ def _load(engines: list[Engine], worker_python: str, lockstep_ns: int) -> Backen
     """
     Load the policy of some sessions and warm it up; its worker, if any, gets a deadline.
 
-    :param lockstep_ns: what that is in lockstep; 0: it is the period.
+    :param lockstep_ns: what that is in lockstep; 0: it is the wiring's.
     """
     first = engines[0]
     inference = first.wiring.inference.with_default_python(
@@ -93,9 +94,13 @@ def _load(engines: list[Engine], worker_python: str, lockstep_ns: int) -> Backen
         raise
     if isinstance(backend, SuccessiveWorkers):
         backend.waits = bool(lockstep_ns)
-        period_ns = min(engine.contract.period_ns for engine in engines)
-        backend.timeout_ns = lockstep_ns or period_ns
+        backend.timeout_ns = lockstep_ns or min(map(_budget_ns, engines))
     return backend
+
+
+def _budget_ns(engine: Engine) -> int:
+    """Return how long the answer to a tick may take, from its begin."""
+    return engine.wiring.inference.budget_ns or int(engine.contract.period_ns * ANSWER_PART)
 
 
 def _check_pacing(wiring: Wiring) -> None:

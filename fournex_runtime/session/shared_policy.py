@@ -6,7 +6,6 @@ Asking and fetching the answers are two steps, so that other sessions are served
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from ..errors import ArtifactError, LateAnswer
@@ -58,8 +57,6 @@ class SharedPolicy:
         self._results: Sequence[Arguments | None] | None = None
         self._problem: ArtifactError | None = None
         self._kind = AnswerKind.RESULT
-        self.deadline_ns = 0
-        """When the answers to what was asked last are late; steady clock."""
 
     def describe(self, row: int) -> str:
         """Return in words how one of its sessions is asked."""
@@ -76,21 +73,27 @@ class SharedPolicy:
         return '' if self._workers is None else f'in {self._workers.timeout_ns / 1e6:g} ms'
 
     @property
+    def deadline_ns(self) -> int:
+        """Return when the answers to what was asked last are late; steady clock."""
+        return 0 if self._workers is None else self._workers.deadline_ns
+
+    @property
     def descriptors(self) -> tuple[int, ...]:
         """Return the descriptors that can be read when there is something to fetch."""
         return () if self._workers is None else self._workers.descriptors
 
-    def ask(self, asked: Sequence[tuple[int, Request]]) -> None:
+    def ask(self, asked: Sequence[tuple[int, Request]], since_ns: int | None = None) -> None:
         """
         Ask for some sessions; what goes wrong is in the answers.
 
         :param asked: row and request of each; every request has an observation.
+        :param since_ns: when the time of a worker began, on the steady clock; now if left out.
         """
         self._results, self._problem = None, None
         if self._alone:
             self._run_alone(asked[0][1])
             return
-        if self._awaits_late([request for _, request in asked]):
+        if self._awaits_late([request for _, request in asked], since_ns):
             return
         arguments = [_arguments(request) for _, request in asked]
         size = self.backend.batch_size if self._shared else 0
@@ -107,8 +110,7 @@ class SharedPolicy:
         self._kind = AnswerKind.RESULT
         try:
             if self._workers is not None:
-                self._workers.ask(requests, batch)
-                self.deadline_ns = time.monotonic_ns() + self._workers.timeout_ns
+                self._workers.ask(requests, batch, since_ns)
             elif batch:
                 self._results = self.backend.run_batch(requests)
             else:
@@ -123,14 +125,13 @@ class SharedPolicy:
         except ArtifactError as problem:
             self._problem = problem
 
-    def _awaits_late(self, requests: Sequence[Request]) -> bool:
+    def _awaits_late(self, requests: Sequence[Request], since_ns: int | None) -> bool:
         """Wait for what was late in the tick before instead of asking, if the wiring says so."""
         workers = self._workers
         if self._shared or workers is None or not requests[0].awaits_late:
             return False
-        if not workers.await_late():
+        if not workers.await_late(since_ns):
             return False
-        self.deadline_ns = time.monotonic_ns() + workers.timeout_ns
         self._rows, self._size, self._kind = [0], 0, AnswerKind.BELATED
         return True
 

@@ -47,7 +47,10 @@ def read_fallbacks(
         own, shared = one.optional_section('inputs'), session.section('inputs')
         ports = read_ports(own or shared, bundle.contract, sources, names, shared)
         inference = read_inference(
-            one.optional_section('inference'), folder, bundle.contract.artifact.backend
+            one.optional_section('inference'),
+            folder,
+            bundle.contract.artifact.backend,
+            bundle.contract.period_ns,
         )
         one.finish()
         found[name] = (bundle, ports, inference)

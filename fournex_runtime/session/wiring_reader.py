@@ -79,7 +79,10 @@ class SessionReader:
         reward = self._reward()
         lockstep, phase = self._pacing()
         inference = read_inference(
-            section.optional_section('inference'), self._folder, self._contract.artifact.backend
+            section.optional_section('inference'),
+            self._folder,
+            self._contract.artifact.backend,
+            self._contract.period_ns,
         )
         start_tolerance = self._start_tolerance()
         frames = read_frames(section.optional_section('frames'), self._sources)

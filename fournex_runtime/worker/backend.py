@@ -212,16 +212,25 @@ class WorkerBackend:
         self.ask(requests, batch=True)
         return list(self.collect())
 
-    def ask(self, requests: Sequence[Request | None], batch: bool = False) -> None:
+    def ask(
+        self,
+        requests: Sequence[Request | None],
+        batch: bool = False,
+        deadline_ns: int | None = None,
+    ) -> None:
         """
         Put requests to the worker; :meth:`collect` returns its answers.
 
         :param requests: one a row, as for :meth:`run_batch`.
         :param batch: whether they go together; else there is one.
+        :param deadline_ns: when they are late, on the steady clock; ``timeout_ns`` from now if
+            left out.
         :raises ArtifactError: an array is not what the contract says.
         :raises WorkerDied: the worker was closed, or lets nobody ask.
         """
-        self._deadline_ns = time.monotonic_ns() + self.timeout_ns
+        if deadline_ns is None:
+            deadline_ns = time.monotonic_ns() + self.timeout_ns
+        self._deadline_ns = deadline_ns
         if self._closed:
             raise WorkerDied(f'{self.file}: its worker was closed')
         self._channel.put(requests, self.file, batch)
@@ -234,14 +243,9 @@ class WorkerBackend:
             words = 'its worker has filled the count of requests'
             raise WorkerDied(f'{self.file}: {words}') from problem
 
-    def wait_on(self, timeout_ns: int) -> int:
-        """
-        Give the answers to what was asked last more time from now.
-
-        :returns: when they are late, on the steady clock.
-        """
-        self._deadline_ns = time.monotonic_ns() + timeout_ns
-        return self._deadline_ns
+    def wait_until(self, deadline_ns: int) -> None:
+        """Give the answers to what was asked last more time, on the steady clock."""
+        self._deadline_ns = deadline_ns
 
     @overload
     def collect(self) -> Sequence[Request | None]: ...

@@ -75,7 +75,8 @@ class SuccessiveWorkers:
         self._asked: WorkerBackend | None = None
         self._late: WorkerBackend | None = None
         self._again = False
-        self._deadline_ns = 0
+        self.deadline_ns = 0
+        """When the answers to what was asked last are late; steady clock."""
         self._requests: Sequence[Request | None] = ()
         self._batch = False
         self._dead: list[WorkerBackend] = []
@@ -162,16 +163,22 @@ class SuccessiveWorkers:
         self.ask(requests, batch=True)
         return list(self.collect())
 
-    def ask(self, requests: Sequence[Request | None], batch: bool = False) -> None:
+    def ask(
+        self,
+        requests: Sequence[Request | None],
+        batch: bool = False,
+        since_ns: int | None = None,
+    ) -> None:
         """
         Put requests to the worker; :meth:`collect` returns its answers.
 
         :param requests: one a row, as for :meth:`run_batch`.
         :param batch: whether they go together; else there is one.
+        :param since_ns: when ``timeout_ns`` began, on the steady clock; now if left out.
         :raises ArtifactError: an array is not what the contract says.
         :raises WorkerDied: the worker has ended, and there is no other yet.
         """
-        self._deadline_ns = time.monotonic_ns() + self.timeout_ns
+        self.deadline_ns = self._late_at(since_ns)
         self._requests, self._batch = requests, batch
         self._late, self._again = None, False
         self._put()
@@ -179,10 +186,10 @@ class SuccessiveWorkers:
     def _put(self) -> None:
         """Put what is asked to the first worker that takes it."""
         while True:
-            worker = self._worker(self._deadline_ns)
-            worker.timeout_ns = max(0, self._deadline_ns - time.monotonic_ns())
+            worker = self._worker(self.deadline_ns)
+            worker.timeout_ns = self.timeout_ns
             try:
-                worker.ask(self._requests, self._batch)
+                worker.ask(self._requests, self._batch, self.deadline_ns)
                 return
             except WorkerDied as problem:
                 self._lost(worker, problem)
@@ -222,10 +229,14 @@ class SuccessiveWorkers:
                 self._asked = None
             return found
 
-    def await_late(self) -> bool:
+    def _late_at(self, since_ns: int | None) -> int:
+        return (time.monotonic_ns() if since_ns is None else since_ns) + self.timeout_ns
+
+    def await_late(self, since_ns: int | None = None) -> bool:
         """
         Wait once more for what was late: :meth:`collect` returns it instead of anything new.
 
+        :param since_ns: as for :meth:`ask`.
         :returns: whether there is something to wait for; it is waited for twice in all.
         """
         worker, self._late = self._late, None
@@ -234,7 +245,8 @@ class SuccessiveWorkers:
                 return False
             self._asked = worker
         self._again = True
-        self._deadline_ns = worker.wait_on(self.timeout_ns)
+        self.deadline_ns = self._late_at(since_ns)
+        worker.wait_until(self.deadline_ns)
         return True
 
     def _lost(self, worker: WorkerBackend, problem: WorkerDied) -> None:

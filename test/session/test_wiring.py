@@ -415,6 +415,7 @@ def test_with_what_a_policy_is_run():
     assert absolute == Inference(python=pathlib.Path('/opt/python'))
     inline = '    inference: {isolation: inline}\n'
     assert session((reward, inline + reward)).inference == Inference(isolation='inline')
+    assert session((reward, '    inference: {budget: 5 ms}\n' + reward)).inference.budget_ns == 5e6
     worker = '    inference: {cores: [2, 3], memory: 64, spare: true}\n'
     found = session((reward, worker + reward)).inference
     assert found == Inference(cores=(2, 3), memory_bytes=64 << 20, spare=True)
@@ -437,6 +438,8 @@ def test_a_program_runs_in_a_worker_only():
         ('{providers: [cpu, cpu]}', r'inference\.providers: expected at least one, each only'),
         ('{providers: [cpu, cuda]}', r'inference\.providers: cpu computes everything, so what'),
         ('{isolation: thread}', r'inference\.isolation: expected one of process, inline, found'),
+        ('{budget: 21 ms}', r'inference\.budget: expected at most the period of the policy, 20'),
+        ('{isolation: inline, budget: 5 ms}', r'inference\.budget: is for a worker, and isola'),
         ('{isolation: inline, cores: [1]}', r'inference\.cores: is for a worker, and isola'),
         ('{isolation: inline, python: p}', r'inference\.python: is for a worker, and isola'),
         ('{isolation: inline, memory: 9}', r'inference\.memory: is for a worker, and isola'),

@@ -35,7 +35,7 @@ class Row:
 
 
 DIES = ('its process ends (pidfd)', 'at once', '`failed`, if its spare dies of it, too', 'failed')
-LATE = ('no answer', 'one period', '`late`; killed after 1 s without a word', 'late')
+LATE = ('no answer', '80 % of a period', '`late`; killed after 1 s without a word', 'late')
 ROWS = (
     Row('killed', 'the policy kills its worker', *DIES, 'was killed by SIGKILL'),
     Row('exits', 'the policy calls `_exit`', *DIES, 'ended with status 3', every_change=True),

@@ -112,6 +112,19 @@ def test_a_worker_that_hangs_is_killed_and_followed_by_another(begin):
     assert bits([workers.run(*question)]) == expected and workers.number == 2
 
 
+def test_the_time_for_an_answer_begins_when_its_tick_does(begin):
+    made, workers = begin(RECURRENT)
+    question = observations(1)[0], initial(made)
+    workers.timeout_ns = 3_600_000_000_000
+    os.kill(workers.pid, signal.SIGSTOP)
+    workers.ask([question], since_ns=time.monotonic_ns() - workers.timeout_ns)
+    assert workers.deadline_ns <= time.monotonic_ns()
+    with pytest.raises(LateAnswer, match='no answer within 3.6e'):
+        workers.collect()
+    os.kill(workers.pid, signal.SIGCONT)
+    assert workers.run(*question)
+
+
 def test_without_a_spare_the_call_fails_at_once_and_later_ones_are_answered(begin):
     made, workers = begin(RECURRENT)
     question = observations(1)[0], initial(made)
