@@ -118,7 +118,7 @@ def main(arguments: Sequence[str]) -> int:
         on_tick: TickObserver | None = None
         if options.record is not None:
             recording = EvaluationRecording(
-                options.record, wiring, engine, backend.description, messages()
+                options.record, wiring, [engine], [backend.description], messages()
             )
             recording.start()
             resources.callback(recording.close)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from ..errors import RecordingError
@@ -29,23 +30,22 @@ from .evaluation import START_NS
 
 NODE = '/fournex'
 _LATCHED = QosProfile('reliable', 'transient_local', 'keep_last', 1)
-_SNAPSHOT = 2
-"""Channel of the snapshots, behind those of the manifest and the tick records."""
+_MANIFEST = 0
 _TRIES = 1000
 _WAIT_S = 0.005
 
 
 class EvaluationRecording:
     """
-    Writes the ticks of one session to a bag, with their inputs and commands.
+    Writes the ticks of sessions to a bag, with their inputs and commands.
 
     An evaluation runs many times faster than a robot. It waits for the recorder where a live run
     would drop and count.
 
     :param folder: the bag; it must not exist.
     :param wiring: the wiring.
-    :param engine: the session.
-    :param backend: description of what runs the policy.
+    :param engines: the sessions; each has topics of its own.
+    :param backends: descriptions of what runs their policies.
     :param messages: the message types.
     """
 
@@ -53,59 +53,29 @@ class EvaluationRecording:
         self,
         folder: pathlib.Path,
         wiring: Wiring,
-        engine: Engine,
-        backend: str,
+        engines: Sequence[Engine],
+        backends: Sequence[str],
         messages: Messages,
     ) -> None:
-        session = engine.wiring
         self._messages = messages
         options = EVERYTHING if wiring.record.ring else wiring.record
-        self._inputs = [_absolute(source.topic) for source in session.sources]
-        self._commands = [_absolute(target.topic) for target in session.targets]
-        self._codec = TickCodec(messages, session.name, self._inputs, self._commands)
-        tick_topic = f'{NODE}/{session.name}/tick'
-        self._recording = Recording(
-            folder,
-            [
-                Channel(f'{NODE}/manifest', MANIFEST_TYPE, _LATCHED, latched=True),
-                Channel(tick_topic, TICK_TYPE),
-                Channel(snapshot_topic(tick_topic), SNAPSHOT_TYPE),
-                *(
-                    Channel(topic, source.type, latched=True)
-                    for topic, source in zip(self._inputs, session.sources)
-                ),
-                *(
-                    Channel(topic, target.type)
-                    for topic, target in zip(self._commands, session.targets)
-                ),
-            ],
-            messages=messages,
-            options=options,
-        )
+        channels = [Channel(f'{NODE}/manifest', MANIFEST_TYPE, _LATCHED, latched=True)]
+        self._sessions = []
+        for engine in engines:
+            self._sessions.append(_RecordedSession(engine, messages, len(channels)))
+            channels += self._sessions[-1].channels
+        self._recording = Recording(folder, channels, messages=messages, options=options)
         self._marks = 0
-        self._snapshots = SnapshotCodec(messages, session.name, self._inputs)
         self._manifest = Manifest(
             ros_ns=START_NS,
             runtime=NODE,
             wiring_file=str(wiring.file.resolve()),
             wiring=wiring.text,
-            sessions=(
-                SessionManifest(
-                    name=session.name,
-                    policy=engine.contract.reference,
-                    bundle=str(engine.bundle.folder.resolve()),
-                    bundle_sha256=engine.bundle.sha256,
-                    frame_prefix='',
-                    contract=engine.contract.text,
-                    input_topics=tuple(self._inputs),
-                    input_types=tuple(source.type for source in session.sources),
-                    command_topics=tuple(self._commands),
-                    command_types=tuple(target.type for target in session.targets),
-                    tick_topic=tick_topic,
-                    fallback_policies=fallback_manifests(session),
-                ),
-            ),
-            environment={**environment([backend], [engine.contract]), 'time': 'simulated, from 0'},
+            sessions=tuple(one.manifest for one in self._sessions),
+            environment={
+                **environment(backends, [engine.contract for engine in engines]),
+                'time': 'simulated, from 0',
+            },
         )
 
     def start(self) -> None:
@@ -115,33 +85,42 @@ class EvaluationRecording:
         :raises RecordingError: it cannot be written.
         """
         self._recording.start()
-        self._write(0, encode_manifest(self._manifest, self._messages), START_NS, 1)
+        self._write(_MANIFEST, encode_manifest(self._manifest, self._messages), START_NS, 1)
 
     def on_tick(
-        self, inputs: TickInputs, record: TickRecord, timing: Timing, state: SessionState
+        self,
+        inputs: TickInputs,
+        record: TickRecord,
+        timing: Timing,
+        state: SessionState,
+        session: int = 0,
     ) -> None:
         """
         Write one tick.
 
         :param state: what the session remembers after it.
+        :param session: which session's.
         :raises RecordingError: the recorder gave up.
         """
-        first_input = _SNAPSHOT + 1
-        first_command = first_input + len(self._inputs)
-        for source, received in enumerate(inputs.messages):
-            for one in received:
-                self._write(first_input + source, one.data, one.arrival_ns, one.index)
-        for target, (data, index) in enumerate(zip(record.commands, record.command_indices)):
+        one = self._sessions[session]
+        one.state = state
+        for channel, received in enumerate(inputs.messages, one.first_input):
+            for taken in received:
+                self._write(channel, taken.data, taken.arrival_ns, taken.index)
+        for channel, (data, index) in enumerate(
+            zip(record.commands, record.command_indices), one.first_command
+        ):
             if data is not None:
-                self._write(first_command + target, data, record.ros_ns, index)
-        self._write(1, self._codec.encode(record, timing), record.ros_ns, record.tick + 1)
+                self._write(channel, data, record.ros_ns, index)
+        data = one.codec.encode(record, timing)
+        self._write(one.first_channel, data, record.ros_ns, record.tick + 1)
         self._recording.commit()
         if self._recording.wants_mark:
-            taken = memoryview(self._snapshots.encode(state, record.ros_ns))
-            now_ns = record.ros_ns
             self._marks += 1
-            snapshot = RingRecord(_SNAPSHOT, self._marks, now_ns, now_ns, taken)
-            self._recording.mark([snapshot], now_ns)
+            self._recording.mark(
+                [each.snapshot(self._marks, record.ros_ns) for each in self._sessions],
+                record.ros_ns,
+            )
 
     def close(self) -> None:
         """
@@ -170,6 +149,58 @@ class EvaluationRecording:
         raise RecordingError(
             f'{self._recording.folder}: {self._recording.problem() or "the recorder is stuck"}'
         )
+
+
+class _RecordedSession:
+    """
+    One of the sessions: its channels, one after the other, and what is written to them.
+
+    :param engine: the session.
+    :param messages: the message types.
+    :param first_channel: index of its first channel.
+    """
+
+    def __init__(self, engine: Engine, messages: Messages, first_channel: int) -> None:
+        session = engine.wiring
+        inputs = [_absolute(source.topic) for source in session.sources]
+        commands = [_absolute(target.topic) for target in session.targets]
+        tick_topic = f'{NODE}/{session.name}/tick'
+        self.state = engine.initial_state()
+        """What the session remembers."""
+        self.codec = TickCodec(messages, session.name, inputs, commands)
+        self._snapshots = SnapshotCodec(messages, session.name, inputs)
+        self.channels = [
+            Channel(tick_topic, TICK_TYPE),
+            Channel(snapshot_topic(tick_topic), SNAPSHOT_TYPE),
+            *(
+                Channel(topic, source.type, latched=True)
+                for topic, source in zip(inputs, session.sources)
+            ),
+            *(Channel(topic, target.type) for topic, target in zip(commands, session.targets)),
+        ]
+        self.first_channel = first_channel
+        self._snapshot_channel = first_channel + 1
+        self.first_input = first_channel + 2
+        self.first_command = self.first_input + len(inputs)
+        self.manifest = SessionManifest(
+            name=session.name,
+            policy=engine.contract.reference,
+            bundle=str(engine.bundle.folder.resolve()),
+            bundle_sha256=engine.bundle.sha256,
+            frame_prefix='',
+            contract=engine.contract.text,
+            input_topics=tuple(inputs),
+            input_types=tuple(source.type for source in session.sources),
+            command_topics=tuple(commands),
+            command_types=tuple(target.type for target in session.targets),
+            tick_topic=tick_topic,
+            fallback_policies=fallback_manifests(session),
+        )
+
+    def snapshot(self, number: int, now_ns: int) -> RingRecord:
+        """Return a snapshot of the session, to begin a file with."""
+        data = memoryview(self._snapshots.encode(self.state, now_ns))
+        return RingRecord(self._snapshot_channel, number, now_ns, now_ns, data)
 
 
 def _absolute(topic: str) -> str:

@@ -64,7 +64,9 @@ def recorded(checkout, tmp_path):
         engine = Engine(wiring.bundles[session.name], session, messages())
         backend = load_backend(engine.bundle)
         folder = tmp_path / 'bag'
-        recording = EvaluationRecording(folder, wiring, engine, backend.description, messages())
+        recording = EvaluationRecording(
+            folder, wiring, [engine], [backend.description], messages()
+        )
         recording.start()
         state, now_ns, modes = engine.initial_state(), 1_000_000_000, []
         for tick in range(TICKS):

@@ -10,7 +10,7 @@ import shutil
 
 import pytest
 from documented_table import Section
-from hard_life import OFTEN, HardLife
+from hard_life import OFTEN, SHOWN, HardLife
 from replayed_cases import CASES, Case, wiring_of
 
 from fournex_runtime.record.replay import verify
@@ -21,23 +21,33 @@ FEW = 500
 IN_PROCESS = tuple(case for case in CASES if case.in_process and not case.artifact)
 
 
-def lived(case: Case, ticks: int, folder: pathlib.Path, checkout, artifacts=None):
-    """Record ticks of a case and verify them; return what happened and how many were equal."""
+def lived(case: Case, ticks: int, folder: pathlib.Path, checkout, artifacts=None, harder=1.0):
+    """Record ticks of a case and verify them; return what happened. A bag that differs stays."""
     wiring = wiring_of(case, folder, checkout, artifacts)
-    life = HardLife(wiring, folder / 'bag', 1, in_process=case.in_process, kills=case.kills)
-    life.live(ticks)
-    (found,) = verify(folder / 'bag')
-    assert found.ticks == ticks
-    assert found.all_equal, f'{case}: {found.first_difference}: {found}'
-    assert life.happened['policy'] > ticks / 2, life.happened
+    bag = folder / 'bag'
+    life = HardLife(wiring, bag, 1, in_process=case.in_process, kills=case.kills, harder=harder)
+    each = ticks // case.sessions
+    life.live(each)
+    for found in verify(bag):
+        assert found.ticks == each
+        assert found.all_equal, f'{case}: {bag}: {found.first_difference}: {found}'
+    files = sorted(bag.glob('*.mcap'))
+    if len(files) > 1:
+        alone = [found for file in files for found in verify(file)]
+        assert sum(found.ticks for found in alone) == ticks
+        assert all(found.all_equal for found in alone), f'{case}: a file of {bag}: {alone}'
+        life.happened['file alone'] += len(files)
+    assert life.happened['policy'] > ticks / 3, life.happened
     shutil.rmtree(folder)
     return life.happened
 
 
 @pytest.mark.parametrize('case', IN_PROCESS, ids=str)
 def test_whatever_goes_wrong_every_tick_is_equal(case, checkout, tmp_path):
-    happened = lived(case, FEW, tmp_path / 'case', checkout)
+    ticks = FEW // case.sessions * case.sessions
+    happened = lived(case, ticks, tmp_path / 'case', checkout, harder=2.0)
     assert happened['stopped'] and happened['fallback'] and happened['outage']
+    assert all(happened[what] for what in case.shows), happened
 
 
 @pytest.fixture(scope='module')
@@ -52,32 +62,52 @@ def artifacts(with_torch, tmp_path_factory):
 
 @pytest.mark.soak
 @pytest.mark.torch
-@pytest.mark.timeout(7200)
+@pytest.mark.timeout(14400)
 def test_a_million_ticks_are_equal(checkout, artifacts, tmp_path):
+    chosen = [case for case in CASES if os.environ.get('FOURNEX_CASE', '') in str(case)]
+    part = float(os.environ.get('FOURNEX_PART', '1'))
     found: dict[Case, collections.Counter[str]] = {}
-    went_wrong: collections.Counter[str] = collections.Counter()
+    failed: list[str] = []
     with concurrent.futures.ProcessPoolExecutor(os.cpu_count()) as pool:
         running = {
-            pool.submit(lived, case, case.ticks, tmp_path / str(number), checkout, artifacts): case
-            for number, case in enumerate(CASES)
+            pool.submit(lived, case, ticks_of(case, part), folder, checkout, artifacts): case
+            for case, folder in ((one, tmp_path / str(CASES.index(one))) for one in chosen)
         }
         for done in concurrent.futures.as_completed(running):
-            case, happened = running[done], done.result()
-            found[case] = happened
-            went_wrong.update({what: happened[what] for what in OFTEN if happened[what]})
-            write_table(checkout / 'docs' / 'replay.md', found, went_wrong)
-            print(f'{case} ({case.backend}): {case.ticks} ticks are equal', flush=True)
-    assert sum(case.ticks for case in found) >= 1_000_000
-    assert set(went_wrong) == set(OFTEN), 'everything has gone wrong at least once'
+            case = running[done]
+            try:
+                found[case] = done.result()
+            except Exception as problem:  # the other cases go on
+                failed.append(f'{case}: {problem}')
+                print(failed[-1], flush=True)
+                continue
+            print(f'{case}: {ticks_of(case, part)} ticks are equal', flush=True)
+            if len(chosen) == len(CASES) and part == 1:
+                write_table(checkout / 'docs' / 'replay.md', found)
+    assert not failed, '\n'.join(failed)
+    for case, happened in found.items():
+        assert all(happened[what] for what in case.shows), f'{case}: {happened}'
+    if len(chosen) == len(CASES) and part == 1:
+        assert sum(case.ticks for case in found) >= 1_000_000
+        went_wrong = sum(found.values(), collections.Counter())
+        assert all(went_wrong[what] for what in (*OFTEN, *SHOWN)), 'everything has happened'
 
 
-def write_table(page: pathlib.Path, found, went_wrong) -> None:
+def ticks_of(case: Case, part: float) -> int:
+    """Return how many ticks are made of a case."""
+    return round(case.ticks * part) // case.sessions * case.sessions
+
+
+def write_table(page: pathlib.Path, found: dict[Case, collections.Counter[str]]) -> None:
     """Put the table into the page: of what has been verified so far."""
     total = sum(case.ticks for case in found)
-    counted = ', '.join(f'{what} {went_wrong[what]}' for what in OFTEN if went_wrong[what])
+    happened = sum(found.values(), collections.Counter())
+    counted = ', '.join(f'{what} {happened[what]}' for what in OFTEN if happened[what])
+    columns = ('policy', 'manual', 'fallback', 'second policy', 'belated answer', 'in a batch')
     rows = [
-        f'| {case.robot} | {case.backend} | {case.name} | {case.ticks} | {found[case]["policy"]} '
-        f'| {found[case]["fallback"]} | {found[case]["stopped"]} | {found[case]["limited"]} |'
+        f'| {case.robot} | {case.backend} | {case.name} | {case.ticks} | '
+        + ' | '.join(str(found[case][column]) for column in (*columns, 'stopped', 'kill'))
+        + ' |'
         for case in CASES
         if case in found
     ]
@@ -87,8 +117,8 @@ def write_table(page: pathlib.Path, found, went_wrong) -> None:
             f'{total} ticks, every stage of each equal to the bit. What went wrong in them:',
             f'{counted}.',
             '',
-            '| robot | backend | | ticks | policy | fallback | stopped | limited |',
-            '| --- | --- | --- | --- | --- | --- | --- | --- |',
+            f'| robot | backend | | ticks | {" | ".join(columns)} | stopped | kills |',
+            f'| --- | --- | --- |{" --- |" * (len(columns) + 3)}',
             *rows,
         ],
     )

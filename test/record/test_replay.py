@@ -57,7 +57,7 @@ class Player:
         self.engine = Engine(wiring.bundles[session.name], session, messages())
         self.backend = backend(load_backend(wiring.bundles[session.name]))
         self.recording = EvaluationRecording(
-            folder, wiring, self.engine, self.backend.description, messages()
+            folder, wiring, [self.engine], [self.backend.description], messages()
         )
         self.state = self.engine.initial_state()
         self.now_ns = 1_000_000_000

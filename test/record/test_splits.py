@@ -34,7 +34,7 @@ def drive(folder, checkout, options, seeds=range(EPISODES)):
     bundle = wiring.bundles[session.name]
     engine = Engine(bundle, session, messages())
     backend = load_backend(bundle, session.inference.inline())
-    recording = EvaluationRecording(folder, wiring, engine, backend.description, messages())
+    recording = EvaluationRecording(folder, wiring, [engine], [backend.description], messages())
     recording.start()
     records = []
 

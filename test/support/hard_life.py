@@ -1,40 +1,44 @@
 """
 Recordings in which much goes wrong, made without waiting for real time.
 
-A policy drives a simulated robot through the tick engine as ``fournex evaluate`` does, and from a
+Policies drive simulated robots through the tick engine as ``fournex evaluate`` does, and from a
 seed come: inputs that stay away, are garbage, come twice, go back in time or hold what is no
-number; answers that are late, failed or misshapen; workers that are killed; episodes begun, stops,
-and clocks that jump. All of it is recorded as a live run is.
+number; operators who take over and press buttons; answers that are late, failed or misshapen;
+workers that are killed; episodes begun, stops, and clocks that jump. All of it is recorded as a
+live run is.
 """
 
 from __future__ import annotations
 
-import collections
+import contextlib
+import dataclasses
 import os
 import pathlib
-import random
 import signal
+from collections.abc import Mapping, Sequence
 
-import numpy as np
+from faulty_robot import FaultyRobot, Misfortune
 
-from fournex_runtime.errors import ArtifactError, LateAnswer
 from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.policy.backend import load_backend, warm_up
+from fournex_runtime.policy.bundle import Bundle
+from fournex_runtime.policy.inference import Inference
 from fournex_runtime.session.engine import Engine
+from fournex_runtime.session.shared_policy import NOT_ASKED, Answered, SharedPolicy
+from fournex_runtime.session.sharing import sharing
 from fournex_runtime.session.tick import (
     Answer,
     AnswerKind,
     EpisodeStart,
     Mode,
-    Received,
+    Request,
     TickInputs,
     TickRecord,
     Timing,
 )
-from fournex_runtime.session.wiring import load_wiring
+from fournex_runtime.session.wiring import Wiring, load_wiring
 from fournex_runtime.sim.evaluation import START_NS
 from fournex_runtime.sim.evaluation_recording import EvaluationRecording
-from fournex_runtime.sim.registry import make_robot
 from fournex_runtime.worker.succession import SuccessiveWorkers
 
 JUMP_NS = 700_000_000
@@ -51,21 +55,26 @@ OFTEN = {
     'episode': 2.0,
     'stop': 0.7,
     'clock jump': 1.0,
+    'operator': 3.0,
+    'button': 0.5,
     'kill': 0.4,
 }
 """How often things go wrong, of a thousand."""
+SHOWN = ('belated answer', 'second policy', 'in a batch')
+"""What else is counted, in ticks, beside the modes."""
 
 
 class HardLife:
     """
-    One policy on one robot, with what goes wrong drawn from a seed.
+    The sessions of a wiring, each on a robot of its own, with what goes wrong drawn from a seed.
 
     :param wiring: file of the wiring.
     :param folder: the bag; it must not exist.
     :param seed: of everything.
     :param bundle: the policy instead of the wiring's.
-    :param in_process: run the policy in this process where that can be.
+    :param in_process: run the policies in this process where that can be.
     :param kills: how many workers are killed in a thousand ticks.
+    :param harder: how much more often everything goes wrong.
     """
 
     def __init__(
@@ -76,166 +85,197 @@ class HardLife:
         bundle: pathlib.Path | None = None,
         in_process: bool = True,
         kills: float = OFTEN['kill'],
+        harder: float = 1.0,
     ) -> None:
         read = load_wiring(wiring, bundle)
-        session = read.sessions[0]
-        self.engine = Engine(read.bundles[session.name], session, messages())
-        inference = session.inference.inline() if in_process else session.inference
-        self.backend = load_backend(read.bundles[session.name], inference, ANSWER_TIMEOUT_S)
-        warm_up(self.backend, self.engine.contract)
-        if isinstance(self.backend, SuccessiveWorkers):
-            self.backend.waits = True
-        self.recording = EvaluationRecording(
-            folder, read, self.engine, self.backend.description, messages()
-        )
-        self.robot = make_robot(read.robot)
-        self.happened: collections.Counter[str] = collections.Counter()
+        often = {what: rate * harder for what, rate in {**OFTEN, 'kill': kills}.items()}
+        self._misfortune = Misfortune(often, seed)
+        self.happened = self._misfortune.happened
         """How often what went wrong, and how many ticks ended in which mode."""
-        self._chance = random.Random(seed)
-        self._often = {**OFTEN, 'kill': kills}
-        topics = {sensor.topic: sensor for sensor in self.robot.sensors}
-        self._sensors = [topics[one.topic.lstrip('/')] for one in session.sources]
-        self._state = self.engine.initial_state()
+        self._in_process = in_process
+        self._backends = contextlib.ExitStack()
+        with self._backends as loading:
+            self._lives = self._begun(read)
+            self._backends = loading.pop_all()
+        self.recording = EvaluationRecording(
+            folder,
+            read,
+            [life.engine for life in self._lives],
+            [life.policy.backend.description for life in self._lives],
+            messages(),
+        )
+        (self._period_ns,) = {life.engine.contract.period_ns for life in self._lives}
         self._now_ns = START_NS
-        self._counts = [0] * len(self._sensors)
-        self._pending: list[list[bytes]] = [[] for _ in self._sensors]
-        self._before: list[bytes] = [b''] * len(self._sensors)
-        self._away = [0] * len(self._sensors)
-        self._stopped = 0
-        self._episodes = 0
-        self._revisions: dict[str, int] = {}
+
+    def _begun(self, read: Wiring) -> list[Life]:
+        policies: dict[str, tuple[int, SharedPolicy]] = {}
+        wired = {one.name: one for one in read.sessions}
+        for names in sharing(read):
+            first = wired[names[0]]
+            policy = self._load(read.bundles[first.name], first.inference, len(names))
+            policies.update({name: (row, policy) for row, name in enumerate(names)})
+        return [
+            Life(
+                Engine(read.bundles[one.name], one, messages()),
+                *policies[one.name],
+                {two.name: self._load(two.bundle, two.wiring.inference) for two in one.fallbacks},
+                FaultyRobot(read.robot, one, self._misfortune),
+                self._misfortune,
+            )
+            for one in read.sessions
+        ]
+
+    def _load(self, bundle: Bundle, inference: Inference, sessions: int = 1) -> SharedPolicy:
+        inference = inference.inline() if self._in_process else inference
+        inference = dataclasses.replace(inference, rows=sessions)
+        backend = load_backend(bundle, inference, ANSWER_TIMEOUT_S)
+        self._backends.callback(backend.close)
+        warm_up(backend, bundle.contract)
+        if isinstance(backend, SuccessiveWorkers):
+            backend.waits = True
+        return SharedPolicy(backend, sessions, inference.deterministic)
 
     def live(self, ticks: int) -> None:
-        """Run so many ticks into the bag."""
-        self.recording.start()
-        try:
-            self._reset()
-            start: EpisodeStart | None = self._episode()
-            for _ in range(ticks):
-                record = self._tick(start)
-                start = self._after(record)
-                self._step(record)
-        finally:
-            self.backend.close()
-            self.recording.close()
+        """Run so many ticks of each session into the bag."""
+        with self._backends:
+            self.recording.start()
+            try:
+                for life in self._lives:
+                    life.robot.reset(self._now_ns)
+                for _ in range(ticks):
+                    self._round()
+            finally:
+                self.recording.close()
 
-    def _goes(self, what: str) -> bool:
-        """Return whether something goes wrong now; count it."""
-        if self._chance.random() * 1000.0 >= self._often[what]:
-            return False
-        self.happened[what] += 1
-        return True
-
-    # --- the robot -------------------------------------------------------------------------------
-
-    def _reset(self) -> None:
-        self.robot.reset(self._chance.randrange(1 << 30))
-        self._revisions.clear()
-        self._sense(0)
-
-    def _step(self, record: TickRecord) -> None:
-        for command, data in zip(self.robot.commands, record.commands):
-            if data is not None:
-                self.robot.command(command.topic, messages().decode(data, command.type))
-        since_ns = 0
-        while since_ns < self.engine.contract.period_ns:
-            self.robot.step()
-            since_ns += self.robot.step_ns
-            self._now_ns += self.robot.step_ns
-            self._sense(since_ns)
-        if self._goes('clock jump'):
-            self._now_ns += JUMP_NS
-        if self.robot.outcome().done:
-            self._reset()
-
-    def _sense(self, since_ns: int) -> None:
-        for index, sensor in enumerate(self._sensors):
-            if sensor.latched:
-                revision = self.robot.revision(sensor.topic)
-                if self._revisions.get(sensor.topic) == revision:
-                    continue
-                self._revisions[sensor.topic] = revision
-            elif since_ns % sensor.period_ns:
-                continue
-            self._publish(index)
-
-    def _publish(self, index: int) -> None:
-        """Encode what a sensor says now, or what goes wrong with it."""
-        sensor, waiting = self._sensors[index], self._pending[index]
-        if self._away[index] > 0:
-            self._away[index] -= 1
-            return
-        if not sensor.latched and self._goes('outage'):
-            self._away[index] = self._chance.randrange(1, 40)
-        message = self.robot.sense(sensor.topic, self._now_ns)
-        if self._goes('not a number'):
-            _spoil(message)
-        data = messages().encode(message, sensor.type)
-        if self._before[index] and self._goes('back in time'):
-            waiting.append(data)
-            data = self._before[index]
-        waiting.append(b'garbage' if self._goes('garbage') else data)
-        if self._goes('twice'):
-            waiting.append(data)
-        self._before[index] = data
-
-    # --- the session -----------------------------------------------------------------------------
-
-    def _episode(self) -> EpisodeStart:
-        self._episodes += 1
-        return EpisodeStart(f'episode-{self._episodes}', self._chance.randrange(1, 1 << 63))
-
-    def _after(self, record: TickRecord) -> EpisodeStart | None:
-        """Return the episode that the next tick begins: now and then, and a while after a stop."""
-        self.happened[record.mode.name.lower()] += 1
-        self.happened['limited'] += bool(record.limited)
-        self._stopped = self._stopped + 1 if record.mode is Mode.STOPPED else 0
-        if self._stopped > 15 or self._goes('episode'):
-            return self._episode()
-        return None
-
-    def _tick(self, start: EpisodeStart | None) -> TickRecord:
-        taken = []
-        for source, waiting in enumerate(self._pending):
-            first = self._counts[source] + 1
-            self._counts[source] += len(waiting)
-            taken.append(
-                tuple(Received(first + at, self._now_ns, data) for at, data in enumerate(waiting))
+    def _round(self) -> None:
+        """Run a tick of each session."""
+        requests = [life.begin(self._now_ns) for life in self._lives]
+        answers = self._ask(requests)
+        for number, (life, request) in enumerate(zip(self._lives, requests)):
+            answered = answers.get(number, NOT_ASKED)
+            timing = Timing(
+                worker=answered.worker,
+                batch_size=answered.batch_size,
+                batch_row=answered.batch_row,
             )
-            waiting.clear()
-        stop = '' if start is not None or not self._goes('stop') else 'the operator wants it so'
-        now = self._now_ns
-        inputs = TickInputs(tuple(taken), now, now, now, start, stop)
-        request = self.engine.observe(inputs, self._state)
-        answer = Answer(AnswerKind.NONE)
-        if request.observation is not None:
-            answer = self._ask(request.observation.inputs, request.recurrent)
-        record, self._state = self.engine.conclude(request, answer, self._state)
-        self.recording.on_tick(inputs, record, Timing(), self._state)
+            record = life.conclude(request, answered)
+            self.recording.on_tick(request.inputs, record, timing, life.state, number)
+            life.robot.step(record.commands, self._now_ns, self._period_ns)
+        self._now_ns += self._period_ns
+        if self._misfortune.strikes('clock jump'):
+            self._now_ns += JUMP_NS
+
+    def _ask(self, requests: Sequence[Request]) -> Mapping[int, Answered]:
+        """Ask each policy once for all who want it; return the answers by session."""
+        wanted: dict[SharedPolicy, list[tuple[int, int]]] = {}
+        found: dict[int, Answered] = {}
+        for number, (life, request) in enumerate(zip(self._lives, requests)):
+            if request.observation is None:
+                continue
+            late = life.late_answer(request)
+            if late is not None:
+                found[number] = late
+                continue
+            policy, row = life.asks(request)
+            wanted.setdefault(policy, []).append((number, row))
+        for policy, those in wanted.items():
+            if isinstance(policy.backend, SuccessiveWorkers) and self._misfortune.strikes('kill'):
+                os.kill(policy.backend.pid, signal.SIGKILL)
+            policy.ask([(row, requests[number]) for number, row in those])
+            answers = policy.answers()
+            assert answers is not None
+            for (number, _), answered in zip(those, answers):
+                found[number] = self._lives[number].heard(answered)
+        return found
+
+
+class Life:
+    """
+    One session and its robot.
+
+    :param engine: the session.
+    :param row: its row in batches.
+    :param policy: what it asks.
+    :param seconds: its second policies.
+    :param robot: the robot.
+    :param misfortune: what goes wrong.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        row: int,
+        policy: SharedPolicy,
+        seconds: Mapping[str, SharedPolicy],
+        robot: FaultyRobot,
+        misfortune: Misfortune,
+    ) -> None:
+        self.engine, self.policy, self.robot = engine, policy, robot
+        self._row, self._seconds = row, seconds
+        self._misfortune = misfortune
+        self.state = engine.initial_state()
+        self._start: EpisodeStart | None = self._episode(1)
+        self._episodes = 1
+        self._stopped = 0
+        self._late: Answered | None = None
+
+    def _episode(self, number: int) -> EpisodeStart:
+        return EpisodeStart(f'episode-{number}', self._misfortune.chance.randrange(1, 1 << 63))
+
+    def begin(self, now_ns: int) -> Request:
+        """Return the request of a tick."""
+        stops = self._start is None and self._misfortune.strikes('stop')
+        stop = 'the operator wants it so' if stops else ''
+        taken = self.robot.take(now_ns)
+        inputs = TickInputs(taken, now_ns, now_ns, now_ns, self._start, stop)
+        return self.engine.observe(inputs, self.state)
+
+    def asks(self, request: Request) -> tuple[SharedPolicy, int]:
+        """Return the policy that a request is for, and its row there."""
+        second = request.second
+        return (self.policy, self._row) if second is None else (self._seconds[second.name], 0)
+
+    def late_answer(self, request: Request) -> Answered | None:
+        """Return what was late in the tick before, where the session waits for it once more."""
+        late, self._late = self._late, None
+        if late is None or not request.awaits_late:
+            return None
+        if self._misfortune.strikes('late answer'):
+            return dataclasses.replace(late, answer=_LATE)
+        answer = dataclasses.replace(late.answer, kind=AnswerKind.BELATED)
+        return dataclasses.replace(late, answer=answer)
+
+    def heard(self, answered: Answered) -> Answered:
+        """Return what becomes of an answer on its way."""
+        if answered.answer.kind is not AnswerKind.RESULT:
+            return answered
+        if self._misfortune.strikes('late answer'):
+            self._late = answered
+            return dataclasses.replace(answered, answer=_LATE)
+        if self._misfortune.strikes('failed answer'):
+            return dataclasses.replace(answered, answer=_FAILED)
+        if self._misfortune.strikes('misshapen answer'):
+            outputs = {f'another {name}': one for name, one in answered.answer.outputs.items()}
+            answer = dataclasses.replace(answered.answer, outputs=outputs)
+            return dataclasses.replace(answered, answer=answer)
+        return answered
+
+    def conclude(self, request: Request, answered: Answered) -> TickRecord:
+        """End a tick; the next one begins an episode now and then, and a while after a stop."""
+        record, self.state = self.engine.conclude(request, answered.answer, self.state)
+        happened = self._misfortune.happened
+        happened[record.mode.name.lower()] += 1
+        happened['limited'] += bool(record.limited)
+        happened['belated answer'] += record.answer is AnswerKind.BELATED
+        happened['second policy'] += bool(record.observation) and request.second is not None
+        happened['in a batch'] += answered.batch_size > 0
+        self._stopped = self._stopped + 1 if record.mode is Mode.STOPPED else 0
+        self._start = None
+        if self._stopped > 15 or self._misfortune.strikes('episode'):
+            self._episodes += 1
+            self._start = self._episode(self._episodes)
         return record
 
-    def _ask(self, inputs, state) -> Answer:
-        if isinstance(self.backend, SuccessiveWorkers) and self._goes('kill'):
-            os.kill(self.backend.pid, signal.SIGKILL)
-        try:
-            outputs, following = self.backend.run(inputs, state)
-            if self._goes('late answer'):
-                raise LateAnswer('no answer in time')
-            if self._goes('failed answer'):
-                raise ArtifactError('a failure')
-        except LateAnswer as problem:
-            return Answer(AnswerKind.LATE, problem=str(problem))
-        except ArtifactError as problem:
-            return Answer(AnswerKind.FAILED, problem=str(problem))
-        if self._goes('misshapen answer'):
-            outputs = {f'another {name}': array for name, array in outputs.items()}
-        return Answer(AnswerKind.RESULT, outputs, following)
 
-
-def _spoil(message) -> None:
-    """Put what is no number where a message has its numbers."""
-    for name in ('position', 'ranges'):
-        if hasattr(message, name):
-            values = np.array(getattr(message, name))
-            values[len(values) // 2] = np.nan
-            setattr(message, name, values)
+_LATE = Answer(AnswerKind.LATE, problem='no answer in time')
+_FAILED = Answer(AnswerKind.FAILED, problem='a failure')

@@ -8,6 +8,7 @@ import shutil
 
 import numpy as np
 import onnx
+import yaml
 from onnx import TensorProto, helper, numpy_helper
 from tiny_session import edited
 from trembling_policy import CONTRACT as TREMBLING
@@ -33,10 +34,57 @@ outputs:
   action: [{term: joint_effort_target, joints: [cart], unit: N, clip: [-1.0, 1.0], scale: 9.0}]
 artifact: {file: policy.onnx, sha256: ZEROS, backend: onnx}
 """
+TOGETHER = """\
+name: together
+version: 1
+period: 20 ms
+start_pose: {cart: 0.0, pole: 0.0}
+inputs:
+  obs:
+    - {term: joint_position, joints: [cart, pole], unit: "m, rad"}
+    - {term: last_action, of: clipped}
+state:
+  h: {shape: [1, 32], input: h_in, output: h_out, initial: zeros, reset: episode}
+outputs:
+  action: [{term: joint_effort_target, joints: [cart], unit: N, clip: [-1.0, 1.0], scale: 9.0}]
+artifact: {file: policy.onnx, sha256: ZEROS, backend: onnx}
+"""
+LATE, STALE = 'late: hold 60 ms then stop', 'stale: hold 60 ms then stop'
 NARROW = (
     ('cart: {min: -10.0, max: 10.0, rate: unlimited}', 'cart: {min: -4.0, max: 4.0, rate: 120.0}'),
-    ('stale: hold 60 ms then stop', 'stale: hold 60 ms then ramp 200 ms to zero then stop'),
+    (STALE, 'stale: hold 60 ms then ramp 200 ms to zero then stop'),
 )
+SPLITS = (('robot: pendulum', 'record: {split_size: 2 MB}\nrobot: pendulum'),)
+OPERATORS = (
+    (
+        '    reward:',
+        """\
+    overrides:
+      joystick: {topic: joy, priority: 10, timeout: 60 ms}
+      planner: {topic: plan, priority: 5, timeout: 100 ms}
+    stop_topics:
+      button: {topic: e_stop, timeout: forever}
+    reward:""",
+    ),
+)
+USED_LATE = ((LATE, f'{LATE}\n      late_answer: use in the next tick'),)
+SECOND = (
+    ('default: stop', 'default: policy calm for 300 ms then stop\n      return: {after: 40 ms}'),
+    (STALE, 'stale: hold 40 ms then policy calm for 400 ms then ramp 200 ms to zero then stop'),
+    (LATE, 'late: hold 60 ms then policy calm for 300 ms then stop'),
+    (
+        '    reward:',
+        """\
+    fallback:
+      calm:
+        policy: SECOND
+        inputs:
+          joint_position:
+            {topic: spare_joint_states, type: sensor_msgs/msg/JointState, budget: 50 ms}
+    reward:""",
+    ),
+)
+WHO_IS_DUE = (('    reward:', '    inference: {deterministic: false}\n    reward:'),)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,8 +100,11 @@ class Case:
     :param contract: changes of the contract that the artifact needs.
     :param wiring: changes of the wiring.
     :param made: a bundle that is made here; empty for the robot's own.
+    :param second: a bundle that is made here, or ``own``: the second policy.
+    :param sessions: how many there are, each with a robot.
     :param in_process: the policy is run in the process that asks it.
     :param kills: how many workers are killed in a thousand ticks; one with torch takes long.
+    :param shows: what has to happen in it.
     """
 
     name: str
@@ -64,28 +115,68 @@ class Case:
     contract: tuple[tuple[str, str], ...] = ()
     wiring: tuple[tuple[str, str], ...] = ()
     made: str = ''
+    second: str = ''
+    sessions: int = 1
     in_process: bool = True
     kills: float = 0.4
+    shows: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return a name for the test."""
-        return f'{self.robot}: {self.name}'
+        return f'{self.robot}: {self.name} ({self.backend})'
 
 
+_SB3 = {'backend': 'stable_baselines3', 'artifact': 'policy.zip', 'contract': ACTIONS}
+_SCRIPT = {'backend': 'torchscript', 'artifact': 'policy.pt', 'kills': 0.1}
+_BUFFERS = {'backend': 'torchscript', 'artifact': 'buffers.pt', 'contract': BUFFERS, 'kills': 0.1}
+_EXPORT = {'backend': 'torch_export', 'artifact': 'policy.pt2', 'kills': 0.1}
 CASES = (
-    Case('recurrent', 'pendulum', 260_000),
-    Case('recurrent, workers killed', 'pendulum', 20_000, in_process=False),
-    Case('range scan, goals', 'rover', 60_000),
-    Case('recurrent, narrow limits, ramp', 'pendulum', 120_000, wiring=NARROW),
-    Case('joint position targets', 'arm', 160_000),
-    Case('chunks, history', 'pendulum', 140_000, made='chunks'),
-    Case('noise, some answers not finite', 'pendulum', 140_000, made='noise'),
-    Case('recurrent', 'pendulum', 50_000, 'stable_baselines3', 'policy.zip', ACTIONS),
-    Case('normalised', 'arm', 30_000, 'stable_baselines3', 'policy.zip', ACTIONS),
-    Case('recurrent, workers killed', 'pendulum', 10_000, 'torchscript', 'policy.pt', kills=0.1),
-    Case('memory in buffers, workers killed', 'pendulum', 8_000, 'torchscript', 'buffers.pt',
-         BUFFERS, kills=0.1),
-    Case('recurrent, workers killed', 'pendulum', 4_000, 'torch_export', 'policy.pt2', kills=0.1),
+    Case('recurrent', 'pendulum', 100_000),
+    Case('recurrent, workers killed', 'pendulum', 40_000, in_process=False),
+    Case('narrow limits, ramp, files of 2 MB', 'pendulum', 80_000, wiring=NARROW + SPLITS),
+    Case('chunks, history', 'pendulum', 80_000, made='chunks'),
+    Case('chunks, operators', 'pendulum', 20_000, made='chunks', wiring=OPERATORS,
+         shows=('manual',)),
+    Case('noise, some answers not finite', 'pendulum', 80_000, made='noise'),
+    Case('range scan, goals', 'rover', 40_000),
+    Case('operators', 'rover', 20_000, wiring=OPERATORS, shows=('manual',)),
+    Case('joint position targets', 'arm', 80_000),
+    Case('operators', 'arm', 40_000, wiring=OPERATORS, shows=('manual',)),
+    Case('late answers used, operators', 'pendulum', 60_000, wiring=USED_LATE + OPERATORS,
+         shows=('belated answer', 'manual')),
+    Case('late answers used, workers killed', 'pendulum', 30_000, wiring=USED_LATE,
+         in_process=False, shows=('belated answer',)),
+    Case('second policy with chunks', 'pendulum', 60_000, wiring=SECOND, second='chunks',
+         shows=('second policy',)),
+    Case('second policy recurrent, operators', 'pendulum', 40_000, wiring=SECOND + OPERATORS,
+         made='chunks', second='own', shows=('second policy', 'manual')),
+    Case('second policy, workers killed', 'pendulum', 20_000, wiring=SECOND, made='noise',
+         second='own', in_process=False, shows=('second policy',)),
+    Case('three in a batch', 'pendulum', 75_000, made='together', sessions=3,
+         shows=('in a batch',)),
+    Case('three in a batch, workers killed', 'pendulum', 30_000, made='together', sessions=3,
+         in_process=False, shows=('in a batch',)),
+    Case('a batch of who is due', 'pendulum', 45_000, made='together', sessions=3,
+         wiring=WHO_IS_DUE, shows=('in a batch',)),
+    Case('recurrent', 'pendulum', 40_000, **_SB3),
+    Case('normalised', 'arm', 40_000, **_SB3),
+    Case('late answers used, operators', 'pendulum', 20_000, **_SB3, wiring=USED_LATE + OPERATORS,
+         shows=('belated answer', 'manual')),
+    Case('three in a batch, second policy', 'pendulum', 30_000, **_SB3, wiring=SECOND,
+         second='chunks', sessions=3, shows=('in a batch', 'second policy')),
+    Case('recurrent, workers killed', 'pendulum', 20_000, **_SCRIPT),
+    Case('late answers used, operators', 'pendulum', 10_000, **_SCRIPT,
+         wiring=USED_LATE + OPERATORS, shows=('belated answer', 'manual')),
+    Case('three in a batch, workers killed', 'pendulum', 15_000, **_SCRIPT, sessions=3,
+         shows=('in a batch',)),
+    Case('memory in buffers, workers killed', 'pendulum', 15_000, **_BUFFERS),
+    Case('memory in buffers, second policy', 'pendulum', 10_000, **_BUFFERS, wiring=SECOND,
+         second='chunks', shows=('second policy',)),
+    Case('recurrent, workers killed', 'pendulum', 15_000, **_EXPORT),
+    Case('late answers used, operators', 'pendulum', 10_000, **_EXPORT,
+         wiring=USED_LATE + OPERATORS, shows=('belated answer', 'manual')),
+    Case('second policy', 'pendulum', 10_000, **_EXPORT, wiring=SECOND, second='chunks',
+         shows=('second policy',)),
 )  # fmt: skip
 
 
@@ -110,9 +201,34 @@ def wiring_of(
         assert artifacts is not None
         bundle = _exported(case, example / 'bundle', artifacts / case.robot, folder / 'bundle')
     text = (example / 'wiring.yaml').read_text()
+    text = edited(text, ('policy: bundle', f'policy: {bundle}'), *case.wiring)
+    if case.second:
+        own = example / 'bundle'
+        second = own if case.second == 'own' else _made(case.second, folder / 'second')
+        text = edited(text, ('policy: SECOND', f'policy: {second}'))
     file = folder / 'wiring.yaml'
-    file.write_text(edited(text, ('policy: bundle', f'policy: {bundle}'), *case.wiring))
+    file.write_text(text if case.sessions == 1 else _several(text, case.sessions))
     return file
+
+
+def _several(text: str, count: int) -> str:
+    """Return a wiring with its session several times, each with topics of its own."""
+    wiring = yaml.safe_load(text)
+    ((name, session),) = wiring['sessions'].items()
+    wiring['sessions'] = {
+        f'{name}{number}': _under(f'{name}{number}', session) for number in range(count)
+    }
+    return yaml.safe_dump(wiring, sort_keys=False)
+
+
+def _under(prefix: str, section):
+    """Return a section with its topics under a prefix."""
+    if not isinstance(section, dict):
+        return section
+    return {
+        key: f'{prefix}/{value}' if key == 'topic' else _under(prefix, value)
+        for key, value in section.items()
+    }
 
 
 def _exported(
@@ -130,7 +246,7 @@ def _exported(
 
 def _made(kind: str, folder: pathlib.Path) -> pathlib.Path:
     folder.mkdir()
-    contract, model = {'chunks': (CHUNKS, _chunks), 'noise': (TREMBLING, _noise)}[kind]
+    contract, model = _MADE[kind]
     (folder / 'policy.onnx').write_bytes(model())
     (folder / 'policy.yaml').write_text(contract.replace('ZEROS', "'" + '0' * 64 + "'"))
     return seal_bundle(folder).folder
@@ -147,7 +263,10 @@ def _chunks() -> bytes:
         helper.make_node('Reshape', ['row', 'shape'], ['action']),
     ]
     return _model(
-        nodes, {'obs': [1, 7]}, [1, 4, 1], {'gains': gains, 'shape': np.array([1, 4, 1])}
+        nodes,
+        {'obs': [1, 7]},
+        {'action': [1, 4, 1]},
+        {'gains': gains, 'shape': np.array([1, 4, 1])},
     )
 
 
@@ -160,15 +279,46 @@ def _noise() -> bytes:
         helper.make_node('Add', ['nothing', 'drawn'], ['action']),
     ]
     numbers = {'zero': np.zeros((2, 1), np.float32), 'more': np.array([[2.5]], np.float32)}
-    return _model(nodes, {'obs': [1, 2], 'noise': [1, 1]}, [1, 1], numbers)
+    return _model(nodes, {'obs': [1, 2], 'noise': [1, 1]}, {'action': [1, 1]}, numbers)
 
 
-def _model(nodes, inputs, output, numbers) -> bytes:
+def _together() -> bytes:
+    """Return a recurrent network with an open batch axis that pushes against the pole."""
+    random = np.random.default_rng(1)
+    draw = lambda *shape: random.normal(0.0, 0.3, shape).astype(np.float32)  # noqa: E731
+    out = draw(32, 1) * 0.2
+    straight = np.array([[-0.5], [-6.0], [0.1]], np.float32)
+    nodes = [
+        helper.make_node('MatMul', ['obs', 'W'], ['seen']),
+        helper.make_node('MatMul', ['h_in', 'U'], ['kept']),
+        helper.make_node('Add', ['seen', 'kept'], ['both']),
+        helper.make_node('Tanh', ['both'], ['h_out']),
+        helper.make_node('MatMul', ['h_out', 'V'], ['felt']),
+        helper.make_node('MatMul', ['obs', 'K'], ['pushed']),
+        helper.make_node('Add', ['felt', 'pushed'], ['action']),
+    ]
+    numbers = {'W': draw(3, 32), 'U': draw(32, 32), 'V': out, 'K': straight}
+    return _model(
+        nodes,
+        {'obs': ['batch', 3], 'h_in': ['batch', 32]},
+        {'action': ['batch', 1], 'h_out': ['batch', 32]},
+        numbers,
+    )
+
+
+_MADE = {
+    'chunks': (CHUNKS, _chunks),
+    'noise': (TREMBLING, _noise),
+    'together': (TOGETHER, _together),
+}
+
+
+def _model(nodes, inputs, outputs, numbers) -> bytes:
     graph = helper.make_graph(
         nodes,
         'policy',
         [helper.make_tensor_value_info(k, TensorProto.FLOAT, v) for k, v in inputs.items()],
-        [helper.make_tensor_value_info('action', TensorProto.FLOAT, output)],
+        [helper.make_tensor_value_info(k, TensorProto.FLOAT, v) for k, v in outputs.items()],
         [numpy_helper.from_array(value, name) for name, value in numbers.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
