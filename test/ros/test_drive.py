@@ -6,6 +6,7 @@ All three run side by side, each in a namespace of its own.
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 
@@ -17,6 +18,7 @@ from rclpy.signals import SignalHandlerOptions
 from fournex_msgs.msg import SessionStatus
 from fournex_runtime.record.bag_reader import BagReader
 from fournex_runtime.record.replay import verify
+from fournex_runtime.record.tick_record import TICK_TYPE
 
 ROBOTS = ('rover', 'arm', 'pendulum')
 
@@ -81,8 +83,13 @@ def test_so_many_ticks_of_each_robot_replay_to_the_bit(start, runtime, statuses,
         (bag,) = (tmp_path / name).iterdir()
         with BagReader(bag) as reader:
             assert not reader.truncated
+            types, topic = reader.types(), f'/{name}/fournex/{name}/tick'
+            released = [types.decode(one.data, TICK_TYPE) for one in reader.messages([topic])]
         (verification,) = verify(bag)
         assert verification.all_equal, verification
         assert verification.ticks > ticks
-        assert abs(found[name].rate * found[name].period - 1.0) < 0.01, found[name].rate
+        period_ns = round(found[name].period * 1e9)
+        assert released.pop().stop_requested
+        for before, tick in itertools.pairwise(released):  # on the grid, or counted as skipped
+            assert tick.due_ns - before.due_ns == (1 + tick.timing.skipped) * period_ns
         assert found[name].recording_dropped == 0

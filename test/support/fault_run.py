@@ -121,7 +121,11 @@ class FaultRun:
             assert time.monotonic() < deadline, self.process.text()
             if self.events and self.mode is Mode.STOPPED:
                 self.side.call(ResetEpisode, '/fournex/reset_episode', ResetEpisode.Request())
-            self.side.wait_for_commands(4)
+            self._wait_for_commands(4)
+
+    def _wait_for_commands(self, count: int) -> None:
+        enough = len(self.side.commands) + count
+        self.side.wait(lambda: len(self.side.commands) >= enough, 20.0, self.process.text)
 
     def _last(self, count: int) -> set[tuple[float, ...]]:
         return {one.values for one in self.side.commands[-count:]}
