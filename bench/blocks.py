@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 
+import cyclictest
 import numpy as np
 from tick_trace import COLUMNS, TRACE, load
 from workloads import Workload, write_workload
@@ -48,8 +49,8 @@ class Case:
     :param peer: who does it: ``ours`` (the network in a worker, as wirings have it unless they say
         otherwise), ``ours spin`` (likewise, with the last part of each wait spent awake), ``ours
         inline`` (in the runtime's process), ``ours inline recording``, ``ours apart`` and ``ours
-        inline apart`` (each session asked by itself), ``bare``, ``bare multi``, ``floor`` or
-        ``kernel``; a number behind it is the same once more.
+        inline apart`` (each session asked by itself), ``bare``, ``bare multi``, ``floor``,
+        ``kernel`` or ``cyclictest``; a number behind it is the same once more.
     :param condition: ``idle``, ``loaded`` (a busy process on the other core), ``fifo`` (idle, with
         ``SCHED_FIFO`` of one priority for every peer; Fournex asks for it by its wiring) or
         ``flood`` (service calls to the peer as fast as it answers).
@@ -135,13 +136,17 @@ class Machine:
                 spin_us=SPIN_US if case.kind == 'ours spin' else 0,
                 batch=not case.kind.endswith('apart'),
             )
-            if case.kind != 'kernel':
+            if case.kind not in ('kernel', 'cyclictest'):
                 robot = [sys.executable, str(PEERS / 'robot.py'), case.workload.name]
                 end.enter_context(self._started(robot, (self.other_core,), folder / 'robot.log'))
                 time.sleep(0.7)
             if case.condition == 'loaded':
                 busy = [sys.executable, '-c', 'while True: pass']
                 end.enter_context(self._started(busy, (self.other_core,), folder / 'busy.log'))
+            if case.kind == 'cyclictest':
+                priority = PRIORITY if case.condition == 'fifo' else 0
+                period_ns = case.workload.period_ns
+                return cyclictest.lateness(period_ns, seconds, priority, self.loop_core)
             return self._look(case, wiring, folder, seconds, warm_s, end)
 
     def _look(

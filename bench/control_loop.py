@@ -23,6 +23,7 @@ import random
 import sys
 import time
 
+import cyclictest
 import numpy as np
 import onnxruntime
 from blocks import RANGE, Case, Machine
@@ -45,8 +46,9 @@ class Part:
     quick: bool = False
 
 
-WAKING = ('ours', 'bare', 'kernel', 'kernel 2')
-URGENT = ('ours', 'ours spin', 'bare', 'kernel', 'kernel 2')
+FLOORS = ('kernel', 'kernel 2', *(['cyclictest'] if cyclictest.installed() else []))
+WAKING = ('ours', 'ours inline', 'bare', *FLOORS)
+URGENT = ('ours', 'ours inline', 'ours spin', 'bare', *FLOORS)
 WORKING = ('ours', 'ours inline', 'bare', 'floor')
 PLAN = (
     Part(

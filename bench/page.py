@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from ratios import Blocks, ratio, values
+from ratios import Blocks, of, ratio, values
 from targets import verdicts
 
 NAMES = {
@@ -23,6 +23,7 @@ NAMES = {
     'floor 2': 'floor loop, again',
     'kernel': 'kernel floor',
     'kernel 2': 'kernel floor, again',
+    'cyclictest': 'cyclictest',
 }
 COLUMNS = (
     ('late p50', 'late_p50', '.0f'),
@@ -74,7 +75,7 @@ calls to the peer as fast as it answers. *Fournex* asks the network in a worker 
 unless a wiring says otherwise; *inline* in its own, as all its peers do. A *bare node* is
 what a user would write with rclpy (`bench/peers/bare.py`), the *floor loop* takes, infers,
 publishes and does nothing else (`bench/peers/floor.py`), the *kernel floor* is absolute sleeps in
-C (`bench/peers/kernel.c`).
+C (`bench/peers/kernel.c`); *cyclictest* of Debian's rt-tests is there where it is installed.
 
 Intervals are 95 % bootstrap intervals of the median over the rounds. *Met* and *missed* are said
 where the whole interval is on one side of the target.
@@ -213,14 +214,14 @@ def _case(blocks: Blocks, workload: str, condition: str) -> Iterator[str]:
 
 
 def _quiet(blocks: Blocks) -> Iterator[str]:
-    stolen = [float(one['figures']['stolen']) for one in blocks]  # type: ignore[index]
-    faults = sum(float(one['figures']['major_faults']) for one in blocks)  # type: ignore[index]
+    stolen = [of(one, 'stolen') for one in blocks]
+    faults = np.nansum([of(one, 'major_faults') for one in blocks])
     yield (
-        f'{len(blocks)} blocks. Stolen by the hypervisor: {np.mean(stolen):.2%} of one core on '
-        f'average, at most {max(stolen):.2%} in a block. Major page faults within blocks, all '
-        f'peers: {faults:.0f}.'
+        f'{len(blocks)} blocks. Stolen by the hypervisor: {np.nanmean(stolen):.2%} of one core on '
+        f'average, at most {np.nanmax(stolen):.2%} in a block. Major page faults within '
+        f'blocks, all peers: {faults:.0f}.'
     )
-    load = [float(one['figures'].get('load', np.nan)) for one in blocks]  # type: ignore[attr-defined]
+    load = [of(one, 'load') for one in blocks]
     if np.isfinite(load).any():
         yield (
             f'\nLoad average of the machine, the bench itself included: median '

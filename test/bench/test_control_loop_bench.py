@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import cyclictest
 import numpy as np
 import pytest
 import tick_cost
@@ -132,3 +133,11 @@ def test_a_ratio_pairs_blocks_of_one_round_and_knows_its_doubt():
     assert doubtful.agrees(far)
     assert not resolvable(doubtful)
     assert resolvable(bootstrap(np.array([0.9, 1.0, 1.1])))
+
+
+@pytest.mark.skipif(not cyclictest.installed(), reason='cyclictest (rt-tests) is not installed')
+def test_a_block_of_cyclictest(tmp_path):
+    machine = Machine(tmp_path, os.environ['ROS_DOMAIN_ID'])
+    found = machine.run(Case(WORKLOADS['arm_200'], 'cyclictest'), 1.0, 0.0)
+    assert 0.0 < found['late_p50'] <= found['late_p99'] <= found['late_max']
+    assert found['ticks'] <= 1e9 / WORKLOADS['arm_200'].period_ns + 1
