@@ -53,7 +53,8 @@ class Source:
             for call in self.calls('LaunchConfiguration')
             if isinstance(call.args[0], ast.Constant)
         }
-        return names | {call.args[0].value for call in self.calls('_value')}
+        names |= {call.args[0].value for call in self.calls('_value')}
+        return names | {call.args[1].value for call in self.calls('_given')}
 
     def nodes(self) -> list[tuple[str, set[str]]]:
         """Return the executable of each node and the names of the parameters it gets."""
@@ -151,19 +152,29 @@ def test_launch_loads_it_and_shows_the_same_arguments(file, checkout):
     assert shown >= set(Source(path).declared())
 
 
+@pytest.mark.parametrize(
+    ('arguments', 'words', 'status'),
+    [
+        ([('wiring', '/nowhere/2026-11-20')], '/nowhere/2026-11-20', 'exit code 2'),
+        ([('like', '/nowhere/2026-11-20')], '/nowhere/2026-11-20', 'exit code 2'),
+        ([], 'give either wiring:=FILE or like:=BAG', ''),
+        ([('like', 'bag'), ('wiring', 'file')], 'like:= takes wiring and policies', ''),
+        ([('like', 'bag'), ('guard', 'true')], 'the guard reads a wiring', ''),
+    ],
+)
 @pytest.mark.skipif(not has_launch(), reason='launch and launch_ros are not installed here')
-def test_a_runtime_that_is_refused_ends_and_says_why(start):
+def test_a_runtime_that_is_refused_ends_and_says_why(arguments, words, status, start):
     code = (
         'import sys\n'
         'from launch import LaunchDescription, LaunchService\n'
         'from launch.actions import IncludeLaunchDescription\n'
         'service = LaunchService(argv=[])\n'
         'service.include_launch_description(LaunchDescription([IncludeLaunchDescription(\n'
-        '    sys.argv[1], launch_arguments=[("wiring", "/nowhere/2026-11-20")])]))\n'
+        f'    sys.argv[1], launch_arguments={arguments!r})]))\n'
         'service.run()\n'
     )
     path = installed('fournex_runtime', 'share', 'fournex_runtime', 'launch', FILES[1])
     launch = start('launch', [sys.executable, '-c', code, path], timeout_s=40)
     launch.wait()
-    assert '/nowhere/2026-11-20' in launch.text()
-    assert 'exit code 2' in launch.text()
+    assert words in launch.text()
+    assert status in launch.text()
