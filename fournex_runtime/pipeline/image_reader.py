@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import MessageError, MissingDependencyError
 from ..policy.contract import Term
+from .raw_image import RawImage
 from .resampling import Pixels, resize
 
 IMAGE = 'sensor_msgs/msg/Image'
@@ -42,11 +43,34 @@ class ImageReader:
         self._options = term.options
         self._channels = str(term.options['channels'])
         self._compressed = compressed
+        self._known: tuple[Any, ...] | None = None
+        self._view: tuple[tuple[int, ...], np.dtype[Any], int, tuple[int, ...]] | None = None
         if compressed:
             _pillow()
 
     def __call__(self, message: Any) -> Pixels:
-        """Return the pixels: uint8, or float64 metres for a depth."""
+        """
+        Return the pixels: uint8, or float64 metres for a depth.
+
+        Where crop, size and layout only choose among the bytes, they are a view of them; of an
+        image of the same size and encoding as the one before, without choosing anew.
+
+        :param message: an image as a :class:`RawImage`, or any message as an object.
+        """
+        if not isinstance(message, RawImage):
+            return self._read(message)
+        known = (*message[:-1], message.data.size)
+        if known == self._known and self._view is not None:
+            shape, dtype, begin, strides = self._view
+            return np.ndarray(shape, dtype, message.data, begin, strides)
+        pixels, data = self._read(message), message.data
+        self._known, self._view = known, None
+        if np.may_share_memory(pixels, data):
+            begin = pixels.ctypes.data - data.ctypes.data
+            self._view = pixels.shape, pixels.dtype, begin, pixels.strides
+        return pixels
+
+    def _read(self, message: Any) -> Pixels:
         options = self._options
         if self._compressed:
             pixels, channels = self._decompressed(message)
@@ -97,8 +121,11 @@ class ImageReader:
                     raise self._problem(f'the image has mode {image.mode}, expected {wanted}')
                 return np.asarray(image), 'rgb' if image.mode == 'RGB' else 'gray'
         except (OSError, SyntaxError, ValueError, pillow.DecompressionBombError) as problem:
+            # Pillow names a file that it knows nothing of by the address of the object.
+            unknown = isinstance(problem, pillow.UnidentifiedImageError)
+            why = 'they do not begin like one' if unknown else str(problem)
             raise self._problem(
-                f'{len(data)} bytes ({message.format}) are no PNG or JPEG image: {problem}'
+                f'{len(data)} bytes ({message.format}) are no PNG or JPEG image: {why}'
             ) from problem
 
     def _cropped(self, pixels: Pixels) -> Pixels:

@@ -27,10 +27,11 @@ _NUMBERS = {
     'int16': 'i2', 'uint16': 'u2', 'int32': 'i4', 'uint32': 'u4', 'int64': 'i8', 'uint64': 'u8',
     'bool': '?',
 }  # fmt: skip
-_GREATEST_BYTES = 65536
+_PICKED_BYTES = 65536
+"""Out of a larger message no single numbers are picked: for that, all of it would be copied."""
 _MOST_FIELDS = 512
 _MOST_TEXTS = 12
-"""A message of more parts than this, or a larger one, is decoded as quickly as it is compared."""
+"""A message of more parts than this is decoded as quickly as it is compared."""
 
 
 class Numbers(NamedTuple):
@@ -54,14 +55,20 @@ class MessageLayout:
     :param size: how many bytes the messages have.
     :param fixed: the bytes that decide about the layout, by where they are.
     :param numbers: where the numbers are, by field path.
+    :param texts: what the texts say, by field path.
     """
 
     def __init__(
-        self, size: int, fixed: Mapping[tuple[int, int], bytes], numbers: Mapping[str, Numbers]
+        self,
+        size: int,
+        fixed: Mapping[tuple[int, int], bytes],
+        numbers: Mapping[str, Numbers],
+        texts: Mapping[str, str],
     ) -> None:
         self._size = size
         self._fixed = tuple((slice(*where), content) for where, content in fixed.items())
         self._numbers = numbers
+        self.texts = texts
 
     def fits(self, data: bytes) -> bool:
         """Return whether a message is laid out like this; then it can be decoded, too."""
@@ -78,8 +85,10 @@ class MessageLayout:
 
         :param path: of the field, or of the array.
         :param index: of the element; None for a single number.
-        :returns: None if there is no such number.
+        :returns: None if there is no such number, or the messages are too large to pick from.
         """
+        if self._size > _PICKED_BYTES:
+            return None
         found = self._numbers.get(path)
         if found is None and index is None and path.endswith(']'):
             path, _, last = path[:-1].rpartition('[')
@@ -89,6 +98,18 @@ class MessageLayout:
         if index is not None and found.length is not None and index >= found.length:
             return None
         return found.dtype, found.place + (index or 0)
+
+    def where(self, path: str) -> tuple[int, int | None] | None:
+        """
+        Return at which byte of a message a number or an array of numbers begins, and its length.
+
+        :param path: of the field.
+        :returns: None if there is no such field; the length is None for a single number.
+        """
+        found = self._numbers.get(path)
+        if found is None:
+            return None
+        return HEAD + found.place * np.dtype(found.dtype).itemsize, found.length
 
 
 def message_layout(messages: Messages, kind: str, data: bytes) -> MessageLayout | None:
@@ -100,7 +121,7 @@ def message_layout(messages: Messages, kind: str, data: bytes) -> MessageLayout 
     :param data: CDR bytes that have been decoded.
     :returns: None where it is not worth it, or not known how to be had.
     """
-    if len(data) > _GREATEST_BYTES or data[:2] != _LITTLE_ENDIAN:
+    if data[:2] != _LITTLE_ENDIAN:
         return None
     walk = _Walk(messages, data)
     try:
@@ -108,7 +129,9 @@ def message_layout(messages: Messages, kind: str, data: bytes) -> MessageLayout 
         fixed = walk.fixed_bytes()
     except (_Unknown, struct.error):
         return None
-    return None if walk.end > len(data) else MessageLayout(len(data), fixed, walk.numbers)
+    if walk.end > len(data):
+        return None
+    return MessageLayout(len(data), fixed, walk.numbers, walk.texts)
 
 
 class _Unknown(Exception):
@@ -123,6 +146,7 @@ class _Walk:
         self._data = data
         self._fixed: list[tuple[int, int]] = [(0, len(_LITTLE_ENDIAN))]
         self.numbers: dict[str, Numbers] = {}
+        self.texts: dict[str, str] = {}
         self.end = HEAD
 
     def fixed_bytes(self) -> dict[tuple[int, int], bytes]:
@@ -161,8 +185,9 @@ class _Walk:
     def _base(self, name: str, path: str) -> None:
         if name == 'string':
             length = self._counted()
-            self._fixed.append((self.end, self.end + length))
-            self.end += length
+            begin, self.end = self.end, self.end + length
+            self.texts[path] = self._data[begin : self.end - 1].decode()
+            self._fixed.append((begin, self.end))
         elif name in _NUMBERS:
             self._numbers(name, path, None)
         else:

@@ -16,6 +16,7 @@ from .fields import Picker, Reader, Vector
 from .framed_readers import FramePose
 from .image_reader import ImageReader
 from .noise import noise
+from .raw_image import NewestImage
 from .transforms import Frames
 from .trigonometry import sine_and_cosine_of_turn
 
@@ -180,7 +181,7 @@ class ImageTerm:
     def __init__(self, term: Term, reader: ImageReader, source: int, whole: bool) -> None:
         self.term = term
         self._reader = reader
-        self._source = source
+        self._newest = NewestImage(source)
         self._whole = whole
         self._share = term.options['range'] == '0-1'
         by_channel = (-1, 1, 1) if term.options['layout'] == 'chw' else (1, 1, -1)
@@ -189,7 +190,7 @@ class ImageTerm:
     def as_read(self, seen: Seen) -> Values:
         """Return the pixels as the contract lays them out; see :class:`TermPlan`."""
         try:
-            return self._reader(seen.messages[self._source])
+            return self._reader(self._newest(seen.messages))
         except UNREADABLE as problem:
             raise MessageError(f'{self.term.name}: cannot be read: {problem}') from problem
 
@@ -197,7 +198,7 @@ class ImageTerm:
         """Return the present pixels; see :class:`TermPlan`."""
         pixels = self.as_read(seen)
         if self._whole:
-            return np.ascontiguousarray(pixels)
+            return pixels
         values = pixels.astype(np.float64, order='C')
         if self._share:
             values /= 255.0

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from both_ways import build_both_ways
 from ros_messages import cdr, header
 
 from fournex_runtime.errors import MessageError, MissingDependencyError, WiringError
@@ -39,8 +40,7 @@ artifact: {{file: policy.onnx, sha256: '{'0' * 64}', backend: onnx}}
         self.history = {}
 
     def __call__(self, data):
-        decoded = messages().decode(data, self.kind)
-        found = self.pipeline.build([decoded], NOTHING, self.history)
+        found = build_both_ways(self.pipeline, [self.kind], [data], NOTHING, self.history)
         self.history = found.history
         return found.inputs['obs'][0]
 
