@@ -12,6 +12,7 @@ round in float32 and can be one pixel off there.
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -33,9 +34,10 @@ def resize(image: Pixels, height: int, width: int, method: str) -> Pixels:
     if (rows, columns) == (height, width):
         return image
     if method == 'area':
-        total = _covered(_covered(image.astype(np.int64), height, 0), width, 1)
-        pixels = rows * columns
-        return ((2 * total + pixels) // (2 * pixels)).astype(np.uint8)
+        parts = rows // math.gcd(rows, height) * (columns // math.gcd(columns, width))
+        dtype = np.min_scalar_type(2 * 255 * parts + parts)
+        total = _covered(_covered(image, height, 0, dtype), width, 1, dtype)
+        return ((2 * total + parts) // (2 * parts)).astype(np.uint8)
     centre = method == 'nearest_centre'
     kept = _taken(image, _nearest(rows, height, centre), 0)
     return _taken(kept, _nearest(columns, width, centre), 1)
@@ -57,27 +59,53 @@ def _nearest(found: int, wanted: int, centre: bool) -> NDArray[np.intp] | slice:
     else:  # resizeNN of OpenCV
         position = np.arange(wanted) * (1.0 / (wanted / found))
     pixel: NDArray[np.intp] = np.minimum(np.floor(position), found - 1).astype(np.intp)
+    return _evenly(pixel)
+
+
+def _evenly(pixel: NDArray[np.intp]) -> NDArray[np.intp] | slice:
+    """Return pixels as a slice where they lie evenly."""
     steps = np.diff(pixel)
     if len(steps) and steps[0] > 0 and (steps == steps[0]).all():
         return slice(int(pixel[0]), int(pixel[-1]) + 1, int(steps[0]))
     return pixel
 
 
-def _covered(values: NDArray[np.int64], wanted: int, axis: int) -> NDArray[np.int64]:
-    """
-    Sum along an axis what each of ``wanted`` equal stretches covers, in parts of a pixel.
+def _covered(values: Pixels, wanted: int, axis: int, dtype: np.dtype[Any]) -> Pixels:
+    """Sum along an axis what each of ``wanted`` equal stretches covers, in parts of a pixel."""
+    along = (-1, *[1] * (values.ndim - 1 - axis))
+    shape = (*values.shape[:axis], wanted, *values.shape[axis + 1 :])
+    total = np.zeros(shape, dtype)
+    for pixels, parts in _stretches(values.shape[axis], wanted):
+        taken = _taken(values, pixels, axis)
+        if parts is not None:
+            taken = taken.astype(dtype)
+            taken *= parts.astype(dtype).reshape(along)
+        total += taken
+    return total
 
-    A pixel is ``wanted`` parts long, so a stretch is as many parts as there are pixels: every
-    bound is a whole number of parts, and the sums are exact.
+
+@functools.cache
+def _stretches(
+    found: int, wanted: int
+) -> list[tuple[NDArray[np.intp] | slice, NDArray[np.int64] | None]]:
     """
-    found = values.shape[axis]
-    shape = list(values.shape)
-    shape[axis] = 1
-    before = np.concatenate([np.zeros(shape, np.int64), np.cumsum(values, axis)], axis)
-    pixel, parts = np.divmod(np.arange(wanted + 1) * found, wanted)
-    padded = np.concatenate([values, np.zeros(shape, np.int64)], axis)
-    along = [1] * values.ndim
-    along[axis] = wanted + 1
-    until: NDArray[np.int64] = before.take(pixel, axis) * wanted
-    until += padded.take(pixel, axis) * parts.reshape(along)
-    return np.diff(until, axis=axis)
+    Return what ``wanted`` equal stretches of ``found`` pixels cover.
+
+    Both are counted in parts of a pixel so small that every bound is a whole number of them: the
+    sums are exact.
+
+    :returns: the first pixel of every stretch with how many parts of it are covered, then the
+        second, and so on; None where it is one part of each.
+    """
+    common = math.gcd(found, wanted)
+    stretch, pixel = found // common, wanted // common
+    begin = np.arange(wanted) * stretch
+    first, end = begin // pixel, begin + stretch
+    covers = []
+    for number in range(int((-(-end // pixel) - first).max())):
+        at = np.minimum(first + number, found - 1)
+        begins = (first + number) * pixel
+        parts = np.minimum(begins + pixel, end) - np.maximum(begins, begin)
+        parts = np.maximum(parts, 0)
+        covers.append((_evenly(at), None if (parts == 1).all() else parts))
+    return covers
