@@ -10,12 +10,18 @@ import ctypes
 import dataclasses
 import os
 import pathlib
+import platform
 import resource
+import struct
 
 MCL_CURRENT, MCL_FUTURE = 1, 2
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _KEPT_BYTES = 32 << 20
 """Of one allocation, and of what is freed: the most that glibc lets be kept."""
+SHORTEST_TURN_NS, LONGEST_TURN_NS = 100_000, 100_000_000
+_SCHED_SETATTR = {'x86_64': 314, 'aarch64': 274}
+_SCHED_ATTR = struct.Struct('=IIQiIQQQ')
+"""Size, policy, flags, nice, priority, turn, and two for others; see sched_setattr(2)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +60,38 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
         mallopt(_M_TRIM_THRESHOLD, 2 * _KEPT_BYTES)
+
+
+def take_turns(slice_ns: int, thread: int = 0, policy: int = os.SCHED_OTHER) -> None:
+    """
+    Have a thread compute in turns of a length, at its usual scheduling.
+
+    It gets as much of a core as any other, but begins its turns the sooner the shorter they are
+    (Linux 6.12 or later; elsewhere nothing comes of the length), so that no privilege is needed. A
+    thread with a priority has no turns, and is left as it is. What a thread starts takes after it.
+
+    :param slice_ns: from 0.1 to 100 ms; 0: as the kernel has it for everybody.
+    :param thread: its id; 0 for the one that calls.
+    :param policy: ``SCHED_OTHER``, or ``SCHED_BATCH`` for one that never takes a core from another
+        when it wakes.
+    :raises OSError: the thread has ended.
+    """
+    before = os.sched_getscheduler(thread)
+    kept = before & os.SCHED_RESET_ON_FORK  # which no user may take away again
+    if before & ~kept not in (os.SCHED_OTHER, os.SCHED_BATCH):
+        return
+    nice = os.getpriority(os.PRIO_PROCESS, thread)
+    os.sched_setscheduler(thread, policy | kept, os.sched_param(0))
+    call = _SCHED_SETATTR.get(platform.machine())
+    if call is not None:
+        size, flag = _SCHED_ATTR.size, bool(kept)
+        wanted = _SCHED_ATTR.pack(size, policy, flag, nice, 0, slice_ns, 0, 0)
+        ctypes.CDLL(None).syscall(call, thread, wanted, 0)
+
+
+def take_long_turns() -> None:
+    """Have this thread, and all that it starts, compute without disturbing who wakes beside it."""
+    take_turns(LONGEST_TURN_NS, policy=os.SCHED_BATCH)
 
 
 def be_urgent(thread: int, priority: int) -> str:

@@ -24,6 +24,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from ..errors import RecordingError
+from ..kernel import take_turns
 from ..session.wiring_record import RecordWiring
 from .channel import DescribedChannel
 from .continuous import Continuous
@@ -249,7 +250,10 @@ def _leave_the_loop_alone(cpus: list[int] | None) -> None:
     """Drop what was inherited from a real-time runtime, and any claim to be as urgent."""
     if os.sched_getscheduler(0) != os.SCHED_OTHER:
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    take_turns(0)
     os.nice(_NICENESS)
+    with contextlib.suppress(OSError):  # of its session, where the kernel shares cores by these
+        pathlib.Path('/proc/self/autogroup').write_text(str(_NICENESS))
     if cpus is not None:
         os.sched_setaffinity(0, cpus)
 

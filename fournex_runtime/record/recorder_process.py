@@ -9,16 +9,17 @@ import os
 import pathlib
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
+from ..child_process import ChildProcess
 from ..errors import RecordingError
 
 _MODULE = 'fournex_runtime.record.recorder'
 _REPLY_BYTES = 65536
+_STANDARD_ERROR = 2
 
 
 class RecorderProcess:
@@ -30,7 +31,7 @@ class RecorderProcess:
     """
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ChildProcess | None = None
         self._control: socket.socket | None = None
 
     def start(
@@ -100,7 +101,7 @@ class RecorderProcess:
                 pass  # it is dead already
         self._wait(deadline)
         self.kill()
-        return self._process is not None and self._process.returncode >= 0
+        return self._process is not None and (self._process.poll() or 0) >= 0
 
     def kill(self) -> None:
         """End and reap the process if it still runs, and close the socket."""
@@ -114,18 +115,20 @@ class RecorderProcess:
     def _spawn(self, configuration: dict[str, Any], descriptors: Sequence[int]) -> None:
         parent, child = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control = parent
-        with child, os.fdopen(os.memfd_create('fournex-recorder'), 'w+b') as standard_input:
+        with (
+            child,
+            os.fdopen(os.memfd_create('fournex-recorder'), 'w+b') as standard_input,
+            open(os.devnull, 'wb') as nowhere,
+        ):
             standard_input.write(json.dumps(configuration).encode())
             standard_input.seek(0)
-            self._process = subprocess.Popen(
+            self._process = ChildProcess(
                 [sys.executable, '-m', _MODULE, str(child.fileno())],
-                stdin=standard_input,
-                stdout=subprocess.DEVNULL,
-                pass_fds=(*descriptors, child.fileno()),
-                start_new_session=True,
-                # '-m' puts the working directory before everything else on the import path.
-                cwd='/',
-                env={**os.environ, 'PYTHONPATH': _import_path()},
+                {**os.environ, 'PYTHONPATH': _import_path()},
+                standard_input.fileno(),
+                nowhere.fileno(),
+                _STANDARD_ERROR,
+                (*descriptors, child.fileno()),
             )
 
     def _reply(self, deadline: float) -> dict[str, Any] | None:
@@ -143,12 +146,8 @@ class RecorderProcess:
         return reply
 
     def _wait(self, deadline: float) -> None:
-        if self._process is None:
-            return
-        try:
+        if self._process is not None:
             self._process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            pass  # the caller kills it
 
 
 def _import_path() -> str:

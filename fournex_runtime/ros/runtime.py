@@ -20,7 +20,7 @@ import rclpy
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
-from ..kernel import keep_freed_memory
+from ..kernel import SHORTEST_TURN_NS, keep_freed_memory, take_turns
 from .spinning import Spinning
 from .steady_timer import SteadyTimer
 
@@ -50,6 +50,7 @@ def main(args: list[str] | None = None) -> int:
             one.loop.quit()
 
     keep_freed_memory()
+    take_turns(SHORTEST_TURN_NS)  # the middleware's threads, too: the loop waits for their locks
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     node = _first_node()

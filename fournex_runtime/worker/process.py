@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import fcntl
 import json
@@ -10,15 +11,15 @@ import os
 import pathlib
 import select
 import signal
-import subprocess
 import threading
 import time
 import weakref
 from collections.abc import Sequence
 from typing import Any
 
+from ..child_process import ChildProcess
 from ..errors import ArtifactError, ConfigurationError, MissingDependencyError, WorkerDied
-from ..kernel import Grant
+from ..kernel import SHORTEST_TURN_NS, Grant, take_long_turns, take_turns
 from .caps import Cap
 from .channel import sealed_memory
 from .control_group import ControlGroup, confine
@@ -118,18 +119,16 @@ class WorkerProcess:
 
     def _start(
         self, standard_input: int, log: int, descriptors: Sequence[int], threads: int
-    ) -> subprocess.Popen[bytes]:
+    ) -> ChildProcess:
         try:
-            started: subprocess.Popen[bytes] = _spawner.call(
-                subprocess.Popen,
+            started: ChildProcess = _spawner.call(
+                ChildProcess,
                 [os.fspath(self._python), os.fspath(_PROGRAM)],
-                stdin=standard_input,
-                stdout=log,
-                stderr=log,
-                pass_fds=descriptors,
-                start_new_session=True,
-                cwd='/',
-                env=environment(self._python, threads),
+                environment(self._python, threads),
+                standard_input,
+                log,
+                log,
+                descriptors,
             )
         except OSError as problem:
             raise ConfigurationError(
@@ -162,12 +161,16 @@ class WorkerProcess:
         if not said:
             raise WorkerDied(f'{self._file}: its worker under {self._python} {self.ending()}')
         try:
-            return self._understood(json.loads(said))
+            report = self._understood(json.loads(said))
         except (TypeError, ValueError) as problem:
             raise WorkerDied(
                 f'{self._file}: its worker under {self._python} said {said[:80]!r}, which is not '
                 'what a worker says'
             ) from problem
+        with contextlib.suppress(OSError):  # it has just ended: whoever asks it will notice
+            for thread in pathlib.Path(f'/proc/{self.pid}/task').iterdir():
+                take_turns(2 * SHORTEST_TURN_NS, int(thread.name))  # after the loop
+        return report
 
     def _understood(self, said: dict[str, Any]) -> WorkerReport:
         needed_for = f'running {self._file} (backend {self._backend}) under {self._python}'
@@ -192,7 +195,7 @@ class WorkerProcess:
     def ending(self) -> str:
         """Return in words how it ended, and what it had printed; it must have ended."""
         self.kill()
-        status = self._process.wait()
+        status = self._process.wait() or 0
         words = f'(process {self.pid}) ended with status {status}'
         if status < 0:
             words = f'(process {self.pid}) was killed by {_signal_name(-status)}'
@@ -214,30 +217,20 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """Kill it, with all that it started."""
-        _kill_group(self._process)
+        self._process.kill()
 
     def close(self) -> None:
         """Kill and reap it, with all that it started, and close the descriptors."""
         self._end()
 
 
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process and its group; it must not have been reaped, or nothing is done."""
-    if process.returncode is None:
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # it has just been started, or it is gone with its whole group
-        process.kill()
-
-
 def _end(
-    process: subprocess.Popen[bytes],
+    process: ChildProcess,
     descriptors: Sequence[int],
     scratch: Scratch,
     group: ControlGroup,
 ) -> None:
-    _kill_group(process)
+    process.kill()
     process.wait()
     for descriptor in descriptors:
         os.close(descriptor)
@@ -265,14 +258,16 @@ class _Spawner:
         self._pool: concurrent.futures.ThreadPoolExecutor | None = None
         self._owner = 0
 
-    def call(self, function: Any, *arguments: Any, **named: Any) -> Any:
+    def call(self, function: Any, *arguments: Any) -> Any:
         """Return what a function returns in that thread."""
         with self._lock:
             if self._pool is None or self._owner != os.getpid():  # a fork has no threads
-                self._pool = concurrent.futures.ThreadPoolExecutor(1, 'fournex-spawner')
+                self._pool = concurrent.futures.ThreadPoolExecutor(
+                    1, 'fournex-spawner', take_long_turns
+                )
                 self._owner = os.getpid()
             pool = self._pool
-        return pool.submit(function, *arguments, **named).result()
+        return pool.submit(function, *arguments).result()
 
 
 _spawner = _Spawner()
