@@ -7,13 +7,12 @@ for each value. Orientations and gravity are also read from the four numbers of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
 
 from ..configuration import nearest
 from ..errors import MessageError, WiringError
 from ..policy.contract import Term
-from .field_path import FieldPath, field_getter, field_path
+from .field_path import FieldPath, field_path
 from .fields import (
     ArrayReader,
     ChoiceReader,
@@ -35,15 +34,6 @@ ARRAYS = ('std_msgs/msg/Float64MultiArray', 'std_msgs/msg/Float32MultiArray')
 QUATERNION = 'geometry_msgs/msg/Quaternion'
 COMPONENTS = ('qx', 'qy', 'qz', 'qw')
 """What ``fields`` calls the numbers of a quaternion."""
-
-
-class _Components(NamedTuple):
-    """A quaternion by components that lie anywhere in a message."""
-
-    x: float
-    y: float
-    z: float
-    w: float
 
 
 def build_field_reader(
@@ -168,9 +158,8 @@ def _rotation(term: Term, port: Port, source: Source, messages: Messages) -> Rea
         paths = labelled_paths(COMPONENTS, port)
         for path in paths:
             field_path(messages, source.type, path).numbers(many=False)
-        get = _component_getter(paths)
     elif port.field and _is_quaternion(field_path(messages, source.type, port.field)):
-        get = field_getter(port.field)
+        paths = [f'{port.field}.{value}' for value in 'xyzw']
     elif term.options.get('layout', '').startswith('quaternion'):
         raise WiringError(
             f'say which number of {source.type} is which: fields: with a path for each of '
@@ -180,17 +169,10 @@ def _rotation(term: Term, port: Port, source: Source, messages: Messages) -> Rea
         return None
     as_it_is = BodyFrame(port.label, '', '')
     if term.kind == 'projected_gravity':
-        return GravityReader(port.label, get, as_it_is)
+        return GravityReader(port.label, paths, as_it_is)
     options = term.options
-    return OrientationReader(port.label, get, as_it_is, options['layout'], options['sign'])
+    return OrientationReader(port.label, paths, as_it_is, options['layout'], options['sign'])
 
 
 def _is_quaternion(path: FieldPath) -> bool:
     return path.element == QUATERNION and not path.many
-
-
-def _component_getter(paths: Sequence[str]) -> Callable[[Any], Any]:
-    x, y, z, w = (field_getter(path) for path in paths)
-    return lambda message: _Components(
-        float(x(message)), float(y(message)), float(z(message)), float(w(message))
-    )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..configuration import nearest
 from ..errors import MessageError
+from ..immutable import immutable
 from ..policy.contract import Term
 from .field_path import field_getter
 from .ports import Port
@@ -23,31 +24,48 @@ Reader = Callable[[Sequence[Any], Vector, Frames], None]
 
 Places = Sequence[tuple[str, int | None]]
 """Numbers of a message: the path of the field, and which element of it where it is an array."""
+Write = Callable[[Sequence[Vector], Vector, Frames], None]
+"""Takes the numbers of each message in the order of their places, and writes the term's values."""
+
+
+@immutable
+class Bound:
+    """
+    How a reader makes its values of messages whose texts and lengths stay as they are.
+
+    :param places: of each message the numbers that it needs.
+    :param write: makes the values of them; None where they are the values, of one message.
+    :param finish: what is done to the values after that, in place; None for nothing.
+    :param moves: the values depend on where frames are, too.
+    """
+
+    places: Sequence[Places]
+    write: Write | None = None
+    finish: Callable[[Vector], None] | None = None
+    moves: bool = False
 
 
 class Picker:
     """
-    A reader whose values are numbers of one message, and which of them, its texts and lengths say.
+    A reader that needs nothing but numbers of its messages, once it knows their texts and lengths.
 
-    So they need not be looked for in a message that is laid out like the one before.
+    So messages that are laid out like the ones before need not become objects. What it makes of
+    them is the same to the bit; what is wrong with a message is said by the reader itself.
     """
 
-    def places(self, message: Any) -> Places | None:
+    def bound(self, messages: Sequence[Any]) -> Bound | None:
         """
-        Return where the values stand in a message; None where they do not stand in it.
+        Return how the values are made of messages laid out like these; None: only by the reader.
 
-        :param message: the message as an object.
-        :raises MessageError: it lacks what the term needs.
+        :param messages: the messages as objects.
+        :raises MessageError: one lacks what the term needs.
         """
         raise NotImplementedError
 
-    def finish(self, out: Vector) -> None:
-        """Make the term's values of the numbers, in place; by default they are those."""
 
-    @property
-    def finishes(self) -> bool:
-        """Return whether :meth:`finish` does anything."""
-        return type(self).finish is not Picker.finish
+def bound_to(reader: Reader, messages: Sequence[Any]) -> Bound | None:
+    """Return how any reader makes its values of numbers; see :meth:`Picker.bound`."""
+    return reader.bound(messages) if isinstance(reader, Picker) else None
 
 
 class JointReader(Picker):
@@ -82,10 +100,10 @@ class JointReader(Picker):
         values = self._checked(messages[0])
         out[:] = values[self._index]
 
-    def places(self, message: Any) -> Places:
+    def bound(self, messages: Sequence[Any]) -> Bound:
         """Return an element of the field for each joint; see :class:`Picker`."""
-        self._checked(message)
-        return [(self._field, int(index)) for index in self._index]
+        self._checked(messages[0])
+        return Bound([[(self._field, int(index)) for index in self._index]])
 
     def _checked(self, message: Any) -> NDArray[Any]:
         """Return the values of all joints of a message, and know the order of them."""
@@ -115,9 +133,9 @@ class FieldReader(Picker):
         for index, getter in enumerate(self._getters):
             out[index] = getter(messages[0])
 
-    def places(self, message: Any) -> Places:
+    def bound(self, messages: Sequence[Any]) -> Bound:
         """Return the paths; see :class:`Picker`."""
-        return [(path, None) for path in self._paths]
+        return Bound([[(path, None) for path in self._paths]])
 
 
 class ArrayReader(Picker):
@@ -137,15 +155,15 @@ class ArrayReader(Picker):
             )
         out[:] = values
 
-    def places(self, message: Any) -> Places | None:
+    def bound(self, messages: Sequence[Any]) -> Bound:
         """Return every element of the array, if it is one; see :class:`Picker`."""
-        values = self._get(message)
+        values = self._get(messages[0])
         if isinstance(values, np.ndarray):
-            return [(self._field, index) for index in range(values.size)]
-        return [(self._field, None)]
+            return Bound([[(self._field, index) for index in range(values.size)]])
+        return Bound([[(self._field, None)]])
 
 
-class ChoiceReader:
+class ChoiceReader(Picker):
     """A field that is an index, as a vector with a one at its place and zeros elsewhere."""
 
     def __init__(self, label: str, field: str) -> None:
@@ -155,7 +173,15 @@ class ChoiceReader:
 
     def __call__(self, messages: Sequence[Any], out: Vector, frames: Frames) -> None:
         """Write the one-hot vector."""
-        found = np.asarray(self._get(messages[0]), dtype=np.float64).ravel()
+        self._write(np.asarray(self._get(messages[0]), dtype=np.float64).ravel(), out)
+
+    def bound(self, messages: Sequence[Any]) -> Bound | None:
+        """Return the number, if it is a single one; see :class:`Picker`."""
+        if isinstance(self._get(messages[0]), np.ndarray):
+            return None
+        return Bound([[(self._field, None)]], lambda numbers, out, _: self._write(numbers[0], out))
+
+    def _write(self, found: Vector, out: Vector) -> None:
         if found.size != 1:
             raise MessageError(
                 f'{self._label}: field {self._field} has {found.size} values, expected 1'
@@ -172,7 +198,7 @@ class ChoiceReader:
             out[:] = value  # the finite check speaks about it
 
 
-class _Reworked(Picker):
+class Reworked(Picker):
     """What another reader gives, reworked in place."""
 
     def __init__(self, reader: Reader) -> None:
@@ -183,21 +209,25 @@ class _Reworked(Picker):
         self._reader(messages, out, frames)
         self._rework(out)
 
-    def places(self, message: Any) -> Places | None:
-        """Return those of the reader; see :class:`Picker`."""
-        return self._reader.places(message) if isinstance(self._reader, Picker) else None
+    def bound(self, messages: Sequence[Any]) -> Bound | None:
+        """Return what the reader does, and the rework after it; see :class:`Picker`."""
+        found = bound_to(self._reader, messages)
+        if found is None:
+            return None
+        before = found.finish
 
-    def finish(self, out: Vector) -> None:
-        """Rework the values after the reader has; see :class:`Picker`."""
-        assert isinstance(self._reader, Picker)
-        self._reader.finish(out)
-        self._rework(out)
+        def finish(out: Vector) -> None:
+            if before is not None:
+                before(out)
+            self._rework(out)
+
+        return Bound(found.places, found.write, finish, found.moves)
 
     def _rework(self, out: Vector) -> None:
         raise NotImplementedError
 
 
-class Converted(_Reworked):
+class Converted(Reworked):
     """What a reader gives, from the robot's unit in the contract's."""
 
     def __init__(self, reader: Reader, conversion: Conversion) -> None:
@@ -208,7 +238,7 @@ class Converted(_Reworked):
         out[:] = self._conversion(out)
 
 
-class Within(_Reworked):
+class Within(Reworked):
     """What a reader gives, moved to the nearest value within bounds; NaN stays NaN."""
 
     def __init__(self, reader: Reader, low: float, high: float) -> None:
@@ -219,7 +249,7 @@ class Within(_Reworked):
         np.clip(out, self._low, self._high, out=out)
 
 
-class Filled(_Reworked):
+class Filled(Reworked):
     """What a reader gives, with a number in the place of what is not finite."""
 
     def __init__(self, reader: Reader, fill: float) -> None:

@@ -7,9 +7,17 @@ from typing import Any, NamedTuple
 
 from ..errors import UnresolvedFrame
 from .field_path import field_getter
-from .fields import Picker, Places, Reader, Vector
+from .fields import Bound, Picker, Places, Reader, Vector, bound_to
 from .rotations import Point, Quaternion, product, rotated, unit
 from .transforms import Frames, Transform
+
+Mover = Callable[[Frames], Transform]
+"""Finds what takes one frame to another, as the frames are now."""
+
+
+def places_of(paths: Sequence[str], values: Sequence[str]) -> Places:
+    """Return the places of the same values at each of some paths."""
+    return [(f'{path}.{value}', None) for path in paths for value in values]
 
 
 class Pose(NamedTuple):
@@ -112,23 +120,19 @@ class BodyFrame:
             self._found = field_getter(field)
         self._wanted = wanted
 
-    def is_of(self, message: Any) -> bool:
-        """Return whether a message is about the contract's body, or does not say."""
-        return self._found is None or bool(self._found(message) == self._wanted)
-
-    def to_wanted(self, message: Any, frames: Frames, *, rigid: bool) -> Transform | None:
+    def mover(self, message: Any, *, rigid: bool) -> Mover | None:
         """
-        Return what takes the message's body to the contract's; None where they are one.
+        Return what finds the way from the message's body to the contract's; None: they are one.
 
         :param rigid: the two must be fixed to each other.
-        :raises UnresolvedFrame: it is not known, or the two can move.
         """
-        if self.is_of(message):
+        if self._found is None:
+            return None  # it does not say, or nobody asks
+        found, wanted = self._found(message), self._wanted
+        if found == wanted:
             return None
-        assert self._found is not None
-        found = self._found(message)
-        words = f'{self._label}: is of frame {found!r}, the contract wants {self._wanted!r}'
-        return between(frames, self._wanted, found, words, rigid=rigid)
+        words = f'{self._label}: is of frame {found!r}, the contract wants {wanted!r}'
+        return lambda frames: between(frames, wanted, found, words, rigid=rigid)
 
 
 class VelocityReader(Picker):
@@ -143,29 +147,46 @@ class VelocityReader(Picker):
 
     def __init__(self, body: BodyFrame, linear: str, angular: str, axes: Sequence[str]) -> None:
         self._body = body
-        self._paths = [f'{linear or angular}.{axis}' for axis in axes]
-        self._linear = field_getter(linear) if linear else None
-        self._angular = field_getter(angular)
+        self._linear, self._angular = linear, angular
+        self._of_linear = field_getter(linear) if linear else None
+        self._of_angular = field_getter(angular)
+        self._labels = axes
         self._axes = [field_getter(axis) for axis in axes]
 
     def __call__(self, messages: Sequence[Any], out: Vector, frames: Frames) -> None:
         """Write the values; the linear velocity of another place is v + ω × r."""
         message = messages[0]
-        moved = self._body.to_wanted(message, frames, rigid=True)
-        if self._linear is None:
-            found = self._angular(message)
-            if moved is not None:
-                found = rotated(moved.rotation, found)
-        else:
-            found = self._linear(message)
-            if moved is not None:
-                found = _at(moved, found, self._angular(message))
+        move = self._body.mover(message, rigid=True)
+        linear = None if self._of_linear is None else self._of_linear(message)
+        self._write(linear, self._of_angular(message), move, out, frames)
+
+    def bound(self, messages: Sequence[Any]) -> Bound:
+        """Return the velocity, or both where it is to be moved; see :class:`Picker`."""
+        move = self._body.mover(messages[0], rigid=True)
+        if move is None:
+            path = self._linear or self._angular
+            return Bound([[(f'{path}.{axis}', None) for axis in self._labels]])
+        paths = [path for path in (self._linear, self._angular) if path]
+
+        def write(numbers: Sequence[Vector], out: Vector, frames: Frames) -> None:
+            values = numbers[0].tolist()
+            linear = Point(*values[:3]) if len(values) == 6 else None
+            self._write(linear, Point(*values[-3:]), move, out, frames)
+
+        return Bound([places_of(paths, 'xyz')], write, moves=True)
+
+    def _write(
+        self, linear: Any, angular: Any, move: Mover | None, out: Vector, frames: Frames
+    ) -> None:
+        found = angular if linear is None else linear
+        if move is not None:
+            moved = move(frames)
+            if linear is None:
+                found = rotated(moved.rotation, angular)
+            else:
+                found = _at(moved, linear, angular)
         for index, axis in enumerate(self._axes):
             out[index] = axis(found)
-
-    def places(self, message: Any) -> Places | None:
-        """Return the velocity's, if it is that of the contract's frame; see :class:`Picker`."""
-        return [(path, None) for path in self._paths] if self._body.is_of(message) else None
 
 
 def _at(moved: Transform, linear: Any, angular: Any) -> Point:
@@ -204,13 +225,8 @@ class SameFrame(Picker):
             )
         self._reader(messages, out, frames)
 
-    def places(self, message: Any) -> Places | None:
-        """Return those of the reader, if the frame is the contract's; see :class:`Picker`."""
-        if self._found(message) != self._wanted or not isinstance(self._reader, Picker):
+    def bound(self, messages: Sequence[Any]) -> Bound | None:
+        """Return what the reader does, if the frame is the contract's; see :class:`Picker`."""
+        if self._found(messages[0]) != self._wanted:
             return None
-        return self._reader.places(message)
-
-    def finish(self, out: Vector) -> None:
-        """Do what the reader does; see :class:`Picker`."""
-        assert isinstance(self._reader, Picker)
-        self._reader.finish(out)
+        return bound_to(self._reader, messages)

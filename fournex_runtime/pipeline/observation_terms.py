@@ -9,13 +9,11 @@ float64 in the contract's unit, before offset, clip and scale. Readers are pure:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from ..errors import WiringError
 from ..policy.contract import Term
 from ..policy.installed_terms import is_custom
 from .custom_reader import CustomReader
-from .field_path import field_getter
 from .field_terms import ARRAYS, JOINT_STATE, build_field_reader
 from .fields import Converted, FieldReader, Reader, Within
 from .framed_readers import BodyFrame, SameFrame, VelocityReader
@@ -126,24 +124,23 @@ def _body(term: Term, ports: Ports, prefix: str) -> BodyFrame:
     return BodyFrame(port.label, _BODY_FRAMES.get(source.type, ''), wanted)
 
 
-def _orientation_getter(term: Term, ports: Ports) -> Callable[[Any], Any]:
+def _quaternion_paths(term: Term, ports: Ports) -> list[str]:
     _, source = ports['']
-    if source.type == IMU:
-        return field_getter('orientation')
-    if source.type not in _POSE_FIELDS:
+    if source.type != IMU and source.type not in _POSE_FIELDS:
         raise _unsupported(term, source, [IMU, *_POSE_FIELDS])
-    return field_getter(f'{_POSE_FIELDS[source.type]}.orientation')
+    stem = '' if source.type == IMU else f'{_POSE_FIELDS[source.type]}.'
+    return [f'{stem}orientation.{value}' for value in 'xyzw']
 
 
 def _gravity(term: Term, ports: Ports, prefix: str) -> Reader:
-    get, body = _orientation_getter(term, ports), _body(term, ports, prefix)
-    return GravityReader(ports[''][0].label, get, body)
+    paths, body = _quaternion_paths(term, ports), _body(term, ports, prefix)
+    return GravityReader(ports[''][0].label, paths, body)
 
 
 def _orientation(term: Term, ports: Ports, prefix: str) -> Reader:
-    get, body = _orientation_getter(term, ports), _body(term, ports, prefix)
+    paths, body = _quaternion_paths(term, ports), _body(term, ports, prefix)
     options = term.options
-    return OrientationReader(ports[''][0].label, get, body, options['layout'], options['sign'])
+    return OrientationReader(ports[''][0].label, paths, body, options['layout'], options['sign'])
 
 
 def _pose(term: Term, ports: Ports, prefix: str) -> Reader:

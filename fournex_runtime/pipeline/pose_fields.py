@@ -8,7 +8,7 @@ of the message's header, or, where it has none, the one that the wiring says.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,16 +17,19 @@ from ..errors import WiringError
 from ..policy.contract import Term
 from .field_path import field_getter, field_path
 from .field_terms import COMPONENTS, labelled_paths
-from .fields import Reader, Vector
+from .fields import Bound, Picker, Reader, Vector, bound_to
 from .framed_readers import Header, Pose
 from .messages import Messages
 from .ports import Port, Source
+from .pose_readers import pose_places
 from .rotations import IDENTITY, Point, Quaternion
 from .transforms import Frames
 from .units import Conversion, conversion
 
 POSE_STAMPED = 'geometry_msgs/msg/PoseStamped'
 _AXES = ('x', 'y', 'z')
+_NUMBERS = [path for path, _ in pose_places('pose', turned=True)]
+"""The numbers of a pose in a ``geometry_msgs/PoseStamped``."""
 _POSES = {
     'geometry_msgs/msg/Pose': ('.position', '.orientation'),
     'geometry_msgs/msg/Transform': ('.translation', '.rotation'),
@@ -47,34 +50,37 @@ class PoseFields:
     """
     Makes a pose with a header of a message that has the numbers of one.
 
-    :param position: reads the position, anything with x, y and z.
-    :param rotation: reads the rotation; None where none is needed.
+    :param paths: where the numbers are that a ``geometry_msgs/PoseStamped`` has, by their paths in
+        it; without those of a rotation that is not needed.
     :param frame: where the pose is; empty for what the message's header says.
     :param conversion: of the position to metres; None for none.
     """
 
     def __init__(
         self,
-        position: Callable[[Any], Any],
-        rotation: Callable[[Any], Any] | None,
+        paths: Mapping[str, str],
         frame: str,
         conversion: Conversion | None,
     ) -> None:
-        self._position = position
-        self._rotation = rotation
+        self.paths = paths
+        self.converts = conversion is not None
+        getters = [field_getter(path) for path in paths.values()]
+        self._position, self._rotation = getters[:3], getters[3:]
         self._header = Header(frame) if frame else None
         self._conversion = conversion
 
     def __call__(self, message: Any) -> StampedPose:
         """Return the pose."""
-        p = self._position(message)
+        p = Point(*(float(get(message)) for get in self._position))
         if self._conversion is not None:
-            p = Point(*self._conversion(np.array([p.x, p.y, p.z], np.float64)).tolist())
-        q = IDENTITY if self._rotation is None else self._rotation(message)
+            p = Point(*self._conversion(np.array(p, np.float64)).tolist())
+        q = IDENTITY
+        if self._rotation:
+            q = Quaternion(*(float(get(message)) for get in self._rotation))
         return StampedPose(self._header or message.header, Pose(p, q))
 
 
-class PosesFrom:
+class PosesFrom(Picker):
     """
     A reader of stamped poses, given messages of other types.
 
@@ -88,8 +94,23 @@ class PosesFrom:
 
     def __call__(self, messages: Sequence[Any], out: Vector, frames: Frames) -> None:
         """Write the reader's values."""
-        made = [one if make is None else make(one) for make, one in zip(self._poses, messages)]
-        self._reader(made, out, frames)
+        self._reader(self._made(messages), out, frames)
+
+    def bound(self, messages: Sequence[Any]) -> Bound | None:
+        """Return what the reader does with the fields of the poses; see :class:`Picker`."""
+        if any(make is not None and make.converts for make in self._poses):
+            return None
+        found = bound_to(self._reader, self._made(messages))
+        if found is None:
+            return None
+        places = [
+            one if make is None else [(make.paths[path], index) for path, index in one]
+            for make, one in zip(self._poses, found.places)
+        ]
+        return Bound(places, found.write, found.finish, found.moves)
+
+    def _made(self, messages: Sequence[Any]) -> list[Any]:
+        return [one if make is None else make(one) for make, one in zip(self._poses, messages)]
 
 
 def pose_fields(
@@ -106,10 +127,8 @@ def pose_fields(
             raise WiringError(f'in: a {source.type} says itself in which frame it is')
         return None
     turned = port.port == 'base' or term.size == 7
-    if port.fields:
-        position, rotation = _by_value(port, source, messages, turned)
-    else:
-        position, rotation = _by_field(port, source, messages, turned)
+    named = _by_value if port.fields else _by_field
+    found = named(port, source, messages, turned)
     has_header = messages.has_header(source.type)
     if has_header and port.reference:
         raise WiringError(f'in: the header of a {source.type} says in which frame it is')
@@ -123,30 +142,17 @@ def pose_fields(
     except ValueError as problem:
         raise WiringError(f'unit: {problem}') from problem
     frame = prefix + port.reference if port.reference else ''
-    return PoseFields(position, rotation, frame, to_metres)
+    return PoseFields(dict(zip(_NUMBERS, found)), frame, to_metres)
 
 
-Getter = Callable[[Any], Any]
-
-
-def _by_value(
-    port: Port, source: Source, messages: Messages, turned: bool
-) -> tuple[Getter, Getter | None]:
+def _by_value(port: Port, source: Source, messages: Messages, turned: bool) -> list[str]:
     paths = labelled_paths((*_AXES, *COMPONENTS) if turned else _AXES, port)
     for path in paths:
         field_path(messages, source.type, path).numbers(many=False)
-    axes, components = paths[:3], paths[3:]
-    return _made_of(Point, axes), _made_of(Quaternion, components) if turned else None
+    return paths
 
 
-def _made_of(kind: Callable[..., Any], paths: Sequence[str]) -> Getter:
-    getters = [field_getter(path) for path in paths]
-    return lambda message: kind(*(float(get(message)) for get in getters))
-
-
-def _by_field(
-    port: Port, source: Source, messages: Messages, turned: bool
-) -> tuple[Getter, Getter | None]:
+def _by_field(port: Port, source: Source, messages: Messages, turned: bool) -> list[str]:
     path = field_path(messages, source.type, port.field)
     if path.many or path.element not in _POSES:
         raise WiringError(
@@ -159,5 +165,7 @@ def _by_field(
             f'field {port.field!r} of {source.type} is {path.words}, which has no orientation; '
             'the term needs one'
         )
-    get = field_getter(port.field + position)
-    return get, field_getter(port.field + rotation) if turned and rotation else None
+    paths = [f'{port.field}{position}.{axis}' for axis in _AXES]
+    if turned and rotation:
+        paths += [f'{port.field}{rotation}.{value}' for value in 'xyzw']
+    return paths

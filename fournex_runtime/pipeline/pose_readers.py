@@ -14,8 +14,8 @@ import numpy as np
 
 from ..errors import MessageError
 from .field_path import field_getter
-from .fields import Picker, Places, Reader, Vector
-from .framed_readers import BodyFrame, Pose, between, moved_pose
+from .fields import Bound, Picker, Places, Reader, Reworked, Vector
+from .framed_readers import BodyFrame, Mover, Pose, between, moved_pose, places_of
 from .rotations import (
     IDENTITY,
     QUATERNION_TOLERANCE,
@@ -33,16 +33,14 @@ from .transforms import Frames
 from .trigonometry import arc_tangent_2
 
 
-class UnitVector:
+class UnitVector(Reworked):
     """What a reader gives, checked to be of norm 1: gravity's direction, no acceleration."""
 
     def __init__(self, label: str, reader: Reader) -> None:
+        super().__init__(reader)
         self._label = label
-        self._reader = reader
 
-    def __call__(self, messages: Sequence[Any], out: Vector, frames: Frames) -> None:
-        """Write the vector."""
-        self._reader(messages, out, frames)
+    def _rework(self, out: Vector) -> None:
         norm = float((out**2).sum())
         if np.isfinite(norm) and abs(norm - 1.0) >= QUATERNION_TOLERANCE:
             raise MessageError(
@@ -50,47 +48,117 @@ class UnitVector:
             )
 
 
-class GravityReader:
+class _RotationReader(Picker):
     """
-    The unit vector of gravity in the body frame, from the body's orientation in the world.
+    What is made of the body's orientation in the world.
 
     :param label: of the port; for messages.
-    :param orientation: gets the orientation out of a message.
+    :param paths: of x, y, z and w in a message.
     :param body: the body's frame, and the contract's.
     """
 
-    def __init__(self, label: str, orientation: Callable[[Any], Any], body: BodyFrame) -> None:
+    def __init__(self, label: str, paths: Sequence[str], body: BodyFrame) -> None:
         self._label = label
-        self._get = orientation
+        self._paths = paths
+        self._getters = [field_getter(path) for path in paths]
         self._body = body
 
     def __call__(self, messages: Sequence[Any], out: Vector, frames: Frames) -> None:
+        """Write the values."""
+        found = Quaternion(*(float(get(messages[0])) for get in self._getters))
+        self._write(found, self._body.mover(messages[0], rigid=False), out, frames)
+
+    def bound(self, messages: Sequence[Any]) -> Bound:
+        """Return the four numbers, and what is made of them; see :class:`Picker`."""
+        move = self._body.mover(messages[0], rigid=False)
+
+        def write(numbers: Sequence[Vector], out: Vector, frames: Frames) -> None:
+            self._write(Quaternion(*numbers[0].tolist()), move, out, frames)
+
+        return Bound([[(path, None) for path in self._paths]], write, moves=move is not None)
+
+    def _write(self, q: Quaternion, move: Mover | None, out: Vector, frames: Frames) -> None:
+        raise NotImplementedError
+
+
+class GravityReader(_RotationReader):
+    """The unit vector of gravity in the body frame, from the body's orientation in the world."""
+
+    def _write(self, q: Quaternion, move: Mover | None, out: Vector, frames: Frames) -> None:
         """Write the third row of the rotation matrix, negated: R(q)^T · (0, 0, -1)."""
-        q = self._get(messages[0])
         norm = check_rotation(self._label, q)
         found = Point(
             -2.0 * (q.x * q.z - q.w * q.y) / norm,
             -2.0 * (q.y * q.z + q.w * q.x) / norm,
             -1.0 + 2.0 * (q.x * q.x + q.y * q.y) / norm,
         )
-        moved = self._body.to_wanted(messages[0], frames, rigid=False)
-        out[:] = found if moved is None else rotated(moved.rotation, found)
+        out[:] = found if move is None else rotated(move(frames).rotation, found)
 
 
-class GoalReader:
+class _GoalReader(Picker):
+    """
+    A goal seen from the base.
+
+    :param label: of the term; for messages.
+    :param goal: path of the goal's pose.
+    :param base: path of the base's.
+    :param turned: the goal's orientation counts, too.
+    """
+
+    def __init__(self, label: str, goal: str, base: str, turned: bool) -> None:
+        self._label = label
+        self._paths = goal, base
+        self._goal, self._base = field_getter(goal), field_getter(base)
+        self._turned = turned
+
+    def __call__(self, messages: Sequence[Any], out: Vector, frames: Frames) -> None:
+        """Write the values."""
+        goal, base = messages
+        move = self._mover(goal, base)
+        self._write(self._goal(goal), self._base(base), move, out, frames)
+
+    def bound(self, messages: Sequence[Any]) -> Bound:
+        """Return the numbers of both poses, and what is made of them; see :class:`Picker`."""
+        goal, base = self._paths
+        move = self._mover(*messages)
+
+        def write(numbers: Sequence[Vector], out: Vector, frames: Frames) -> None:
+            self._write(pose_of(numbers[0]), pose_of(numbers[1]), move, out, frames)
+
+        places = pose_places(goal, self._turned), pose_places(base, True)
+        return Bound(places, write, moves=move is not None)
+
+    def _mover(self, goal: Any, base: Any) -> Mover | None:
+        """Return what finds the way from the frame of the base to that of the goal."""
+        of_goal, of_base = goal.header.frame_id, base.header.frame_id
+        if of_goal == of_base:
+            return None
+        words = f'{self._label}: the goal is in frame {of_goal!r}, the base in {of_base!r}'
+        return lambda frames: between(frames, of_goal, of_base, words)
+
+    def _beside(self, base: Any, move: Mover | None, frames: Frames) -> Any:
+        """Return the pose of the base in the frame of the goal."""
+        return base if move is None else moved_pose(f'{self._label}.base', base, move(frames))
+
+    def _write(
+        self, goal: Any, base: Any, move: Mover | None, out: Vector, frames: Frames
+    ) -> None:
+        raise NotImplementedError
+
+
+class GoalReader(_GoalReader):
     """A goal in the plane, relative to the base."""
 
     def __init__(self, label: str, goal: str, base: str, polar: bool) -> None:
-        self._label = label
-        self._goal = field_getter(goal)
-        self._base = field_getter(base)
+        super().__init__(label, goal, base, turned=False)
         self._polar = polar
 
-    def __call__(self, messages: Sequence[Any], out: Vector, frames: Frames) -> None:
+    def _write(
+        self, goal: Any, base: Any, move: Mover | None, out: Vector, frames: Frames
+    ) -> None:
         """Write distance, cosine and sine of the bearing; or x and y in the base frame."""
-        goal, base = messages
-        target = self._goal(goal).position
-        pose = base_beside_goal(self._label, goal, base, self._base(base), frames)
+        target = goal.position
+        pose = self._beside(base, move, frames)
         q = pose.orientation
         norm = check_rotation(f'{self._label}.base', q)
         sin_yaw = 2.0 * (q.w * q.z + q.x * q.y) / norm
@@ -132,14 +200,31 @@ class PoseReader(Picker):
 
     def __call__(self, messages: Sequence[Any], out: Vector, frames: Frames) -> None:
         """Write the position, and where asked the quaternion."""
-        pose = self._get(messages[0])
-        found = messages[0].header.frame_id
-        if self._frame and found != self._frame:
-            words = (
-                f'{self._label}: the pose is in frame {found!r}, the contract wants '
-                f'{self._frame!r}'
-            )
-            there = between(frames, self._frame, found, words)
+        self._write(self._get(messages[0]), self._mover(messages[0]), out, frames)
+
+    def bound(self, messages: Sequence[Any]) -> Bound:
+        """Return the numbers, and what is made of them; see :class:`Picker`."""
+        move = self._mover(messages[0])
+        if move is None and not self._with_rotation:
+            return Bound([places_of([f'{self._field}.position'], self._values)])
+
+        def write(numbers: Sequence[Vector], out: Vector, frames: Frames) -> None:
+            self._write(pose_of(numbers[0]), move, out, frames)
+
+        places = pose_places(self._field, self._with_rotation)
+        return Bound([places], write, moves=move is not None)
+
+    def _mover(self, message: Any) -> Mover | None:
+        """Return what finds the way to the contract's frame; None where the pose is in it."""
+        found, wanted = message.header.frame_id, self._frame
+        if not wanted or found == wanted:
+            return None
+        words = f'{self._label}: the pose is in frame {found!r}, the contract wants {wanted!r}'
+        return lambda frames: between(frames, wanted, found, words)
+
+    def _write(self, pose: Any, move: Mover | None, out: Vector, frames: Frames) -> None:
+        if move is not None:
+            there = move(frames)
             if self._with_rotation:
                 pose = moved_pose(self._label, pose, there)
             else:
@@ -151,63 +236,46 @@ class PoseReader(Picker):
             check_rotation(self._label, q)
             out[3:] = (q.x, q.y, q.z, q.w)
 
-    def places(self, message: Any) -> Places | None:
-        """Return a position in the contract's frame; a rotation is to be checked."""
-        moved = self._frame and message.header.frame_id != self._frame
-        if self._with_rotation or moved:
-            return None
-        return [(f'{self._field}.position.{axis}', None) for axis in self._values]
 
-
-class OrientationReader:
+class OrientationReader(_RotationReader):
     """
     The orientation of the body in the world, in the contract's layout.
 
     :param label: of the port; for messages.
-    :param orientation: gets the orientation out of a message.
+    :param paths: of x, y, z and w in a message.
     :param body: the body's frame, and the contract's.
     :param layout: which values, and in which order.
     :param sign: which of the two quaternions of a rotation.
     """
 
     def __init__(
-        self,
-        label: str,
-        orientation: Callable[[Any], Any],
-        body: BodyFrame,
-        layout: str,
-        sign: str,
+        self, label: str, paths: Sequence[str], body: BodyFrame, layout: str, sign: str
     ) -> None:
-        self._label = label
-        self._get = orientation
-        self._body = body
-        self._write = _ORIENTATIONS[layout]
+        super().__init__(label, paths, body)
+        self._as_laid_out = _ORIENTATIONS[layout]
         self._positive = sign == 'w_positive'
 
-    def __call__(self, messages: Sequence[Any], out: Vector, frames: Frames) -> None:
+    def _write(self, q: Quaternion, move: Mover | None, out: Vector, frames: Frames) -> None:
         """Write the orientation; a quaternion is made one of norm 1."""
-        found = unit(self._label, self._get(messages[0]))
-        moved = self._body.to_wanted(messages[0], frames, rigid=False)
-        if moved is not None:
-            found = product(found, conjugate(moved.rotation))
-        self._write(with_sign(found, self._positive), out)
+        found = unit(self._label, q)
+        if move is not None:
+            found = product(found, conjugate(move(frames).rotation))
+        self._as_laid_out(with_sign(found, self._positive), out)
 
 
-class GoalPoseReader:
+class GoalPoseReader(_GoalReader):
     """A goal in space, relative to the base."""
 
     def __init__(self, label: str, goal: str, base: str, with_rotation: bool, sign: str) -> None:
-        self._label = label
-        self._goal = field_getter(goal)
-        self._base = field_getter(base)
-        self._with_rotation = with_rotation
+        super().__init__(label, goal, base, with_rotation)
         self._positive = sign == 'w_positive'
 
-    def __call__(self, messages: Sequence[Any], out: Vector, frames: Frames) -> None:
+    def _write(
+        self, goal: Any, base: Any, move: Mover | None, out: Vector, frames: Frames
+    ) -> None:
         """Write the position R^T (goal - base), and where asked the quaternion base* goal."""
-        goal, base = messages
-        target = self._goal(goal)
-        pose = base_beside_goal(self._label, goal, base, self._base(base), frames)
+        target = goal
+        pose = self._beside(base, move, frames)
         b = unit(f'{self._label}.base', pose.orientation)
         r = matrix(b)
         dx = target.position.x - pose.position.x
@@ -215,28 +283,24 @@ class GoalPoseReader:
         dz = target.position.z - pose.position.z
         for axis in range(3):  # the columns of R are the rows of R^T
             out[axis] = r[axis] * dx + r[3 + axis] * dy + r[6 + axis] * dz
-        if not self._with_rotation:
+        if not self._turned:
             return
         g = unit(f'{self._label}.goal', target.orientation)
         out[3:] = with_sign(product(conjugate(b), g), self._positive)
 
 
-def base_beside_goal(label: str, goal: Any, base: Any, pose: Any, frames: Frames) -> Any:
-    """
-    Return the pose of the base in the frame of the goal.
+def pose_places(path: str, turned: bool) -> Places:
+    """Return the numbers of a pose: of its position, and where asked of its orientation."""
+    return [
+        *places_of([f'{path}.position'], 'xyz'),
+        *(places_of([f'{path}.orientation'], 'xyzw') if turned else ()),
+    ]
 
-    :param label: of the term; for messages.
-    :param goal: the goal's message.
-    :param base: the base's message.
-    :param pose: the pose in it.
-    :param frames: the frames as the tick sees them.
-    :raises UnresolvedFrame: the two are in different frames and tf does not connect them.
-    """
-    of_goal, of_base = goal.header.frame_id, base.header.frame_id
-    if of_goal == of_base:
-        return pose
-    words = f'{label}: the goal is in frame {of_goal!r}, the base in {of_base!r}'
-    return moved_pose(f'{label}.base', pose, between(frames, of_goal, of_base, words))
+
+def pose_of(numbers: Vector) -> Pose:
+    """Return the pose of such numbers."""
+    values = numbers.tolist()
+    return Pose(Point(*values[:3]), Quaternion(*values[3:]) if values[3:] else IDENTITY)
 
 
 def _write_xyzw(q: Quaternion, out: Vector) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import MessageError
 from ..policy.contract import Term
-from .fields import Vector
+from .fields import Bound, Picker, Vector
 from .ports import Port
 from .transforms import Frames
 
@@ -27,7 +27,7 @@ _GAP = 1.5
 """How many beams may be missing between the end of a scan and that of the contract's angles."""
 
 
-class ScanReader:
+class ScanReader(Picker):
     """A planar scan as the least range of each of equal sectors; NaN stays NaN and is a fault."""
 
     def __init__(self, term: Term, port: Port) -> None:
@@ -42,12 +42,26 @@ class ScanReader:
     def __call__(self, messages: Sequence[Any], out: Vector, frames: Frames) -> None:
         """Write the least range of each sector, counter-clockwise from ``angle_min``."""
         scan = messages[0]
-        geometry = (len(scan.ranges), float(scan.angle_min), float(scan.angle_increment))
+        self._write(scan.ranges, float(scan.angle_min), float(scan.angle_increment), out)
+
+    def bound(self, messages: Sequence[Any]) -> Bound:
+        """Return all beams and where they point, and what is made of them; see :class:`Picker`."""
+        beams = [('ranges', index) for index in range(len(messages[0].ranges))]
+
+        def write(numbers: Sequence[Vector], out: Vector, frames: Frames) -> None:
+            first, increment = numbers[0][:2].tolist()
+            self._write(numbers[0][2:], first, increment, out)
+
+        return Bound([[('angle_min', None), ('angle_increment', None), *beams]], write)
+
+    def _write(
+        self, ranges: NDArray[np.floating], first: float, increment: float, out: Vector
+    ) -> None:
+        geometry = (len(ranges), first, increment)
         if geometry != self._geometry:
             self._order, self._starts = self._divided(*geometry)
             self._geometry = geometry
-        ranges = scan.ranges.astype(np.float64)[self._order]
-        np.minimum.reduceat(ranges, self._starts, out=out)
+        np.minimum.reduceat(ranges.astype(np.float64)[self._order], self._starts, out=out)
 
     def _divided(
         self, beams: int, first: float, increment: float

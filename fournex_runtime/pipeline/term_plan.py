@@ -133,14 +133,15 @@ class ReadTerm:
         self.reader = reader
         self._ports = ports
         self._source = ports[0] if len(ports) == 1 and isinstance(ports[0], int) else None
-        self.picked_from = self._source if isinstance(reader, Picker) else None
-        """Index of the source whose numbers it only picks; None for any other reader."""
+        self.sources = tuple(port for port in ports if isinstance(port, int))
+        """Index of the source of each port that is a topic."""
+        self.can_be_bound = isinstance(reader, Picker) and len(self.sources) == len(ports)
+        """Whether it can be read out of the bytes of its messages."""
         self._size, self.arithmetic = term.size, Arithmetic(term)
 
     def unresolved(self, seen: Seen) -> str:
         """Return which frame the term lacks, in words; empty for none, and before its messages."""
-        sources = [port for port in self._ports if isinstance(port, int)]
-        if any(seen.messages[source] is None for source in sources):
+        if any(seen.messages[source] is None for source in self.sources):
             return ''
         try:
             self.as_read(seen)

@@ -60,7 +60,7 @@ def test_the_end_of_a_path_is_a_goal():
     term = WiredTerm('term: target_pose, layout: position, frame: map', PATH,
                      field='poses[0].pose')  # fmt: skip
     assert term(data) == [5.0, 0.0, 0.0]
-    with pytest.raises(MessageError, match=r'poses\[0\]\.pose\.position: has only 0 elements'):
+    with pytest.raises(MessageError, match=r'poses\[0\]\.pose\.position\.x: has only 0 elements'):
         term(cdr(PATH, header=header(1, 'map')))
 
 

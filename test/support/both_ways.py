@@ -27,28 +27,28 @@ def build_both_ways(
     decoders = [SourceDecoder(messages(), kind) for kind in types]
     again = [bytes(bytearray(one)) for one in data]
     objects = [messages().decode(one, kind) for one, kind in zip(data, types)]
-    term_by_term = _outcome(pipeline, objects, *more, **named)
+    term_by_term = outcome(pipeline, objects, *more, **named)
     for one in (data, again):
-        of_bytes = _outcome(pipeline, NewestMessages(decoders, one), *more, **named)
-        assert _plain(of_bytes) == _plain(term_by_term)
+        of_bytes = outcome(pipeline, NewestMessages(decoders, one), *more, **named)
+        assert plain(of_bytes) == plain(term_by_term)
     if isinstance(term_by_term, MessageError):
         raise term_by_term
     return term_by_term
 
 
-def _outcome(
-    pipeline: ObservationPipeline, *more: Any, **named: Any
-) -> Observation | MessageError:
+def outcome(pipeline: ObservationPipeline, *more: Any, **named: Any) -> Observation | MessageError:
+    """Return what a pipeline makes of messages, or why it makes nothing."""
     try:
         return pipeline.build(*more, **named)
     except MessageError as problem:
         return problem
 
 
-def _plain(outcome: Observation | MessageError) -> Any:
-    if isinstance(outcome, MessageError):
-        return type(outcome), str(outcome)
+def plain(found: Observation | MessageError) -> Any:
+    """Return an outcome as what can be compared bit by bit."""
+    if isinstance(found, MessageError):
+        return type(found), str(found)
     return [
         [(name, one.dtype.str, one.shape, one.tobytes()) for name, one in arrays.items()]
-        for arrays in (outcome.inputs, outcome.history)
+        for arrays in (found.inputs, found.history)
     ]
