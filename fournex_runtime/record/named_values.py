@@ -44,12 +44,16 @@ class NamedValues:
         )
 
     def greatest(self, before: NDArray[Any], after: NDArray[Any]) -> Floats:
-        """Return the greatest difference of each value between two of the arrays, in its unit."""
+        """
+        Return the greatest difference of each value between two of the arrays, in its unit.
+
+        :param before: an array of as many numbers as there are ``places``.
+        :param after: another one.
+        """
         errors = np.zeros(len(self.names))
         with np.errstate(invalid='ignore'):
             apart = np.abs(after.ravel().astype(np.float64) - before.ravel().astype(np.float64))
-            if apart.size == self.places.size:
-                np.maximum.at(errors, self.places, apart * self.factors)
+            np.maximum.at(errors, self.places, apart * self.factors)
         return errors
 
 

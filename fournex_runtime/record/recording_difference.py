@@ -19,8 +19,8 @@ from ..policy.bundle_difference import Difference
 from ..policy.contract import parse_contract
 from ..session.tick import Timing
 from .bag_reader import BagReader
-from .deviations import Deviation, Deviations
-from .manifest import Manifest, SessionManifest
+from .deviations import Deviation, SessionDeviations
+from .manifest import Manifest, PolicyManifest, SessionManifest
 from .manifest_difference import manifest_differences
 from .named_values import ContractValues
 from .recorded_configuration import read_manifest, recorded_bundle
@@ -85,7 +85,8 @@ class SessionDifference:
             name: (array('q'), array('q')) for name in TIMINGS
         }
         self._manifest = before
-        self._deviations = Deviations(_values(before), _values(after))
+        self._policies = before.policy, after.policy
+        self._deviations = SessionDeviations(_values(before), _values(after))
 
     @property
     def deviations(self) -> Sequence[Deviation]:
@@ -149,15 +150,16 @@ class SessionDifference:
 
     def _deviate(self, before: RecordedTick, after: RecordedTick) -> None:
         ours, theirs = before.record, after.record
-        if ours.policy not in ('', self._manifest.policy):
-            return  # a second policy's numbers are in its own units
+        policy = '' if ours.policy in ('', self._policies[0]) else ours.policy
+        if policy != ('' if theirs.policy in ('', self._policies[1]) else theirs.policy):
+            return  # of another policy: other numbers
         for stage, mine, other in (
             ('observation', ours.observation, theirs.observation),
             ('raw action', ours.raw_action, theirs.raw_action),
             ('state', ours.state, theirs.state),
             ('safe action', ours.safe_action, theirs.safe_action),
         ):
-            self._deviations.add(stage, ours.tick, mine, other)
+            self._deviations.add(policy, stage, ours.tick, mine, other)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -269,10 +271,16 @@ def _alternating(
                 yield side, *one
 
 
-def _values(session: SessionManifest) -> ContractValues:
-    """Return what the numbers of a session are; where its bundle is gone, as its contract says."""
+def _values(session: SessionManifest) -> dict[str, ContractValues]:
+    """Return what the numbers of a session's policies are; its own is under an empty name."""
+    seconds = {one.policy: _values_of(one) for one in session.fallback_policies}
+    return {**seconds, '': _values_of(session)}
+
+
+def _values_of(policy: SessionManifest | PolicyManifest) -> ContractValues:
+    """Return what a policy's numbers are; where its bundle is gone, as its contract says."""
     try:
-        bundle = recorded_bundle(session, None)
+        bundle = recorded_bundle(policy, None)
     except FournexError:
-        return ContractValues(parse_contract(session.contract), {})
+        return ContractValues(parse_contract(policy.contract), {})
     return ContractValues(bundle.contract, bundle.statistics)

@@ -34,7 +34,7 @@ from ..session.tick import (
     TickRecord,
     Timing,
 )
-from .deviations import Deviations
+from .deviations import SessionDeviations
 from .difference import array_difference, decision_difference
 from .manifest import SessionManifest
 from .named_values import ContractValues
@@ -91,8 +91,8 @@ class SessionReplay:
         watch: Callable[[ReplayedTick], None] | None = None,
         fallbacks: Mapping[str, Backend] | None = None,
     ) -> None:
-        bundle = engine.bundle
-        self._deviations = Deviations(ContractValues(bundle.contract, bundle.statistics))
+        seconds = {one.contract.reference: _values(one) for one in engine.seconds.values()}
+        self._deviations = SessionDeviations({**seconds, '': _values(engine)})
         self.result = Verification(manifest.name)
         self.backend = backend
         self._fallbacks = fallbacks or {}
@@ -248,6 +248,7 @@ class SessionReplay:
         """
         following = record.state
         words: str | None = ''
+        measured = False
         asked: Arguments | None = (record.observation, request.recurrent)
         if record.answer is AnswerKind.BELATED:
             asked = self._late
@@ -264,17 +265,24 @@ class SessionReplay:
                 words = str(problem)
             else:
                 words = array_difference('raw action', record.raw_action, outputs)
-                if record.mode is Mode.POLICY:
+                if self._acted(record, request):
                     words = words or array_difference('state', record.state, state)
-                    if words:
-                        self._deviate('state', record, record.state, state)
                 else:
                     following = state  # the record holds the one that was kept instead
+                    state = record.state
                 if words:
-                    self._deviate('raw action', record, record.raw_action, outputs)
+                    measured = self._deviate('state', record, record.state, state)
+                    measured &= self._deviate('raw action', record, record.raw_action, outputs)
         if words:
             self._differs(f'tick {record.tick}: {words}')
+            self.result.unmeasured += not measured
         return None if words is None else not words, following
+
+    def _acted(self, record: TickRecord, request: Request) -> bool:
+        """Return whether the record holds the recurrent state that the policy gave."""
+        if self._is_own(record, request):
+            return record.mode is Mode.POLICY
+        return bool(array_difference('state', request.recurrent, record.state))
 
     def _ask(self, arguments: Arguments, timing: Timing, policy: str) -> Arguments:
         """Run the policy as it was run then; the other rows of a batch are zeros."""
@@ -396,13 +404,19 @@ class SessionReplay:
             commands=commands,
         )
 
-    def _deviate(self, stage: str, record: TickRecord, before: Arrays, after: Arrays) -> None:
-        own = record.policy in ('', self._engine.contract.reference)  # of another one: other units
-        if own and self._selection.holds(record):
-            self._deviations.add(stage, record.tick, before, after)
+    def _deviate(self, stage: str, record: TickRecord, before: Arrays, after: Arrays) -> bool:
+        """Count how far values are off, if the tick is asked for; return whether that is known."""
+        own = record.policy in ('', self._engine.contract.reference)
+        return self._selection.holds(record) and self._deviations.add(
+            '' if own else record.policy, stage, record.tick, before, after
+        )
 
     def _differs(self, words: str) -> None:
         self._differences.append(words)
+
+
+def _values(engine: Engine) -> ContractValues:
+    return ContractValues(engine.contract, engine.bundle.statistics)
 
 
 def _anchored_second(request: Request, observation: Observation) -> Request:

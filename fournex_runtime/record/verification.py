@@ -64,6 +64,8 @@ class Verification:
     :param first_difference: tick and what differs, in words; empty when nothing does.
     :param environment: what of machine and software differs from the recording's, in words.
     :param deviations: how far the unequal values are from the recorded ones.
+    :param unmeasured: ticks whose network's outputs differ in what has no error: it failed, or
+        they have another shape.
     :param divergences: the first unequal ticks, at most ``MOST_DIVERGENCES``.
     """
 
@@ -76,6 +78,7 @@ class Verification:
     first_difference: str = ''
     environment: tuple[str, ...] = ()
     deviations: Sequence[Deviation] = ()
+    unmeasured: int = 0
     divergences: list[Divergence] = dataclasses.field(default_factory=list)
 
     @property
@@ -132,10 +135,9 @@ class Verification:
         others = (self.observations, self.safe_actions, self.commands)
         judged = not self.raw_actions.unverifiable and all(count.all_equal for count in others)
         known = [one for one in self.deviations if one.stage in ('raw action', 'state')]
-        exact = not self.raw_actions.unequal
         return (
             self.ticks > 0
             and judged
-            and (exact or bool(known))
+            and not self.unmeasured
             and not any(math.isnan(one.greatest) or one.greatest > error for one in known)
         )

@@ -55,7 +55,7 @@ def recorded(checkout, tmp_path):
         )
     )
 
-    def record(written=lambda one: one, same=False):
+    def record(written=lambda one: one, same=False, answered=lambda found: found):
         if same:  # the session's own policy, with other sensors
             text = file.read_text()
             file.write_text(edited(text, (f'policy: {calm}', f'policy: {pendulum / "bundle"}')))
@@ -86,6 +86,7 @@ def recorded(checkout, tmp_path):
             answer = Answer(AnswerKind.NONE)
             if asked is not None:  # both bundles have one network
                 found = backend.run(asked.inputs, request.recurrent)
+                found = found if request.second is None else answered(found)
                 answer = Answer(AnswerKind.RESULT, *found)
             one, state = engine.conclude(request, answer, state)
             recording.on_tick(inputs, written(one), Timing(), state)
@@ -114,6 +115,28 @@ def test_the_second_policy_can_be_the_first_one_with_other_sensors(recorded):
     assert {policy for _, policy in modes} == {'pendulum-balance@1'}
     (result,) = verify(bag)
     assert (result.all_equal, result.ticks) == (True, TICKS), result
+
+
+def test_what_another_processor_computed_of_it_is_told_in_its_units(recorded):
+    def other_bits(found):
+        return tuple(
+            {
+                name: np.nextafter(one, np.float32(2.0), dtype=np.float32)
+                for name, one in side.items()
+            }
+            for side in found
+        )
+
+    bag, modes = recorded(answered=other_bits)
+    seconds = sum(policy == 'calm@1' for _, policy in modes)
+    (result,) = verify(bag)
+    assert (result.raw_actions.unequal, result.raw_actions.equal) == (seconds, TICKS - seconds)
+    assert result.safe_actions.all_equal and result.commands.all_equal and result.only_inference
+    found = {(one.stage, one.name): one for one in result.deviations}
+    error = found['raw action', 'calm@1 joint_effort_target/cart']
+    assert (error.unit, error.ticks) == ('N', seconds) and 0.0 < error.greatest < 1e-5
+    assert found['state', 'calm@1 h'].ticks == seconds
+    assert result.within(1e-5) and not result.within(1e-9)
 
 
 @pytest.mark.parametrize(

@@ -110,5 +110,14 @@ def test_arrays_of_another_meaning_have_no_error():
     ours = ContractValues(contract(f'[{POSITION % ""}]'), {})
     theirs = ContractValues(contract('[{term: joint_position, joints: [b, a]}]'), {})
     deviations = Deviations(ours, theirs)
-    deviations.add('observation', 0, {'obs': np.zeros(2)}, {'obs': np.ones(2)})
+    assert not deviations.add('observation', 0, {'obs': np.zeros(2)}, {'obs': np.ones(2)})
     assert deviations.all == []
+
+
+@pytest.mark.parametrize('other', [{}, {'obs': np.ones(3)}, {'more': np.ones(2)}])
+def test_arrays_of_another_shape_or_name_have_no_error(other):
+    deviations = Deviations(ContractValues(contract(f'[{POSITION % ""}]'), {}))
+    assert not deviations.add('observation', 0, {'obs': np.zeros(2)}, other)
+    assert deviations.all == []
+    assert deviations.add('observation', 0, {'obs': np.zeros(2)}, {'obs': np.ones(2)})
+    assert len(deviations.all) == 2
