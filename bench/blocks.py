@@ -20,6 +20,8 @@ import numpy as np
 from tick_trace import COLUMNS, TRACE, load
 from workloads import Workload, write_workload
 
+from fournex_runtime.cli.discovery import discovery_profiles
+
 HERE = pathlib.Path(__file__).resolve().parent
 PEERS = HERE / 'peers'
 DOMAIN = '87'
@@ -30,13 +32,7 @@ PRIORITY = 50
 SPIN_US = 150
 """What ``ours spin`` spends awake of each wait."""
 RANGE = 'ROS_AUTOMATIC_DISCOVERY_RANGE'
-"""
-How far others are discovered: by default this machine, so that no robot in the network hears it.
-
-Fast DDS then asks 32 ports one after the other, and ignores an answer that comes before it is
-through: in every second start the next announcement is awaited, for up to 3 s. ``SUBNET``, ROS's
-own default, asks once.
-"""
+"""How far others are discovered: by default on this machine, so that no robot hears it."""
 PAGE = os.sysconf('SC_PAGESIZE')
 
 
@@ -101,6 +97,7 @@ class Machine:
         for source in (HERE.parent / 'fournex_runtime', HERE):
             compileall.compile_dir(source, quiet=1)
         self._environment = {
+            **discovery_profiles(),
             **os.environ,
             'PYTHONPATH': os.pathsep.join(
                 [str(HERE.parent), str(HERE), os.environ.get('PYTHONPATH', '')]

@@ -103,7 +103,7 @@ def machine_words() -> dict[str, str]:
         'python': platform.python_version(),
         'libraries': f'onnxruntime {onnxruntime.__version__}, numpy {np.__version__}',
         'middleware': os.environ.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp (default)'),
-        'discovery': os.environ.get(RANGE, 'LOCALHOST'),
+        'discovery': os.environ.get(RANGE, 'LOCALHOST') + ', by the profiles of config/',
         'ros': os.environ.get('ROS_DISTRO', 'jazzy'),
         'priority': 'SCHED_OTHER but in the condition fifo; timer slack 1 ns but in bare nodes',
     }

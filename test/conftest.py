@@ -19,6 +19,8 @@ import dds
 import processes
 import pytest
 
+from fournex_runtime.cli.discovery import discovery_profiles
+
 RUN = uuid.uuid4().hex
 _domain = dds.Domain()
 _logs = tempfile.mkdtemp(prefix='fournex-test-log-')
@@ -29,6 +31,7 @@ os.environ.update(
     ROS_LOG_DIR=_logs,
     OMP_NUM_THREADS='1',
     **{processes.RUN: RUN},
+    **discovery_profiles(),
 )
 os.environ.pop('PYTHONDONTWRITEBYTECODE', None)  # each of a hundred starts would compile all anew
 os.environ.pop('ROS_LOCALHOST_ONLY', None)

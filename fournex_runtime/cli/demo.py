@@ -18,6 +18,7 @@ from ..errors import FournexError, MissingDependencyError
 from ..session.wiring import Wiring, load_wiring
 from .child import Child
 from .demo_tasks import TASKS, Task
+from .discovery import discovery_profiles
 from .examples import ROBOTS, example_wiring
 from .parser import Parser, positive, whole_number
 from .ros_imports import needing_ros
@@ -163,6 +164,8 @@ def _environment(out: pathlib.Path) -> None:
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
     os.environ.setdefault('ROS_LOG_DIR', str((out / 'log').absolute()))
+    for variable, profile in discovery_profiles().items():
+        os.environ.setdefault(variable, profile)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as problem:

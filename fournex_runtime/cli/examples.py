@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 
 from ..configuration import nearest
 from ..errors import ConfigurationError
+from .shared_files import shared_folders
 
 ROBOTS = ('rover', 'arm', 'pendulum')
 
@@ -20,13 +20,7 @@ def example_wiring(robot: str) -> pathlib.Path:
     """
     if robot not in ROBOTS:
         raise ConfigurationError(f'{robot!r} is not an example robot.{nearest(robot, ROBOTS)}')
-    prefixes = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
-    shares = [
-        pathlib.Path(prefix, 'share', 'fournex_runtime', 'examples')
-        for prefix in prefixes
-        if prefix
-    ]
-    places = [pathlib.Path(__file__).resolve().parents[2] / 'examples', *shares]
+    places = shared_folders('examples')
     for place in places:
         file = place / robot / 'wiring.yaml'
         if file.is_file():
