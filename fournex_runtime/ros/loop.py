@@ -294,10 +294,6 @@ class Loop:
                 self._tick(one, Due(one.last_due_ns))
         self.failed(problem)
 
-    def close(self) -> None:
-        """Close what it waits with; the loop must have returned."""
-        self._alarm.close()
-
 
 def _nothing() -> None:
     return

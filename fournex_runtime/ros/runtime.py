@@ -82,7 +82,6 @@ def main(args: list[str] | None = None) -> int:
         spinning.close(5.0)
         node.destroy_node()
         rclpy.try_shutdown()
-        node.loop.close()
         for number, handler in before.items():
             signal.signal(number, handler)
     if refused.is_set() and not caught:

@@ -1,6 +1,6 @@
 """An instant is waited for, never left early, and somebody else can end the wait."""
 
-import os
+import signal
 import threading
 import time
 
@@ -11,9 +11,7 @@ from fournex_runtime.ros.alarm import Alarm
 
 @pytest.fixture
 def alarm():
-    found = Alarm()
-    yield found
-    found.close()
+    return Alarm()
 
 
 def in_ns(milliseconds):
@@ -58,8 +56,20 @@ def test_an_alarm_that_went_off_before_does_not_go_off_again(alarm):
     assert alarm.wait(None) is True  # and only the ring ends this one
 
 
-def test_nothing_stays_open():
-    before = len(os.listdir('/proc/self/fd'))
-    for _ in range(50):
-        Alarm().close()
-    assert len(os.listdir('/proc/self/fd')) == before
+def test_a_signal_is_handled_at_once_and_ends_no_wait_unless_its_handler_rings(alarm):
+    handled = []
+
+    def note(*_):
+        handled.append('noted')
+        threading.Timer(0.02, alarm.ring).start()
+
+    before = signal.getsignal(signal.SIGUSR1)
+    try:
+        for handler in (note, lambda *_: alarm.ring()):
+            signal.signal(signal.SIGUSR1, handler)
+            kill = (threading.get_ident(), signal.SIGUSR1)
+            threading.Timer(0.02, signal.pthread_kill, kill).start()
+            assert alarm.wait(in_ns(60_000)) is True
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert handled == ['noted']

@@ -91,9 +91,7 @@ def sessions(tmp_path, request):
 
 @pytest.fixture
 def loop():
-    made = Loop(Clock(lambda: ROS_NS, simulated=False), None)
-    yield made
-    made.close()
+    return Loop(Clock(lambda: ROS_NS, simulated=False), None)
 
 
 @pytest.mark.parametrize('sessions', ['first', 'second'], indirect=True)
