@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from ..configuration import nearest
 from ..errors import ConfigurationError
 from ..pipeline.messages import messages
-from ..policy.backend import load_backend, warm_up
+from ..policy.backend import Backend, load_backend, warm_up
 from ..policy.bundle import Bundle
 from ..session.engine import Engine
 from ..session.wiring import SessionWiring, Wiring, load_wiring
@@ -112,9 +112,11 @@ def main(arguments: Sequence[str]) -> int:
     robot = make_robot(wiring.robot, options.goals)
     begun = time.perf_counter()
     with contextlib.ExitStack() as resources:
-        backend = load_backend(bundle, session.inference.inline(), ANSWER_TIMEOUT_S)
-        resources.callback(backend.close)
-        warm_up(backend, bundle.contract)
+        backend = _load(bundle, session, resources)
+        seconds = {
+            one.bundle.contract.reference: _load(one.bundle, one.wiring, resources)
+            for one in session.fallbacks
+        }
         on_tick: TickObserver | None = None
         if options.record is not None:
             recording = EvaluationRecording(
@@ -123,7 +125,9 @@ def main(arguments: Sequence[str]) -> int:
             recording.start()
             resources.callback(recording.close)
             on_tick = recording.on_tick
-        evaluation = Evaluation(robot, engine, backend, messages(), options.delay, on_tick)
+        evaluation = Evaluation(
+            robot, engine, backend, messages(), options.delay, on_tick, seconds
+        )
         scores = _run(evaluation, options.seed, options.episodes, wiring.robot)
     wall_s = time.perf_counter() - begun
     if options.json:
@@ -135,6 +139,13 @@ def main(arguments: Sequence[str]) -> int:
             print(f'\nFAILED: {scores.success_rate:.1%} succeeded, required {options.require:.1%}')
         return FAILED
     return 0
+
+
+def _load(bundle: Bundle, session: SessionWiring, resources: contextlib.ExitStack) -> Backend:
+    backend = load_backend(bundle, session.inference.inline(), ANSWER_TIMEOUT_S)
+    resources.callback(backend.close)
+    warm_up(backend, bundle.contract)
+    return backend
 
 
 def _run(evaluation: Evaluation, seed: int, episodes: int, robot: str) -> Scores:

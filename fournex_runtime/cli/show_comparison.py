@@ -16,6 +16,13 @@ def show_comparison(found: Comparison) -> str:
     ]
     if found.idle:
         lines.append(f'  {_ticks(found.idle)} in which the recorded policy did not act')
+    if found.seconds:
+        lines.append(f'  {_ticks(found.seconds)} of those compared are of a second policy')
+    if found.left_out:
+        lines.append(
+            f'  {_ticks(found.left_out)} of a second policy that {found.other} would not have '
+            'asked are left out'
+        )
     if found.unknown:
         lines.append(f'  {_ticks(found.unknown)} whose messages are not all in the bag')
     if found.refused:

@@ -12,8 +12,8 @@ from ..session.engine import Engine
 from ..session.wiring import parse_wiring
 from .bag_reader import BagReader
 from .comparison import Comparison
-from .recorded_configuration import read_manifest, recorded_bundle
-from .replay import Progress, load_policy, run_through
+from .recorded_configuration import read_manifest, recorded_wiring
+from .replay import Progress, load_fallbacks, load_policy, run_through
 from .selection import ALL_TICKS, Selection
 from .session_comparison import SessionComparison
 
@@ -42,20 +42,18 @@ def compare(
     with BagReader(bag) as reader, contextlib.ExitStack() as backends:
         types = reader.types()
         manifest = read_manifest(reader, types)
-        recorded = {
-            one.name: recorded_bundle(one, (bundles or {}).get(one.name))
-            for one in manifest.sessions
-        }
-        unknown = set(policies) - set(recorded)
+        unknown = set(policies) - {one.name for one in manifest.sessions}
         if unknown:
-            raise ReplayError(
-                f'{bag} has no session {min(unknown)!r}; it has {", ".join(recorded)}'
-            )
+            names = ', '.join(one.name for one in manifest.sessions)
+            raise ReplayError(f'{bag} has no session {min(unknown)!r}; it has {names}')
+        before = recorded_wiring(manifest, bundles)
+        recorded = before.bundles
         others = {**recorded, **{name: load_bundle(one) for name, one in policies.items()}}
-        file = pathlib.Path(manifest.wiring_file)
-        before = parse_wiring(manifest.wiring, file, recorded)
-        text = manifest.wiring if wiring is None else wiring.read_text(encoding='utf-8')
-        after = parse_wiring(text, wiring or file, others)
+        if wiring is None:
+            after = parse_wiring(manifest.wiring, before.file, others)
+        else:  # its second policies are its own
+            own = {one.name: others[one.name] for one in manifest.sessions}
+            after = parse_wiring(wiring.read_text(encoding='utf-8'), wiring, own)
         old = {one.name: one for one in before.sessions}
         new = {one.name: one for one in after.sessions}
         sessions = {}
@@ -69,6 +67,7 @@ def compare(
                 Engine(recorded[one.name], old[one.name], types, one.frame_prefix),
                 Engine(others[one.name], new[one.name], types, one.frame_prefix),
                 load_policy(others[one.name], new[one.name].inference, backends),
+                load_fallbacks(new[one.name], backends),
                 types,
                 selection,
             )

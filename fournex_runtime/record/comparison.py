@@ -62,7 +62,9 @@ class Comparison:
         have one name.
     :param other: the same of the other one.
     :param ticks: how many ticks were looked at.
-    :param idle: ticks in which the recorded policy did not act: standby, fallback, stopped.
+    :param idle: ticks in which no recorded policy acted: standby, fallback, manual, stopped.
+    :param seconds: of the ticks that were compared, those in which a second policy acted.
+    :param left_out: ticks in which one acted that the other version would not have asked.
     :param refused: ticks in which it acted and the other version would not have; with the first
         and the reason.
     :param unknown: ticks whose messages are not all in the bag.
@@ -77,6 +79,8 @@ class Comparison:
     other: str
     ticks: int
     idle: int
+    seconds: int
+    left_out: int
     refused: int
     first_refusal: str
     unknown: int
@@ -87,7 +91,7 @@ class Comparison:
     @property
     def compared(self) -> int:
         """Return how many ticks were compared."""
-        return self.ticks - self.idle - self.refused - self.unknown
+        return self.ticks - self.idle - self.left_out - self.refused - self.unknown
 
     def exceeds(self, error: float) -> bool:
         """Return whether a difference is above a bound, or the other version did not act."""

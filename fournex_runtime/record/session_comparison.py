@@ -9,15 +9,17 @@ what it does itself. A recurrent state is its own from the beginning of each epi
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from ..errors import ArtifactError, LateAnswer, ReplayError
 from ..pipeline.messages import Messages
 from ..policy.backend import Backend, signature
+from ..policy.backend import Request as Arguments
 from ..session.engine import Engine
 from ..session.tick import (
+    ANSWERED,
     Answer,
     AnswerKind,
     Arrays,
@@ -45,6 +47,7 @@ class SessionComparison:
     :param recorded: the engine of the recorded version.
     :param other: the engine of the other version.
     :param backend: the policy of the other version.
+    :param fallbacks: its second policies, by the reference of their contract.
     :param types: the message types of the bag.
     :param selection: the ticks to compare.
     :raises ReplayError: the versions have nothing in common that could be compared.
@@ -56,12 +59,16 @@ class SessionComparison:
         recorded: Engine,
         other: Engine,
         backend: Backend,
+        fallbacks: Mapping[str, Backend],
         types: Messages,
         selection: Selection,
     ) -> None:
         self._manifest = manifest
         self._recorded, self._other = recorded, other
         self.backend = backend
+        self._fallbacks = fallbacks
+        self._seconds = {one.contract.reference for one in recorded.seconds.values()}
+        self._late: Arguments | None = None
         self._decode = tick_decoder(types)
         self._selection = selection
         self._inputs = RecordedInputs(manifest.input_topics, recorded.wiring.remembered_ns)
@@ -90,7 +97,9 @@ class SessionComparison:
             label: ([], []) for label in shared
         }
         self._state = other.initial_state()
-        self._counts = dict.fromkeys(('ticks', 'idle', 'refused', 'unknown'), 0)
+        self._counts = dict.fromkeys(
+            ('ticks', 'idle', 'seconds', 'left_out', 'refused', 'unknown'), 0
+        )
         self._first_refusal = ''
 
     @property
@@ -140,33 +149,55 @@ class SessionComparison:
             given, messages=tuple(given.messages[source] for source in self._sources)
         )
         request = self._other.observe(inputs, self._state)
-        answer = self._ask(request)
+        answer = self._ask(record, request)
         made, state = self._other.conclude(request, answer, self._state)
         if self._selection.holds(record):
-            self._count(record, made)
+            self._count(record, request, made, state)
         self._state = self._anchored(state, record)
 
-    def _ask(self, request: Request) -> Answer:
-        if request.observation is None or request.second is not None:
-            return Answer(AnswerKind.NONE)  # only what the policies themselves do is compared
+    def _ask(self, record: TickRecord, request: Request) -> Answer:
+        """Ask the other version; an answer that was late or never came does so for it, too."""
+        late, self._late = self._late, None
+        if request.observation is None:
+            return Answer(AnswerKind.NONE)
+        asked = request.observation.inputs, request.recurrent
+        kind = AnswerKind.RESULT
+        if record.answer in (AnswerKind.LATE, AnswerKind.FAILED):
+            self._late = asked if record.answer is AnswerKind.LATE else None
+            return Answer(record.answer, problem=record.cause.split(': ', 1)[-1])
+        if record.answer is AnswerKind.BELATED and request.awaits_late and late is not None:
+            asked, kind = late, AnswerKind.BELATED
+        backend = self.backend
+        if request.second is not None:
+            second = self._other.seconds[request.second.name]
+            backend = self._fallbacks[second.contract.reference]
         try:
-            found = self.backend.run(request.observation.inputs, request.recurrent)
+            return Answer(kind, *backend.run(*asked))
         except LateAnswer as problem:
             return Answer(AnswerKind.LATE, problem=str(problem))
         except ArtifactError as problem:
             return Answer(AnswerKind.FAILED, problem=str(problem))
-        return Answer(AnswerKind.RESULT, *found)
 
-    def _count(self, record: TickRecord, made: TickRecord) -> None:
+    def _count(
+        self, record: TickRecord, request: Request, made: TickRecord, state: SessionState
+    ) -> None:
         self._counts['ticks'] += 1
+        second = (
+            record.mode is Mode.FALLBACK
+            and record.answer in ANSWERED
+            and record.policy in self._seconds
+        )
         if not self._inputs.complete:
             self._counts['unknown'] += 1
-        elif record.mode is not Mode.POLICY:
+        elif record.mode is not Mode.POLICY and not second:
             self._counts['idle'] += 1
-        elif made.mode is not Mode.POLICY:
+        elif second and (request.second is None or state.second is None):
+            self._counts['left_out'] += 1
+        elif made.mode is not record.mode:
             self._counts['refused'] += 1
             self._first_refusal = self._first_refusal or f'tick {record.tick}: {made.cause}'
         else:
+            self._counts['seconds'] += second
             self._ticks.append(record.tick)
             before, after = _sent(self._recorded, record), _sent(self._other, made)
             for label, (recorded, other) in self._values.items():
@@ -180,6 +211,12 @@ class SessionComparison:
             last_safe = self._other.commanded(record.safe_action, state.last_safe)
         if record.mode is Mode.POLICY and record.raw_action and self._same_outputs:
             last_action = self._other.last_action(record.raw_action)
+        second = state.second
+        if second is not None and record.raw_action:
+            engine = self._other.seconds[second.name]
+            if record.policy == engine.contract.reference:
+                last = engine.last_action(record.raw_action)
+                second = dataclasses.replace(second, last_action=last)
         return dataclasses.replace(
             state,
             tick=record.tick + 1,
@@ -188,6 +225,7 @@ class SessionComparison:
             episode=dataclasses.replace(record.episode, tick=record.episode.tick + 1),
             last_action=last_action,
             last_safe=last_safe,
+            second=second,
             reacting=state.reacting if record.mode is Mode.FALLBACK else None,
         )
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..configuration import nearest
@@ -74,6 +74,7 @@ class Evaluation:
     :param messages: the message types.
     :param delay_periods: control periods from a tick to the moment its command reaches the robot.
     :param on_tick: is shown each tick, and what the session remembers after it.
+    :param seconds: runs the session's second policies, by the reference of their contract.
     :raises WiringError: the session is wired to what this robot does not have.
     """
 
@@ -85,6 +86,7 @@ class Evaluation:
         messages: Messages,
         delay_periods: int = 0,
         on_tick: TickObserver | None = None,
+        seconds: Mapping[str, Backend] | None = None,
     ) -> None:
         self._robot = robot
         self._engine = engine
@@ -92,6 +94,7 @@ class Evaluation:
         self._messages = messages
         self._delay_periods = delay_periods
         self._on_tick = on_tick
+        self._seconds = seconds or {}
         self._steps_per_tick = _steps_per_tick(robot, engine)
         self._sensors = _sensors(robot, engine)
         self._commands = _commands(robot, engine)
@@ -177,9 +180,11 @@ class Evaluation:
         answer = Answer(AnswerKind.NONE)
         if request.observation is not None:
             try:
+                backend = self._backend
                 if request.second is not None:
-                    raise ArtifactError('second policies are not run in an evaluation')
-                outputs, state = self._backend.run(request.observation.inputs, request.recurrent)
+                    second = self._engine.seconds[request.second.name]
+                    backend = self._seconds[second.contract.reference]
+                outputs, state = backend.run(request.observation.inputs, request.recurrent)
                 answer = Answer(AnswerKind.RESULT, outputs, state)
             except ArtifactError as problem:
                 answer = Answer(AnswerKind.FAILED, problem=str(problem))

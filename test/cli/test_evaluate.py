@@ -6,6 +6,7 @@ import json
 import math
 
 import pytest
+from replayed_cases import made_bundle
 from trembling_policy import trembling_bundle
 
 from fournex_runtime.sim.scores import wilson_interval
@@ -94,6 +95,28 @@ def test_faults_are_counted_and_named(fournex, wiring):
     found = json.loads(done.out)
     assert found['faults'] > 0
     assert found['first_fault'] == 'stale: goal_relative.base: odom is 10 ms old, budget 5 ms'
+
+
+def test_a_second_policy_acts_where_the_first_cannot(fournex, wiring, checkout, tmp_path):
+    """One answer of 160 of this policy is no number; the pole would fall with a stop."""
+    calm = checkout / 'examples' / 'pendulum' / 'bundle'
+    file = wiring(
+        (
+            'default: stop',
+            'default: policy calm for 300 ms then stop\n      return: {after: 40 ms}',
+        ),
+        ('    reward:', f'    fallback: {{calm: {{policy: {calm}}}}}\n    reward:'),
+    )
+    bundle, bag = made_bundle('noise', tmp_path / 'noise'), tmp_path / 'bag'
+    done = fournex(
+        'evaluate', file, '--bundle', bundle, '--episodes', 4, '--record', bag, '--json'
+    )
+    assert done.status == 0, done.err
+    found = json.loads(done.out)
+    assert found['first_fault'].startswith('non_finite: ')
+    replayed = fournex('replay', bag, '--policy', bundle, '--max-error', 0)
+    assert replayed.status == 0 and ' of a second policy' in replayed.out, replayed.out
+    assert fournex('replay', bag).status == 0
 
 
 def test_a_topic_that_the_robot_does_not_have_names_the_nearest(fournex, wiring):

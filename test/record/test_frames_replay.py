@@ -158,6 +158,7 @@ def test_another_wiring_is_compared_with_the_frames_of_the_bag(missing, unknown)
         make_engine(CONTRACT, WIRING),
         halved,
         Policy(),
+        {},
         messages(),
         ALL_TICKS,
     )

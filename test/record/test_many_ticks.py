@@ -13,7 +13,9 @@ from documented_table import Section
 from hard_life import OFTEN, SHOWN, HardLife
 from replayed_cases import CASES, Case, wiring_of
 
+from fournex_runtime.record.compare import compare
 from fournex_runtime.record.replay import verify
+from fournex_runtime.session.wiring import load_wiring
 
 TABLE = Section('a million ticks', 'test_many_ticks.py', 'test/record')
 FEW = 500
@@ -31,6 +33,8 @@ def lived(case: Case, ticks: int, folder: pathlib.Path, checkout, artifacts=None
     for found in verify(bag):
         assert found.ticks == each
         assert found.all_equal, f'{case}: {bag}: {found.first_difference}: {found}'
+    if harder > 1.0:
+        same_version(wiring, bag)
     files = sorted(bag.glob('*.mcap'))
     if len(files) > 1:
         alone = [found for file in files for found in verify(file)]
@@ -40,6 +44,16 @@ def lived(case: Case, ticks: int, folder: pathlib.Path, checkout, artifacts=None
     assert life.happened['policy'] > ticks / 3, life.happened
     shutil.rmtree(folder)
     return life.happened
+
+
+def same_version(wiring: pathlib.Path, bag: pathlib.Path) -> None:
+    """Compare a recording with what its own policies would have done, late answers and all."""
+    read = load_wiring(wiring)
+    policies = {one.name: read.bundles[one.name].folder for one in read.sessions}
+    for found in compare(bag, policies):
+        assert (found.refused, found.left_out, found.unknown) == (0, 0, 0), found.first_refusal
+        assert found.compared > found.ticks / 4
+        assert [one.greatest[0] for one in found.values] == [0.0] * len(found.values)
 
 
 @pytest.mark.parametrize('case', IN_PROCESS, ids=str)

@@ -196,7 +196,7 @@ def wiring_of(
     bundle = example / 'bundle'
     folder.mkdir(parents=True)
     if case.made:
-        bundle = _made(case.made, folder / 'bundle')
+        bundle = made_bundle(case.made, folder / 'bundle')
     elif case.artifact:
         assert artifacts is not None
         bundle = _exported(case, example / 'bundle', artifacts / case.robot, folder / 'bundle')
@@ -204,7 +204,7 @@ def wiring_of(
     text = edited(text, ('policy: bundle', f'policy: {bundle}'), *case.wiring)
     if case.second:
         own = example / 'bundle'
-        second = own if case.second == 'own' else _made(case.second, folder / 'second')
+        second = own if case.second == 'own' else made_bundle(case.second, folder / 'second')
         text = edited(text, ('policy: SECOND', f'policy: {second}'))
     file = folder / 'wiring.yaml'
     file.write_text(text if case.sessions == 1 else _several(text, case.sessions))
@@ -244,7 +244,8 @@ def _exported(
     return seal_bundle(folder).folder
 
 
-def _made(kind: str, folder: pathlib.Path) -> pathlib.Path:
+def made_bundle(kind: str, folder: pathlib.Path) -> pathlib.Path:
+    """Return a bundle that is made here: ``chunks``, ``noise`` or ``together``."""
     folder.mkdir()
     contract, model = _MADE[kind]
     (folder / 'policy.onnx').write_bytes(model())
