@@ -45,13 +45,11 @@ class InPlace:
 
         :raises MessageError: a message lacks what a term needs.
         """
-        for source in self._sources:
-            if source.is_laid_out_anew(newest):
-                self._bind(newest)
-                break
         try:
             for source in self._sources:
-                source.take(newest)
+                if not source.take(newest):
+                    self._bind(newest)
+                    break
             for made in self._made:
                 made.make(seen.frames)
         except (MessageError, *UNREADABLE):
@@ -72,6 +70,8 @@ class InPlace:
             sources = [by_number[number] for number in term.sources]
             if bound is None or not self._bound_in_place(bound, sources, place):
                 self._asked.append((term, out))
+        for source in self._sources:
+            source.take(newest)
 
     def _bound_in_place(self, bound: Bound, sources: Sequence[_Source], place: slice) -> bool:
         """Have the numbers of a term taken from now on; return whether all were found."""
@@ -167,12 +167,6 @@ class _Source:
         self._takes: list[_Take] = []
         self._ready: list[tuple[np.dtype[Any], NDArray[np.intp] | slice, Vector]] | None = None
 
-    def is_laid_out_anew(self, newest: NewestMessages) -> bool:
-        """Return whether the newest message is laid out in another way than is known."""
-        if newest.data[self.number] is self.data and self._bound:
-            return False
-        return not self._bound or newest.layout(self.number) is not self._layout
-
     def begin(self, newest: NewestMessages) -> None:
         """Forget what was to be taken, and look at the layout of the newest message."""
         self._layout, self._bound, self.data = newest.layout(self.number), True, None
@@ -209,12 +203,17 @@ class _Source:
                 numbers = np.concatenate([last.numbers, numbers])
                 self._takes[-1] = _Take(one.dtype, numbers, array, last.start)
 
-    def take(self, newest: NewestMessages) -> None:
-        """Take the numbers of the newest message."""
+    def take(self, newest: NewestMessages) -> bool:
+        """Take the numbers of the newest message; return whether its layout is the known one."""
         data = newest.data[self.number]
-        self.fresh = data is not self.data
-        if not self.fresh or data is None:
-            return
+        if data is self.data and data is not None:
+            self.fresh = False
+            return True
+        if not self._bound or newest.layout(self.number) is not self._layout:
+            return False
+        self.data, self.fresh = data, True
+        if data is None:
+            return True
         if self._ready is None:
             self._ready = [_ready(one) for one in self._takes]
         if self._ready:
@@ -225,7 +224,7 @@ class _Source:
                     found.take(where, None, out, 'clip')
                 else:
                     out[:] = found[where]
-        self.data = data
+        return True
 
 
 def _stretches(found: Sequence[tuple[str, int]]) -> Iterator[tuple[int, int]]:

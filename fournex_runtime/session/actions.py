@@ -101,7 +101,10 @@ class SessionActions:
 
     def as_last(self, raw: Vector) -> LastAction:
         """Return what ``last_action`` terms see after a raw action."""
-        return LastAction(frozen(raw), frozen(raw.clip(self._low, self._high)))
+        clipped = raw.clip(self._low, self._high)
+        raw.setflags(write=False)
+        clipped.setflags(write=False)
+        return LastAction(raw, clipped)
 
     def asked(self, action: LastAction) -> tuple[Vector, ...]:
         """Return what an action asks for, term by term, before all limits."""
@@ -133,7 +136,8 @@ class SessionActions:
                 raise UnusableAnswer(Fault.NON_FINITE, str(problem)) from problem
             if words := term.problem(passed):
                 raise UnusableAnswer(Fault.FAILED, words)
-            safe.append(frozen(passed))
+            passed.setflags(write=False)
+            safe.append(passed)
             limited.extend(touched)
         return tuple(safe), tuple(limited)
 

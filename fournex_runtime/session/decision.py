@@ -110,7 +110,13 @@ class Decision:
         if contract.chunk is not None:
             self._player = ChunkPlayer(contract.chunk, contract.period_ns)
 
-    def decide(self, request: Request, answer: Answer, kept: Act, state: SessionState) -> Act:
+    def decide(
+        self,
+        request: Request,
+        answer: Answer,
+        kept: Callable[[Request, SessionState], Act],
+        state: SessionState,
+    ) -> Act:
         """
         Return mode, safe action, and what the session remembers of the tick.
 
@@ -118,43 +124,47 @@ class Decision:
 
         :param request: the tick's request.
         :param answer: what came of it.
-        :param kept: what the session remembers if the policy does not act.
+        :param kept: returns what the session remembers if the policy does not act.
         :param state: what it remembered before the tick.
         """
         if request.stop:
-            return self._stop(kept, request.stop, state)
+            return self._stop(kept(request, state), request.stop, state)
         if state.mode is Mode.STOPPED and not request.started:
-            return self._stop(kept, state.cause, state)
+            return self._stop(kept(request, state), state.cause, state)
         now_ns, fault = request.inputs.steady_ns, request.fault
         if request.manual is not None and fault is None:
             try:
-                return self._operated(request.manual, kept, state)
+                return self._operated(request.manual, kept(request, state), state)
             except UnusableAnswer as problem:
                 fault = (problem.fault[0], f'{request.manual.cause}: {problem}')
         if request.waiting:
             # An operator may have driven before: what he said last must not be what goes on.
             driven = state.last_safe is not None
             return dataclasses.replace(
-                kept,
+                kept(request, state),
                 mode=Mode.STANDBY,
                 cause=f'waiting for {request.waiting}',
                 safe=self._at_once(self._stop_command(state.last_safe)) if driven else None,
             )
         reacting = self.reacting(fault, request.inputs, state)
+        history = None
         if fault is None and request.second is None:
             try:
-                act = self.policy_acts(request, answer, state, kept)
+                act = self.policy_acts(request, answer, state)
             except UnusableAnswer as problem:
                 if self._uses_late and problem.fault[0] is Fault.LATE and request.observation:
                     # The answer may come yet, so the policy has seen it.
-                    kept = dataclasses.replace(kept, history=request.observation.history)
+                    history = request.observation.history
                 started = request.started
                 reacting = self._modes.wrong(state, now_ns, started, *problem.fault, own=True)
             else:
                 if reacting is None:
                     return act
         assert reacting is not None  # who asks a second policy has a reason
-        return self._react(kept, reacting, request, answer, state)
+        before = kept(request, state)
+        if history is not None:
+            before = dataclasses.replace(before, history=history)
+        return self._react(before, reacting, request, answer, state)
 
     def reacting(
         self, fault: tuple[Fault, str] | None, inputs: TickInputs, state: SessionState
@@ -184,13 +194,13 @@ class Decision:
 
     # --- the policy acts -------------------------------------------------------------------------
 
-    def policy_acts(self, request: Request, answer: Answer, state: SessionState, kept: Act) -> Act:
+    def policy_acts(self, request: Request, answer: Answer, state: SessionState) -> Act:
         """
         Command what the policy wants, or the next action of a chunk that it gave before.
 
         :raises UnusableAnswer: there is nothing to command.
         """
-        playing, recurrent, history = request.playing, kept.recurrent, request.history
+        playing, recurrent, history = request.playing, request.recurrent, request.history
         if playing is None:
             history = request.observation.history if request.observation is not None else {}
             actions, recurrent = self._actions.usable(answer), answer.state

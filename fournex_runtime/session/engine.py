@@ -28,7 +28,7 @@ from ..safety.reactions import Fault, Kind
 from .actions import SessionActions, UnusableAnswer
 from .commands import SessionCommands
 from .decision import Act, Decision
-from .inputs import SessionInputs, age_ns
+from .inputs import SessionInputs, ages_ns
 from .observation import SessionObservation
 from .operators import Operators
 from .tick import (
@@ -36,7 +36,6 @@ from .tick import (
     AnswerKind,
     Arrays,
     Episode,
-    Latched,
     Mode,
     Newest,
     Received,
@@ -85,6 +84,7 @@ class Engine:
             self.contract, wiring, self._actions, self._commands.stop, self.as_read, self.seconds
         )
         self._remembers = self.contract.has_history
+        self._reference = self.contract.reference
 
     def initial_state(self) -> SessionState:
         """Return the state before the first tick."""
@@ -146,7 +146,7 @@ class Engine:
         :param newest: what :meth:`decode` returned for both, from a caller that times it apart.
         """
         latched = self.decode(inputs, state) if newest is None else newest
-        ages_ns = tuple([age_ns(one, inputs) for one in latched])
+        ages = ages_ns(latched, inputs)
         tree = self._observation.tree(inputs, latched, state.frames)
         episode, recurrent = state.episode, state.recurrent
         last_action, history = state.last_action, state.history
@@ -168,7 +168,7 @@ class Engine:
         if manual is not None:
             fault, playing = manual.fault, None
         elif not waiting and not stopped and not stop:
-            fault = self._inputs.fault(latched, ages_ns)
+            fault = self._inputs.fault(latched, ages)
             if fault is None and (playing is None or self._remembers):
                 try:
                     observation = self._observation.made(
@@ -185,7 +185,7 @@ class Engine:
         request = Request(
             inputs=inputs,
             latched=latched,
-            ages_ns=ages_ns,
+            ages_ns=ages,
             observation=observation,
             episode=Episode(episode.id, episode.seed, episode.tick, episode.total + reward),
             started=inputs.episode is not None,
@@ -251,7 +251,7 @@ class Engine:
             raise UnusableAnswer(Fault.STALE, f'{request.waiting} has not come')
         if request.fault is not None:
             raise UnusableAnswer(*request.fault)
-        return self._decision.policy_acts(request, answer, state, self._kept(request, state))
+        return self._decision.policy_acts(request, answer, state)
 
     def as_read(self, request: Request, state: SessionState) -> dict[str, NDArray[Any]]:
         """
@@ -298,7 +298,7 @@ class Engine:
             answer = Answer(AnswerKind.LATE, problem='the answer is to another question')
         asked = self if request.second is None else self.seconds[request.second.name]
         answer = asked._actions.answered(answer)
-        act = self._decision.decide(request, answer, self._kept(request, state), state)
+        act = self._decision.decide(request, answer, self._kept, state)
         inputs = request.inputs
         commands, counts = self._commands.encode(act.safe, inputs.ros_ns, state.commands)
         episode = request.episode
@@ -310,7 +310,14 @@ class Engine:
             steady_ns=inputs.steady_ns,
             ros_ns=inputs.ros_ns,
             stop_requested=bool(inputs.stop),
-            inputs=tuple(map(_told, request.latched, request.ages_ns)),
+            inputs=tuple(
+                [
+                    _NOTHING
+                    if one is None
+                    else TickInput(one.index, one.arrival_ns, one.stamp_ns, age)
+                    for one, age in zip(request.latched, request.ages_ns)
+                ]
+            ),
             answer=answer.kind,
             mode=act.mode,
             cause=act.cause,
@@ -330,7 +337,7 @@ class Engine:
                 [0 if data is None else count for data, count in zip(commands, counts)]
             ),
             reward=request.reward,
-            policy=asked.contract.reference,
+            policy=asked._reference,
         )
         following = SessionState(
             tick=state.tick + 1,
@@ -381,13 +388,7 @@ class Engine:
 
 
 _NOTHING = TickInput(0, 0, 0, -1)
-
-
-def _told(newest: Latched | None, age_ns: int) -> TickInput:
-    """Return what a record says about the newest message of a source."""
-    if newest is None:
-        return _NOTHING
-    return TickInput(newest.index, newest.arrival_ns, newest.stamp_ns, age_ns)
+"""What a record says about a source without a message."""
 
 
 def _of_second(act: Act, request: Request) -> Arrays:

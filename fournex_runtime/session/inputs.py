@@ -44,6 +44,11 @@ class SessionInputs:
         except MessageError as problem:
             raise WiringError(f'sessions.{wiring.name}.reward: {problem}') from problem
         self._required = wiring.needed
+        self._tf_sources = wiring.tf_sources
+        self._strictest = [
+            (source, min(port.budget_ns for port in wiring.ports if port.source == source))
+            for source in sorted({port.source for port in wiring.ports})
+        ]
         paced = wiring.lockstep if wiring.phase is None else (wiring.phase[0],)
         for source in paced:
             if not self._has_header[source]:
@@ -117,7 +122,15 @@ class SessionInputs:
         :param latched: newest message of each source; none that is required is missing.
         :param ages_ns: age of each source.
         """
-        for source in self._wiring.tf_sources:
+        for source, budget_ns in self._strictest:
+            one = latched[source]
+            assert one is not None
+            if one.problem or not -FUTURE_NS <= ages_ns[source] <= budget_ns:
+                break  # somebody may have something to say about it
+        else:
+            if not self._tf_sources:
+                return None
+        for source in self._tf_sources:
             of_tf = latched[source]
             if of_tf is not None and of_tf.problem:
                 return Fault.INVALID, f'{self._wiring.sources[source].topic}: {of_tf.problem}'
@@ -141,12 +154,18 @@ class SessionInputs:
         return None
 
 
-def age_ns(latched: Latched | None, inputs: TickInputs) -> int:
-    """Return the larger of the age by arrival and the age by stamp; -1 without a message."""
-    if latched is None:
-        return -1
-    by_arrival = inputs.steady_ns - latched.arrival_ns
-    if latched.stamp_ns == 0:
-        return by_arrival
-    by_stamp = inputs.ros_ns - latched.stamp_ns
-    return by_stamp if by_stamp < -FUTURE_NS else max(by_arrival, by_stamp)
+def ages_ns(latched: Sequence[Latched | None], inputs: TickInputs) -> tuple[int, ...]:
+    """Return the larger of age by arrival and age by stamp of each; -1 without a message."""
+    found = []
+    steady_ns, ros_ns = inputs.steady_ns, inputs.ros_ns
+    for one in latched:
+        if one is None:
+            found.append(-1)
+            continue
+        age_ns, stamp_ns = steady_ns - one.arrival_ns, one.stamp_ns
+        if stamp_ns:
+            by_stamp = ros_ns - stamp_ns
+            if by_stamp > age_ns or by_stamp < -FUTURE_NS:
+                age_ns = by_stamp
+        found.append(age_ns)
+    return tuple(found)

@@ -42,17 +42,14 @@ class Operators:
         frame_prefix: str,
     ) -> None:
         self._wiring = wiring
+        self.any = bool(wiring.overrides or wiring.stop_topics)
+        """Whether there are overrides or stop topics."""
         self._messages = messages
         self._decoders = decoders
         self._first_of_all = sorted(wiring.overrides, key=lambda one: -one.priority)
         self._readers: Mapping[int, Sequence[tuple[int, CommandReader]]] = {
             one.target: self._read(contract, one.target, frame_prefix) for one in wiring.overrides
         }
-
-    @property
-    def any(self) -> bool:
-        """Return whether there are overrides or stop topics."""
-        return bool(self._wiring.overrides or self._wiring.stop_topics)
 
     def _read(
         self, contract: Contract, target: int, frame_prefix: str
