@@ -19,7 +19,6 @@ from flatness import Samples, table
 from obedient_policy import obedient_wiring
 from runtime_process import resources, workers
 
-from fournex_msgs.srv import ResetEpisode
 from fournex_runtime.session.tick import Mode
 
 PERIOD_MS = 5
@@ -149,7 +148,7 @@ def test_nothing_grows(fast_robot, tmp_path, capsys):
         run.well()
         time.sleep(chance.uniform(0.0, 1.0))
         if run.mode is Mode.STOPPED:
-            side.call(ResetEpisode, '/fournex/reset_episode', ResetEpisode.Request())
+            run.begin_episode()
         if time.monotonic() - sampled_s > 2.0:
             sampled_s = time.monotonic()
             samples.add(sampled_s - begin_s, resources(process.pid))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
+import itertools
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -18,11 +20,12 @@ from fournex_runtime.session.tick import Mode
 @dataclasses.dataclass(frozen=True)
 class Measured:
     """
-    One fault.
+    One fault that was injected.
 
     :param injected: which.
     :param noticed_ms: from the injection to the moment at which the tick knew; None where no tick
         had to.
+    :param sent_ms: from there until the middleware had the command of that tick, likewise.
     :param reacted_ms: from there until the subscriber had the next command, likewise.
     :param gap_ms: longest time without a command, from the injection to its end.
     :param without: ticks without a valid command.
@@ -32,6 +35,7 @@ class Measured:
 
     injected: Injected
     noticed_ms: float | None
+    sent_ms: float | None
     reacted_ms: float | None
     gap_ms: float
     without: int
@@ -58,28 +62,38 @@ def measure(
     :param ticks: of the recording; as far as it goes.
     :param commands: what the subscriber got.
     """
-    return [_measure(one, ticks, commands) for one in faults]
+    ticks_ns = [tick.steady_ns for tick in ticks]
+    commands_ns = [command.steady_ns for command in commands]
+    found = []
+    for one in faults:
+        first, last = (bisect.bisect_left(ticks_ns, ns) for ns in (one.begin_ns, one.end_ns))
+        heard = bisect.bisect_left(commands_ns, one.begin_ns)
+        found.append(_measure(one, ticks[max(0, first - 1) : last + 1], commands[heard:]))
+    return found
 
 
 def _measure(one: Injected, ticks: Sequence[Any], commands: Sequence[Command]) -> Measured:
     during = [tick for tick in ticks if one.begin_ns <= tick.steady_ns <= one.end_ns]
     noticing = [tick for tick in during if tick.mode != Mode.POLICY and one.row.ends != 'policy']
-    noticed_ms = reacted_ms = None
+    noticed_ms = sent_ms = reacted_ms = None
     if noticing:
         first = noticing[0]
         known_ns = first.steady_ns + sum(
             getattr(first.timing, stage) for stage in ('decode_ns', 'observe_ns', 'infer_ns')
         )
         noticed_ms = (known_ns - one.begin_ns) * 1e-6
+        sent_ms = (first.timing.conclude_ns + first.timing.publish_ns) * 1e-6
         reacted_ms = (_next(commands, known_ns) - known_ns) * 1e-6
-    heard = [command for command in commands if one.begin_ns <= command.steady_ns <= one.end_ns]
+    upto = itertools.takewhile(lambda command: command.steady_ns <= one.end_ns, commands)
+    heard = [command for command in upto if command.steady_ns >= one.begin_ns]
     times = [one.begin_ns, *(command.steady_ns for command in heard)]
     gap_ms = max(after - before for before, after in zip(times, times[1:])) * 1e-6
     without = sum(not len(tick.command_indices) for tick in during)
     without += sum(not valid(command.values) for command in heard)
     before = [tick for tick in ticks if tick.steady_ns < one.begin_ns][-1:]
     workers = sorted({tick.timing.worker for tick in (*before, *during)} - {0})
-    return Measured(one, noticed_ms, reacted_ms, gap_ms, without, _words(heard), workers)
+    words = _words(heard)
+    return Measured(one, noticed_ms, sent_ms, reacted_ms, gap_ms, without, words, workers)
 
 
 def _next(commands: Sequence[Command], after_ns: int) -> int:

@@ -19,6 +19,7 @@ class Row:
     :param words: what the cause or the log says of it; empty where nothing does.
     :param ends: the mode in which it leaves the session: ``policy`` or ``stopped``.
     :param afterwards: likewise in words, where it is no mode.
+    :param once: it cannot be injected again.
     :param every_change: injected for every change, and not only by ``make soak``.
     """
 
@@ -31,6 +32,7 @@ class Row:
     words: str
     ends: str = 'stopped'
     afterwards: str = ''
+    once: bool = False
     every_change: bool = False
 
 
@@ -269,6 +271,7 @@ ROWS = (
         'log, recording dropped',
         'the recorder has ended',
         ends='policy',
+        once=True,
         every_change=True,
     ),
 )

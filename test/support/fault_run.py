@@ -120,8 +120,12 @@ class FaultRun:
         while not (self.events and self.mode is Mode.POLICY and self._last(3) == {POLICY}):
             assert time.monotonic() < deadline, self.process.text()
             if self.events and self.mode is Mode.STOPPED:
-                self.side.call(ResetEpisode, '/fournex/reset_episode', ResetEpisode.Request())
+                self.begin_episode()
             self._wait_for_commands(4)
+
+    def begin_episode(self) -> None:
+        """Have the runtime begin an episode."""
+        self.side.call(ResetEpisode, '/fournex/reset_episode', ResetEpisode.Request())
 
     def _wait_for_commands(self, count: int) -> None:
         enough = len(self.side.commands) + count
