@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection
 
 import numpy as np
 
+from fournex_runtime.kernel import SHORTEST_TURN_NS, take_turns
 from fournex_runtime.policy.backend import Backend, load_backend, signature
 from fournex_runtime.policy.bundle import load_bundle
 from fournex_runtime.policy.inference import Inference
@@ -83,6 +84,7 @@ def main() -> None:
         if cores
     }
     os.sched_setaffinity(0, allowed[:1])
+    take_turns(SHORTEST_TURN_NS)  # as the runtime does
     hops: dict[str, list[np.ndarray]] = {name: [] for name in workers}
     found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {name: [] for name in workers}
     for _ in range(ROUNDS):

@@ -273,23 +273,23 @@ class WorkerBackend:
 
     def _answered_by(self, until_ns: int | None) -> bool:
         """Wait for the answer to the last request, and pass over those to earlier ones."""
-        waiter, deadline_ns = self._waiter, self._deadline_ns
+        waiter, spin_ns, deadline_ns = self._waiter, self._spin_ns, self._deadline_ns
         until_ns = deadline_ns if until_ns is None else min(until_ns, deadline_ns)
         while True:
-            found = waiter.wait(until_ns - time.monotonic_ns(), self._spin_ns)
-            if found and waiter.readable(0):
+            left_ns = until_ns - time.monotonic_ns()
+            if waiter.wait(left_ns, spin_ns) if spin_ns else waiter.wait_through(left_ns):
                 try:
                     self._answered += os.eventfd_read(self._handles.answer)
                     self.silent_since_ns = 0
-                except BlockingIOError:  # taken back: as good as no answer
+                except BlockingIOError:  # dead; or taken back, which is as good as no answer
+                    if waiter.wait(0) and waiter.readable(1):
+                        raise WorkerDied(self.ending()) from None
                     continue
                 if self._answered == self._asked:
                     return True
                 if self._answered > self._asked:
                     self.close()
                     raise WorkerDied(f'{self.file}: its worker answered what nobody asked')
-            elif found:
-                raise WorkerDied(self.ending())
             now_ns = time.monotonic_ns()
             if now_ns >= deadline_ns:
                 self.late += 1

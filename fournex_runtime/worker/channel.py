@@ -143,14 +143,44 @@ class ChannelLayout:
         return place
 
 
+class _Side:
+    """
+    One side of a row: what goes in, or comes out, of one kind.
+
+    :param arrays: where they lie.
+    :param specs: what they are to be, in their order.
+    """
+
+    def __init__(self, arrays: Arrays, specs: Iterable[ArraySpec]) -> None:
+        self.arrays = arrays
+        self._places = [
+            (name, place, place.shape, place.dtype, spec)
+            for (name, place), spec in zip(arrays.items(), specs)
+        ]
+
+    def put(self, given: Arrays, file: str, what: str) -> None:
+        """Copy arrays in."""
+        for name, place, shape, dtype, spec in self._places:
+            value = given.get(name)
+            if value is None:
+                raise ArtifactError(f'{file}: {what} {name} is missing')
+            if value.shape != shape or value.dtype != dtype:
+                raise ArtifactError(f'{file}: {what} {spec.mismatch(value)}')
+            place[...] = value
+
+    def copied(self) -> Arrays:
+        """Copy arrays out."""
+        return {name: array.copy() for name, array in self.arrays.items()}
+
+
 @dataclasses.dataclass(frozen=True)
 class _Row:
-    """The arrays of one row, where they lie."""
+    """What goes in and comes out of one row."""
 
-    inputs: Arrays
-    state: Arrays
-    outputs: Arrays
-    following: Arrays
+    inputs: _Side
+    state: _Side
+    outputs: _Side
+    following: _Side
 
 
 class _Mapped:
@@ -171,26 +201,17 @@ class _Mapped:
         )
         sides = (layout.inputs, layout.state, layout.outputs, layout.following)
         self._rows = [
-            _Row(*(self._arrays(side, row) for side in sides)) for row in range(layout.rows)
+            _Row(*(self._side(side, row) for side in sides)) for row in range(layout.rows)
         ]
-        self._specs = {place.name: place.spec for side in sides for place in side}
 
-    def _arrays(self, places: Iterable[_Place], row: int) -> Arrays:
-        return {
+    def _side(self, places: Iterable[_Place], row: int) -> _Side:
+        arrays: Arrays = {
             place.name: np.ndarray(
                 place.spec.shape, place.dtype, self._memory, place.offset + row * place.bytes
             )
             for place in places
         }
-
-    def _copy(self, given: Arrays, places: Arrays, file: str, what: str) -> None:
-        for name, place in places.items():
-            value = given.get(name)
-            if value is None:
-                raise ArtifactError(f'{file}: {what} {name} is missing')
-            if value.shape != place.shape or value.dtype != place.dtype:
-                raise ArtifactError(f'{file}: {what} {self._specs[name].mismatch(value)}')
-            place[...] = value
+        return _Side(arrays, [place.spec for place in places])
 
 
 class SessionSide(_Mapped):
@@ -213,8 +234,8 @@ class SessionSide(_Mapped):
         for number, request in enumerate(requests):
             self._present[number] = request is not None
             if request is not None:
-                self._copy(request[0], self._rows[number].inputs, file, 'input')
-                self._copy(request[1], self._rows[number].state, file, 'state')
+                self._rows[number].inputs.put(request[0], file, 'input')
+                self._rows[number].state.put(request[1], file, 'state')
         _ASKED.pack_into(self._memory, _ASKED_AT, len(requests) if batch else 0)
 
     def take(self, requests: Sequence[Request | None]) -> tuple[list[Request | None], str]:
@@ -229,7 +250,7 @@ class SessionSide(_Mapped):
             text = self._memory[_TEXT_AT : _TEXT_AT + min(length, _TEXT_BYTES)]
             return [], text.decode('utf-8', 'replace') or 'failed without a word'
         return [
-            None if request is None else (_copies(row.outputs), _copies(row.following))
+            None if request is None else (row.outputs.copied(), row.following.copied())
             for request, row in zip(requests, self._rows)
         ], ''
 
@@ -245,7 +266,7 @@ class WorkerSide(_Mapped):
 
     def __init__(self, layout: ChannelLayout, handles: ChannelHandles) -> None:
         super().__init__(layout, handles)
-        self.places: list[Request] = [(row.inputs, row.state) for row in self._rows]
+        self.places: list[Request] = [(row.inputs.arrays, row.state.arrays) for row in self._rows]
         """Inputs and state of each row, where they lie."""
 
     def batch(self) -> list[Request | None] | None:
@@ -266,8 +287,8 @@ class WorkerSide(_Mapped):
         """
         for row, result in zip(self._rows, results):
             if result is not None:
-                self._copy(result[0], row.outputs, file, 'output')
-                self._copy(result[1], row.following, file, 'state output')
+                row.outputs.put(result[0], file, 'output')
+                row.following.put(result[1], file, 'state output')
         _STATUS.pack_into(self._memory, 0, 0, 0)
 
     def fail(self, problem: str) -> None:
@@ -275,7 +296,3 @@ class WorkerSide(_Mapped):
         text = problem.encode('utf-8', 'replace')[:_TEXT_BYTES]
         self._memory[_TEXT_AT : _TEXT_AT + len(text)] = text
         _STATUS.pack_into(self._memory, 0, 1, len(text))
-
-
-def _copies(arrays: Arrays) -> Arrays:
-    return {name: array.copy() for name, array in arrays.items()}

@@ -9,7 +9,8 @@ import select
 import time
 from collections.abc import Sequence
 
-_SECOND_NS = 1_000_000_000
+_SECOND_NS, _MILLISECOND_NS = 1_000_000_000, 1_000_000
+_COARSE_NS = 2 * _MILLISECOND_NS
 
 
 class _PollDescriptor(ctypes.Structure):
@@ -37,6 +38,9 @@ class Waiter:
         self._polled = (_PollDescriptor * self._count)(
             *(_PollDescriptor(one, select.POLLIN, 0) for one in descriptors)
         )
+        self._coarse = select.poll()
+        for one in descriptors:
+            self._coarse.register(one, select.POLLIN)
         self._timeout = _Timespec()
         self._polled_at = ctypes.addressof(self._polled)
         self._timeout_at = ctypes.addressof(self._timeout)
@@ -57,6 +61,21 @@ class Waiter:
                     return True
             timeout_ns -= spun_ns
         return self._poll(timeout_ns)
+
+    def wait_through(self, timeout_ns: int) -> bool:
+        """
+        Return whether one can be read, without saying which; signals do not end the wait.
+
+        This takes a third of the time that :meth:`wait` does, but for the last milliseconds.
+
+        :param timeout_ns: how long to wait.
+        """
+        if timeout_ns < _COARSE_NS:
+            return self._poll(timeout_ns)
+        end_ns = time.monotonic_ns() + timeout_ns
+        if self._coarse.poll(timeout_ns // _MILLISECOND_NS - 1):
+            return True
+        return self._poll(end_ns - time.monotonic_ns())
 
     def _poll(self, timeout_ns: int) -> bool:
         self._timeout.seconds, self._timeout.nanoseconds = divmod(max(timeout_ns, 0), _SECOND_NS)

@@ -53,7 +53,6 @@ def judge(measured):
     for one in measured:
         row = one.injected.row
         assert one.without == 0, row.key
-        assert one.injected.mode.name.lower() == row.ends, row.key
         assert row.words in one.injected.told, row.key
         if row.ends == 'stopped':
             assert one.published in ("the policy's, then the stop command", 'the stop command')

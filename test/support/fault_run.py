@@ -55,14 +55,12 @@ class Injected:
     :param row: its row.
     :param begin_ns: steady time at which it began.
     :param end_ns: steady time at which it had shown what it does.
-    :param mode: the mode of the session then.
     :param told: what the runtime had said by then, beginning with the fault.
     """
 
     row: Row
     begin_ns: int
     end_ns: int
-    mode: Mode
     told: str
 
 
@@ -152,15 +150,19 @@ class FaultRun:
         with self.fault(row):
             if row.ends == 'policy':
                 self.side.wait_for_commands(25)
-            expected = Mode[row.ends.upper()]
-            self.side.wait(lambda: self.mode is expected, 20.0, self._told)
+            self._wait_for_mode(row.ends)
             if row.words:
                 self.side.wait(lambda: row.words in self._told(), 10.0, self._told)
             self.side.wait_for_commands(5)
-            found = Injected(row, self._begin_ns, time.monotonic_ns(), self.mode, self._told())
+            self._wait_for_mode(row.ends)  # again: a busy machine may have held a command
+            found = Injected(row, self._begin_ns, time.monotonic_ns(), self._told())
         self.well()
         self.wait_for_policy()
         return found
+
+    def _wait_for_mode(self, name: str) -> None:
+        expected = Mode[name.upper()]
+        self.side.wait(lambda: self.mode is expected, 20.0, self._told)
 
     def _begin(self) -> None:
         self._said, self._begin_ns = len(self.process.text()), time.monotonic_ns()
