@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..configuration import FOREVER_NS
 from ..errors import MessageError
-from ..pipeline.transforms import TF_TYPE, Frames, FrameTree, NoFrames, TickFrames
+from ..pipeline.told_transforms import TF_TYPE, told
+from ..pipeline.transforms import Frames, FrameTree, NoFrames, TickFrames
 from .survey import Case, Survey
 
 
@@ -19,7 +20,7 @@ def surveyed_frames(case: Case, survey: Survey) -> Frames:
             if sample.data is None:
                 continue
             try:
-                transforms = case.messages.decode(sample.data, TF_TYPE).transforms
+                transforms = told(case.messages.decode(sample.data, TF_TYPE).transforms)
             except MessageError:
                 continue  # told by the check of types
             tree = tree.updated(transforms, sample.arrival_ns, fixed)

@@ -30,7 +30,7 @@ _NUMBERS = {
 _PICKED_BYTES = 65536
 """Out of a larger message no single numbers are picked: for that, all of it would be copied."""
 _MOST_FIELDS = 512
-_MOST_TEXTS = 12
+_MOST_TEXTS = 64
 """A message of more parts than this is decoded as quickly as it is compared."""
 
 

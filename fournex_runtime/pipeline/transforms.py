@@ -22,8 +22,8 @@ from typing import Any, Protocol
 from ..configuration import nearest
 from ..errors import MessageError, StaleTransform, UnresolvedFrame
 from .rotations import IDENTITY, Point, Quaternion, conjugate, product, rotated, unit
+from .told_transforms import Told
 
-TF_TYPE = 'tf2_msgs/msg/TFMessage'
 _SHOWN = 12
 """How many links a message shows of a tree."""
 
@@ -62,27 +62,26 @@ NO_TRANSFORM = Transform(Point(0.0, 0.0, 0.0), IDENTITY)
 @dataclasses.dataclass(frozen=True, slots=True)
 class Link:
     """
-    A child frame in its parent, as it was told; made into numbers only where it is asked for.
+    A child frame in its parent, as it was told; checked only where it is asked for.
 
-    :param told: the ``geometry_msgs/TransformStamped``.
+    :param told: what was told.
     :param arrival_ns: when it arrived, steady clock.
     :param fixed: it came from ``/tf_static``.
     """
 
-    told: Any
+    told: Told
     arrival_ns: int
     fixed: bool
 
     @property
     def parent(self) -> str:
         """Return the name of the parent frame."""
-        return str(self.told.header.frame_id)
+        return self.told.parent
 
     @property
     def stamp_ns(self) -> int:
         """Return its stamp, ROS clock; 0 for none."""
-        stamp = self.told.header.stamp
-        return int(stamp.sec * 1_000_000_000 + stamp.nanosec)
+        return self.told.stamp_ns
 
     def transform(self) -> Transform:
         """
@@ -90,15 +89,15 @@ class Link:
 
         :raises UnresolvedFrame: it is no transform.
         """
-        label = f'the transform {self.parent} → {self.told.child_frame_id}'
-        t = self.told.transform.translation
+        label = f'the transform {self.parent} → {self.told.child}'
+        t = self.told.translation
         try:
-            rotation = unit(label, self.told.transform.rotation)
+            rotation = unit(label, self.told.rotation)
         except MessageError as problem:
             raise UnresolvedFrame(str(problem)) from problem
         if not all(math.isfinite(value) for value in (t.x, t.y, t.z, *rotation)):
             raise UnresolvedFrame(f'{label}: it is not finite')
-        return Transform(Point(t.x, t.y, t.z), rotation)
+        return Transform(t, rotation)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -111,17 +110,17 @@ class FrameTree:
 
     links: Mapping[str, Link] = dataclasses.field(default_factory=dict)
 
-    def updated(self, transforms: Iterable[Any], arrival_ns: int, fixed: bool) -> FrameTree:
+    def updated(self, transforms: Iterable[Told], arrival_ns: int, fixed: bool) -> FrameTree:
         """
         Return the tree with the links of a ``tf2_msgs/TFMessage``.
 
-        :param transforms: its ``geometry_msgs/TransformStamped``.
+        :param transforms: what it tells.
         :param arrival_ns: when it arrived, steady clock.
         :param fixed: it came on ``/tf_static``.
         """
         links = dict(self.links)
         for one in transforms:
-            links[str(one.child_frame_id)] = Link(one, arrival_ns, fixed)
+            links[one.child] = Link(one, arrival_ns, fixed)
         return FrameTree(links)
 
     def ancestors(self, frame: str) -> list[str]:

@@ -23,6 +23,7 @@ from ..pipeline.observation import (
     NonFinite,
     Observation,
 )
+from ..pipeline.told_transforms import TransformDecoder
 from ..policy.bundle import Bundle
 from ..safety.reactions import Fault, Kind
 from .actions import SessionActions, UnusableAnswer
@@ -69,7 +70,12 @@ class Engine:
         self.bundle = bundle
         self.contract = bundle.contract
         self.wiring = wiring
-        decoders = [SourceDecoder(messages, source.type) for source in wiring.sources]
+        decoders = [
+            TransformDecoder(messages)
+            if number in wiring.tf_sources
+            else SourceDecoder(messages, source.type)
+            for number, source in enumerate(wiring.sources)
+        ]
         self._observation = SessionObservation(bundle, wiring, messages, decoders, frame_prefix)
         self._inputs = SessionInputs(wiring, messages, decoders)
         self._operators = Operators(self.contract, wiring, messages, decoders, frame_prefix)

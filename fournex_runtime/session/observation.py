@@ -11,7 +11,8 @@ from ..errors import MessageError
 from ..pipeline.messages import Messages
 from ..pipeline.newest_messages import NewestMessages, SourceDecoder
 from ..pipeline.observation import History, LastAction, Observation, ObservationPipeline
-from ..pipeline.transforms import TF_TYPE, Frames, FrameTree, NoFrames, TickFrames
+from ..pipeline.told_transforms import Told, TransformDecoder
+from ..pipeline.transforms import Frames, FrameTree, NoFrames, TickFrames
 from ..policy.bundle import Bundle
 from .tick import Episode, Latched, Newest, Received, Request, TickInputs, frozen
 from .wiring_types import SessionWiring
@@ -38,7 +39,6 @@ class SessionObservation:
         frame_prefix: str,
     ) -> None:
         self._wiring = wiring.frames
-        self._messages = messages
         self._decoders = decoders
         self._pipeline = ObservationPipeline(
             bundle.contract,
@@ -69,18 +69,20 @@ class SessionObservation:
 
     def _transforms(
         self, source: int, received: Sequence[Received], newest: Latched | None
-    ) -> list[Any]:
+    ) -> list[Told]:
         """Return all transforms of some messages; whether the newest can be read is known."""
         if not received or newest is None:
             return []
-        found: list[Any] = []
+        decoder = self._decoders[source]
+        assert isinstance(decoder, TransformDecoder)
+        found: list[Told] = []
         for one in received[:-1]:
             try:
-                found.extend(self._messages.decode(one.data, TF_TYPE).transforms)
+                found.extend(decoder.transforms(one.data))
             except MessageError:
                 continue  # what it would have told is not known; the links before it grow old
         if not newest.problem:
-            found.extend(self._decoders[source].message(newest.data).transforms)
+            found.extend(decoder.transforms(newest.data))
         return found
 
     def _frames(self, inputs: TickInputs, tree: FrameTree) -> Frames:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..configuration import Section
 from ..pipeline.ports import Qos, Source
-from ..pipeline.transforms import TF_TYPE
+from ..pipeline.told_transforms import TF_TYPE
 from .wiring_inputs import SourceReader
 from .wiring_types import FramesWiring
 

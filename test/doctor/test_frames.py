@@ -10,7 +10,7 @@ from fournex_runtime.doctor.examination import examine
 from fournex_runtime.doctor.finding import Level
 from fournex_runtime.doctor.survey import Case, Endpoint, Sample, Survey, Topic
 from fournex_runtime.pipeline.messages import messages
-from fournex_runtime.pipeline.transforms import TF_TYPE
+from fournex_runtime.pipeline.told_transforms import TF_TYPE
 
 MS = 1_000_000
 BOTH = (Endpoint('localisation', TF_TYPE), Endpoint('driver', TF_TYPE))

@@ -9,6 +9,7 @@ from tf_messages import UPRIGHT, matrix_of, transforms, yaw
 from wired_term import WiredTerm
 
 from fournex_runtime.errors import MessageError, StaleTransform, UnresolvedFrame
+from fournex_runtime.pipeline.told_transforms import told
 from fournex_runtime.pipeline.transforms import FrameTree, TickFrames
 
 TWIST_STAMPED = 'geometry_msgs/msg/TwistStamped'
@@ -29,7 +30,11 @@ def robot(age_ms=0, prefix=''):
         (f'{prefix}odom', f'{prefix}base', *ODOM_BASE),
     )
     fixed = transforms((f'{prefix}base', f'{prefix}imu', *BASE_IMU))
-    tree = FrameTree().updated(moving, NOW_NS - age_ms * MS, False).updated(fixed, 0, True)
+    tree = (
+        FrameTree()
+        .updated(told(moving), NOW_NS - age_ms * MS, False)
+        .updated(told(fixed), 0, True)
+    )
     return TickFrames(tree, NOW_NS, NOW_NS, 200 * MS)
 
 
@@ -191,7 +196,7 @@ def test_an_imu_that_is_mounted_turned_tells_of_the_base():
 
 def test_the_orientation_of_what_moves_beside_the_imu_follows_from_where_it_is_now():
     waist = transforms(('torso', 'pelvis', (0.0, 0.0, -0.2), yaw(0.5)))
-    tree = FrameTree().updated(waist, NOW_NS, False)
+    tree = FrameTree().updated(told(waist), NOW_NS, False)
     frames = TickFrames(tree, NOW_NS, NOW_NS, 200 * MS)
     world_pelvis = matrix_of((0.0, 0.0, 0.0), TILTED) @ matrix_of((0.0, 0.0, 0.0), yaw(0.5))
     gravity = WiredTerm('term: projected_gravity, frame: pelvis', IMU)

@@ -12,6 +12,7 @@ from fournex_runtime.pipeline.messages import Messages, messages
 from fournex_runtime.pipeline.newest_messages import NewestMessages, SourceDecoder
 from fournex_runtime.pipeline.observation import LastAction, ObservationPipeline
 from fournex_runtime.pipeline.ports import Port, Source
+from fournex_runtime.pipeline.told_transforms import told
 from fournex_runtime.pipeline.transforms import FrameTree, TickFrames
 from fournex_runtime.policy.contract import parse_contract
 
@@ -153,7 +154,7 @@ class Robot:
             ('odom', 'base', (0.1, 0.2, 0.3), (0.0, 0.0, 0.6, 0.8)),
         )
         fixed = transforms(('base', 'imu', (0.3, 0.1, -0.2), (0.6, 0.0, 0.0, 0.8)))
-        tree = FrameTree().updated(moving, 1, False).updated(fixed, 0, True)
+        tree = FrameTree().updated(told(moving), 1, False).updated(told(fixed), 0, True)
         return TickFrames(tree, 1, 1, 10)
 
 

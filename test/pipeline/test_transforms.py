@@ -8,6 +8,7 @@ from tf_messages import UPRIGHT, matrix_of, transforms, yaw
 
 from fournex_runtime.configuration import FOREVER_NS
 from fournex_runtime.errors import StaleTransform, UnresolvedFrame
+from fournex_runtime.pipeline.told_transforms import told
 from fournex_runtime.pipeline.transforms import FrameTree, NoFrames, TickFrames
 
 MS = 1_000_000
@@ -16,7 +17,7 @@ NOW_NS = 10_000 * MS
 
 def tree(*links, arrival_ns=NOW_NS, stamp_ns=0, fixed=False, before=None):
     return (before or FrameTree()).updated(
-        transforms(*links, stamp_ns=stamp_ns), arrival_ns, fixed
+        told(transforms(*links, stamp_ns=stamp_ns)), arrival_ns, fixed
     )
 
 

@@ -9,7 +9,7 @@ from tf_messages import tf, yaw
 from tiny_session import PERIOD_NS, make_engine
 
 from fournex_runtime.pipeline.messages import messages
-from fournex_runtime.pipeline.transforms import TF_TYPE
+from fournex_runtime.pipeline.told_transforms import TF_TYPE
 from fournex_runtime.record.manifest import SessionManifest
 from fournex_runtime.record.selection import ALL_TICKS
 from fournex_runtime.record.session_comparison import SessionComparison

@@ -14,7 +14,7 @@ from ros_messages import POSE, cdr, header, pose
 from tf_messages import UPRIGHT, tf
 
 from fournex_runtime.errors import GraphError
-from fournex_runtime.pipeline.transforms import TF_TYPE
+from fournex_runtime.pipeline.told_transforms import TF_TYPE
 from fournex_runtime.record.bag_reader import BagReader
 from fournex_runtime.record.replay import verify
 from fournex_runtime.ros.graph import message_class

@@ -12,7 +12,7 @@ from fournex_runtime.configuration import FOREVER_NS
 from fournex_runtime.errors import WiringError
 from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.pipeline.ports import FramePort, Qos
-from fournex_runtime.pipeline.transforms import TF_TYPE
+from fournex_runtime.pipeline.told_transforms import TF_TYPE
 from fournex_runtime.session.engine import Engine
 from fournex_runtime.session.tick import Mode, Received, TickInputs
 

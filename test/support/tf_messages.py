@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from ros_messages import cdr, header, make
 
-from fournex_runtime.pipeline.transforms import TF_TYPE
+from fournex_runtime.pipeline.told_transforms import TF_TYPE
 
 Link = tuple[str, str, tuple[float, float, float], tuple[float, float, float, float]]
 """Parent, child, translation, quaternion x, y, z, w."""
