@@ -24,7 +24,7 @@ def show_comparison(found: Comparison) -> str:
             'asked are left out'
         )
     if found.unknown:
-        lines.append(f'  {_ticks(found.unknown)} whose messages are not all in the bag')
+        lines.append(f'  {_ticks(found.unknown)} that are not in the bag with all their messages')
     if found.refused:
         lines.append(
             f'  {_ticks(found.refused).upper()} IN WHICH {found.other} WOULD NOT HAVE ACTED, '

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 from rosbags.interfaces import Nodetype
@@ -130,7 +131,16 @@ class MessageTypes(Typestore):
         else:
             self._take_from_jazzy(name, *parts[::2])
         for _, described in self.fielddefs[name][1]:
-            self._look_up_field(described)
+            for used in _made_of(described):
+                self.look_up(used)
+
+    def undefined(self) -> Iterator[tuple[str, str]]:
+        """Yield each known type with a type that it is made of and that is not known."""
+        for name, (_, fields) in self.fielddefs.items():
+            for _, described in fields:
+                for used in _made_of(described):
+                    if used not in self.fielddefs:
+                        yield name, used
 
     def _take_from_jazzy(self, name: str, package: str, kind: str) -> None:
         known = common_interfaces()
@@ -141,12 +151,14 @@ class MessageTypes(Typestore):
             )
         self.fielddefs[name], self.types[name] = known.fielddefs[name], known.types[name]
 
-    def _look_up_field(self, field: Any) -> None:
-        kind, detail = field
-        if int(kind) == 2:  # a message type by name
-            self.look_up(detail)
-        elif int(kind) > 2:  # an array or a sequence of something
-            self._look_up_field(detail[0])
+
+def _made_of(field: Any) -> Iterator[str]:
+    """Yield the message type that a field is, or is an array of."""
+    kind, detail = field
+    if int(kind) == 2:  # a message type by name
+        yield detail
+    elif int(kind) > 2:  # an array or a sequence of something
+        yield from _made_of(detail[0])
 
 
 def common_interfaces() -> Typestore:

@@ -5,6 +5,7 @@ Reading a rosbag2 bag (MCAP storage), also one whose writer was killed.
 from __future__ import annotations
 
 import collections
+import contextlib
 import pathlib
 import re
 from collections.abc import Iterable, Iterator
@@ -13,7 +14,7 @@ from typing import Any
 
 from rosbags.typesys import get_types_from_idl, get_types_from_msg
 
-from ..errors import RecordingError
+from ..errors import MessageError, RecordingError
 from ..pipeline.message_types import MessageTypes
 from ..pipeline.messages import Messages
 from . import metadata
@@ -182,7 +183,24 @@ class BagReader:
                     f'{self._path}: the definition of {channel.type} ({channel.topic}) cannot be '
                     f'used: {problem}'
                 ) from problem
+        for name, used in typestore.undefined():
+            raise RecordingError(
+                f'{self._path}: the definition of {name} cannot be used: it is made of {used}, '
+                'which is not defined'
+            )
         return Messages(typestore)
+
+    def other_definitions(self) -> list[str]:
+        """Return the types whose definition in the bag is not the one that is known here."""
+        there, found = self.types().typestore, []
+        here = MessageTypes()
+        for name in sorted({channel.type for channel in self._channels.values()}):
+            with contextlib.suppress(MessageError):  # what is unknown here contradicts nothing
+                here.look_up(name)
+        for name, (_, fields) in there.fielddefs.items():
+            if name in here.fielddefs and fields != here.fielddefs[name][1]:
+                found.append(name)
+        return found
 
     def _messages(self, wanted: frozenset[str] | None) -> Iterator[RecordedMessage]:
         for file in self._files:

@@ -13,7 +13,7 @@ from ..session.wiring import parse_wiring
 from .bag_reader import BagReader
 from .comparison import Comparison
 from .recorded_configuration import read_manifest, recorded_wiring
-from .replay import Progress, load_fallbacks, load_policy, run_through
+from .replay import Progress, known_definitions, load_fallbacks, load_policy, run_through
 from .selection import ALL_TICKS, Selection
 from .session_comparison import SessionComparison
 
@@ -39,7 +39,7 @@ def compare(
     :raises ReplayError: the bag cannot be replayed, or the versions cannot be compared.
     :raises WiringError: the wiring does not fit the other policy.
     """
-    with BagReader(bag) as reader, contextlib.ExitStack() as backends:
+    with BagReader(bag) as reader, known_definitions(reader), contextlib.ExitStack() as backends:
         types = reader.types()
         manifest = read_manifest(reader, types)
         unknown = set(policies) - {one.name for one in manifest.sessions}
@@ -72,6 +72,8 @@ def compare(
                 selection,
             )
         run_through(reader, sessions, progress)
+        for topic, comparison in sessions.items():
+            comparison.finish((reader.expected_counts or {}).get(topic, 0))
         results = [one.result for one in sessions.values()]
         if not any(one.ticks for one in results):
             raise ReplayError(f'{bag}: holds none of {selection}')

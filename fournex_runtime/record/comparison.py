@@ -67,7 +67,7 @@ class Comparison:
     :param left_out: ticks in which one acted that the other version would not have asked.
     :param refused: ticks in which it acted and the other version would not have; with the first
         and the reason.
-    :param unknown: ticks whose messages are not all in the bag.
+    :param unknown: ticks that are not in the bag, or whose messages are not all there.
     :param values: every value that both versions command.
     :param only_one: the values that only one of them commands, as ``term/label``.
     :param own_last_actions: the other version has other outputs, so what it sees as its last
@@ -94,5 +94,7 @@ class Comparison:
         return self.ticks - self.idle - self.left_out - self.refused - self.unknown
 
     def exceeds(self, error: float) -> bool:
-        """Return whether a difference is above a bound, or the other version did not act."""
-        return self.refused > 0 or any(one.greatest[0] > error for one in self.values)
+        """Return whether a difference is above a bound, or the other version did not act once."""
+        if self.refused or (self.ticks and not self.compared):
+            return True
+        return any(one.greatest[0] > error for one in self.values)

@@ -68,7 +68,7 @@ def verify(
         found.
     :raises RecordingError: the bag cannot be read.
     """
-    with BagReader(bag) as reader, contextlib.ExitStack() as backends:
+    with BagReader(bag) as reader, known_definitions(reader), contextlib.ExitStack() as backends:
         types = reader.types()
         manifest = read_manifest(reader, types)
         wiring = recorded_wiring(manifest, bundles)
@@ -130,6 +130,26 @@ def load_policy(bundle: Bundle, inference: Inference, backends: contextlib.ExitS
     backend = load_backend(bundle, inference.on_another_machine(), ANSWER_TIMEOUT_S)
     backends.callback(backend.close)
     return backend
+
+
+@contextlib.contextmanager
+def known_definitions(reader: BagReader) -> Iterator[None]:
+    """
+    Name the definitions of a bag that are not those known here, where that ends a replay.
+
+    :param reader: the bag.
+    :raises ReplayError: the messages in it lack what this version works with.
+    """
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError) as problem:
+        others = reader.other_definitions()
+        if not others:
+            raise
+        raise ReplayError(
+            f'{reader.path}: cannot be run again: its definition of {", ".join(others)} is not '
+            f'the one that this version of Fournex works with ({problem})'
+        ) from problem
 
 
 def run_through(

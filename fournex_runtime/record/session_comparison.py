@@ -32,7 +32,7 @@ from ..session.tick import (
 from .comparison import Comparison, ValueComparison
 from .manifest import SessionManifest
 from .recorded_inputs import RecordedInputs
-from .selection import Selection
+from .selection import ALL_TICKS, Selection
 from .snapshot import SNAPSHOT_TYPE, Snapshot, decode_snapshot, snapshot_topic
 from .tick_record import tick_decoder
 
@@ -228,6 +228,17 @@ class SessionComparison:
             second=second,
             reacting=state.reacting if record.mode is Mode.FALLBACK else None,
         )
+
+    def finish(self, claimed: int) -> None:
+        """
+        Count what is not in the bag and should be, if every tick was asked for.
+
+        :param claimed: how many tick records the bag says it has.
+        """
+        if self._selection == ALL_TICKS:
+            missing = max(0, claimed - self._counts['ticks'])
+            self._counts['ticks'] += missing
+            self._counts['unknown'] += missing
 
     @property
     def result(self) -> Comparison:
