@@ -18,7 +18,8 @@ CONTROLLERS = ('memory', 'pids', 'cpu')
 LIBRARIES_BYTES = 1 << 30
 """What a worker's libraries may take in memory, beside what its policy may."""
 _TASKS, _TASKS_A_THREAD = 64, 8
-_PERIOD_US = 100_000
+_PERIOD_US = SHARE_US = 100_000
+"""In every period each of its threads may have this much of a processor: all of it."""
 _PREFIX = 'fournex-worker-'
 _numbers = itertools.count(1)
 
@@ -95,6 +96,9 @@ def _made(
     subtree = parent / 'cgroup.subtree_control'
     if not (subtree.is_file() and os.access(parent, os.W_OK) and _is_delegated(parent)):
         raise OSError(f'{parent} is not delegated (systemd: Delegate, DelegateSubgroup)')
+    there = (parent / 'cgroup.controllers').read_text().split()
+    if lacking := [one for one in CONTROLLERS if one not in there]:
+        raise OSError(f'{parent} lacks the controllers {", ".join(lacking)} (cgroup v1 has them?)')
     if missing := set(CONTROLLERS) - set(subtree.read_text().split()):
         subtree.write_text(' '.join(f'+{one}' for one in sorted(missing)))
     for left in parent.glob(_PREFIX + '*'):
@@ -107,9 +111,11 @@ def _made(
     settings = {
         'memory.max': str(most),
         'pids.max': str(tasks),
-        'cpu.max': f'{threads * _PERIOD_US} {_PERIOD_US}',
+        'cpu.max': f'{threads * SHARE_US} {_PERIOD_US}',
         'cgroup.procs': str(process),
     }
+    if (folder / 'memory.swap.max').exists():  # not to go on in swap instead
+        settings = {'memory.swap.max': '0', **settings}
     try:
         for file, text in settings.items():
             (folder / file).write_text(text)

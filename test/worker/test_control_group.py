@@ -2,9 +2,12 @@
 
 import os
 import pathlib
+import subprocess
+import sys
 
 import pytest
 
+from fournex_runtime.worker import control_group
 from fournex_runtime.worker.control_group import confine, own_group
 
 
@@ -14,6 +17,7 @@ def own(tmp_path):
     unit = tmp_path / 'robot.service'
     (unit / 'runtime').mkdir(parents=True)
     (unit / 'cgroup.subtree_control').write_text('memory pids\n')
+    (unit / 'cgroup.controllers').write_text('cpu io memory pids\n')
     try:
         os.setxattr(unit, 'user.delegate', b'1')
     except OSError:
@@ -67,20 +71,77 @@ def test_without_cgroup_2_that_is_said(tmp_path):
         own_group(tmp_path)
 
 
-def test_a_process_is_really_held_where_groups_are_delegated():
-    """Needs a unit with ``Delegate``, or the like; elsewhere nothing can be shown."""
-    child = os.fork()
-    if child == 0:
-        import time
+def test_without_a_controller_that_is_said(own):
+    (own.parent / 'cgroup.controllers').write_text('hugetlb pids\n')
+    group = confine(4711, 0, 1, own)
+    assert not group.cap.in_force
+    assert 'lacks the controllers memory, cpu (cgroup v1' in group.cap.words
 
-        time.sleep(30)
-        os._exit(0)
-    group = confine(child, 64 << 20, 1)
+
+@pytest.fixture
+def real_own():
+    """Return a group of the kernel's, delegated as systemd does it, and remove it."""
+    try:
+        unit = own_group() / f'fournex-test-{os.getpid()}'
+        unit.mkdir()
+    except OSError as problem:
+        pytest.skip(f'no control group can be made: {problem}')
+    try:
+        os.setxattr(unit, 'user.delegate', b'1')
+        (unit / 'runtime').mkdir()
+        yield unit / 'runtime'
+        (unit / 'runtime').rmdir()
+    finally:
+        unit.rmdir()
+
+
+EATS = """
+import sys, threading, time
+sys.stdin.readline()
+def eat(what):
+    if what == 'memory':
+        b'x' * (64 << 20)
+    elif what == 'threads':
+        for _ in range(200):
+            threading.Thread(target=time.sleep, args=(5,), daemon=True).start()
+    else:
+        end = time.monotonic() + 1.0
+        while time.monotonic() < end:
+            pass
+try:
+    eat(sys.argv[1])
+except RuntimeError as problem:
+    print(problem)
+print(time.process_time())
+"""
+
+
+@pytest.mark.parametrize('what', ['memory', 'threads', 'processors'])
+def test_the_kernel_holds_what_is_in_a_group_of_its_own(what, real_own, monkeypatch):
+    """Needs a cgroup v2 with the three controllers; elsewhere the refusal says what is missing."""
+    monkeypatch.setattr(control_group, 'LIBRARIES_BYTES', 32 << 20)
+    monkeypatch.setattr(control_group, 'SHARE_US', 20_000)  # a fifth of a processor
+    child = subprocess.Popen(
+        [sys.executable, '-c', EATS, what],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    group = confine(child.pid, 0, 1, real_own)
     try:
         if not group.cap.in_force:
+            assert 'lacks the controllers' in group.cap.words
             pytest.skip(group.cap.words)
-        assert 'fournex-worker-' in pathlib.Path(f'/proc/{child}/cgroup').read_text()
+        assert 'fournex-worker-' in pathlib.Path(f'/proc/{child.pid}/cgroup').read_text()
+        said, _ = child.communicate('go\n', timeout=60)
+        if what == 'memory':
+            assert child.returncode == -9
+        elif what == 'threads':
+            assert said.startswith("can't start new thread")
+        else:
+            assert float(said) < 0.6, 'of a second in which it would have had it all'
     finally:
-        os.kill(child, 9)
-        os.waitpid(child, 0)
+        child.kill()
+        child.communicate()
         group.remove()
+    assert not list(real_own.parent.glob('fournex-worker-*'))
