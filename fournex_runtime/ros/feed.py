@@ -46,5 +46,11 @@ class Feed:
 
     def drain(self) -> None:
         """Take what has arrived."""
-        for received in self.topic.take():
-            self.push(received)
+        found = self.topic.take()
+        if not found:
+            return
+        if self._write is not None:
+            for received in found:
+                self._write(received.data, received.index)
+        for queue in self._queues:
+            queue.extend(found)

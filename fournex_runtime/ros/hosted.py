@@ -109,6 +109,8 @@ class HostedSession:
         self.policy = policy
         self.seconds = seconds or {}
         self.row = row
+        self.infers_here = not any(one.is_awaited for one in (policy, *self.seconds.values()))
+        """Whether its answers are computed in this process, so that nothing has to be awaited."""
         self.name = engine.wiring.name
         self.period_ns = engine.contract.period_ns
         self.statistics = TickStatistics()
@@ -283,6 +285,18 @@ class HostedSession:
             if one is not None
         ]
 
+    def tick(self, due: Due, ros_now_ns: Callable[[], int]) -> TickRecord:
+        """
+        Run a whole tick, and wait for the policy's answer where it is asked.
+
+        :param due: the tick's release.
+        :param ros_now_ns: reads the ROS clock.
+        """
+        begun = self.begin_tick(due, ros_now_ns)
+        concluded = self.conclude_tick(begun, self.asked(begun.request))
+        self.account(concluded)
+        return concluded.record
+
     def begin_tick(self, due: Due, ros_now_ns: Callable[[], int]) -> Begun:
         """
         Take what has come and make the policy's request of it.
@@ -296,7 +310,7 @@ class HostedSession:
         begin_ns = time.monotonic_ns()
         for feed in self._feeds:
             feed.drain()
-        messages = tuple(tuple(queue) for queue in self._queues)
+        messages = tuple([tuple(queue) for queue in self._queues])
         sampled_ns = time.monotonic_ns()
         episode, self._episode = self._episode, None
         stop, self._stop = self._stop, ''

@@ -179,11 +179,12 @@ class Loop:
             self._lockstep_step(self._lockstep)
             return
         now_ns = self._clock.now_ns()
-        if self._clock.simulated and self._schedule.went_back(now_ns):
-            return
-        if self._clock_stands_still(now_ns) and not self._rounds:
-            self._step_without_clock()
-            return
+        if self._clock.simulated:
+            if self._schedule.went_back(now_ns):
+                return
+            if self._clock_stands_still(now_ns) and not self._rounds:
+                self._step_without_clock()
+                return
         wake_ns = self._schedule.wake_ns
         if wake_ns is not None and wake_ns <= now_ns:
             if not self._rounds or not self._finish(self._rounds[0], 0):
@@ -192,10 +193,14 @@ class Loop:
             self._await_answers(wake_ns)
         else:
             assert wake_ns is not None  # nothing is out
-            self._wait(wake_ns)
+            if not self._wait(wake_ns) and not self._clock.simulated:
+                self._begin(self._schedule.take(self._clock.now_ns()))
 
     def _begin(self, slots: Sequence[Slot[Paced]]) -> None:
         """Begin the round of some sessions; conclude it, too, where the answers are there."""
+        if len(slots) == 1 and slots[0].item.session.infers_here:
+            self._tick_here(slots[0])
+            return
         waited_ns, now_ns = self._waited_ns(), self._clock.now_ns
         ticks = [
             (slot.item.session, lambda one=slot.item: one.due(now_ns(), waited_ns))
@@ -207,6 +212,14 @@ class Loop:
             self._finish(begun, 0)
         elif self._schedule.wake_ns is None and len(self._rounds) == 1:
             self._finish(begun, None)  # there is nobody else to be served
+
+    def _tick_here(self, slot: Slot[Paced]) -> None:
+        """Run the tick of a session that waits for nobody, and is asked with nobody else."""
+        one, waited_ns, clock = slot.item, self._waited_ns(), self._clock
+        record = one.session.tick(one.due(clock.now_ns(), waited_ns), clock.ros_now_ns)
+        one.advance(record, clock)
+        self._schedule.back([slot])
+        self.after_tick()
 
     def _finish(self, begun: Round[Slot[Paced]], until_ns: int | None) -> bool:
         """Conclude a round if it is answered, or late; return whether it was."""
@@ -235,8 +248,7 @@ class Loop:
 
     def _clock_stands_still(self, now_ns: int) -> bool:
         """Return whether the sessions follow a ``/clock`` that has not gone on for too long."""
-        watch = self._clock_watch
-        return self._clock.simulated and watch.stands_still(now_ns, time.monotonic_ns())
+        return self._clock_watch.stands_still(now_ns, time.monotonic_ns())
 
     def _step_without_clock(self) -> None:
         """Stop the sessions, and go on saying so by the steady clock."""
@@ -269,7 +281,7 @@ class Loop:
 
     def _tick(self, one: Paced, due: Due) -> None:
         """Run one tick for itself, in which the policy is not asked."""
-        Round([(one.session, lambda: due)], [one], self._clock.ros_now_ns).finish()
+        one.session.tick(due, self._clock.ros_now_ns)
         self.after_tick()
 
     def _lockstep_step(self, lockstep: Lockstep) -> None:

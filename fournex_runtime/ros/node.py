@@ -120,6 +120,7 @@ class RuntimeNode(LifecycleNodeMixin, Node):
                 floating_point_range=[FloatingPointRange(from_value=0.0, to_value=3600.0)],
             ),
         )
+        self._read_ros_clock = self.get_clock().handle.get_now
         self._lockstep_ns = round(float(self.get_parameter('lockstep_timeout').value) * 1e9)
         self.loop = Loop(
             Clock(self._ros_now_ns, bool(self.get_parameter('use_sim_time').value)),
@@ -156,7 +157,7 @@ class RuntimeNode(LifecycleNodeMixin, Node):
 
     def _ros_now_ns(self) -> int:
         # As get_clock().now(), which makes two objects of it: every tick asks.
-        return int(self.get_clock().handle.get_now().nanoseconds)
+        return int(self._read_ros_clock().nanoseconds)
 
     @property
     def active(self) -> bool:
@@ -385,7 +386,7 @@ class RuntimeNode(LifecycleNodeMixin, Node):
 
     def _publish_status(self, session: HostedSession) -> None:
         publisher = self._status_publishers.get(session.name)
-        if publisher is not None:
+        if publisher is not None and publisher.get_subscription_count():
             told = encode_status(self._messages, session, self._ros_now_ns(), *self._recorded())
             publisher.publish(told)
 

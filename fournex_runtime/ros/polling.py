@@ -12,6 +12,8 @@ from rclpy.qos import QoSProfile
 
 from ..session.tick import Received
 
+_GREATEST_AGE_NS = 60_000_000_000
+
 
 class PolledGroup(CallbackGroup):
     """A callback group that no executor ever executes, so that nobody else takes its messages."""
@@ -42,7 +44,8 @@ class PolledTopic:
         self._node = node
         self._depth = max(1, qos.depth)
         self._taken = 0
-        self._sequence: int | None = None
+        self._following: int | None = None
+        """The number that the publisher's next message has; None where none is known."""
         self.missed = 0
         """Messages that the middleware dropped before they could be taken."""
         self.subscription = node.create_subscription(
@@ -61,9 +64,9 @@ class PolledTopic:
     def take(self) -> list[Received]:
         """Return what has arrived since the last call, oldest first, at most the QoS depth."""
         found: list[Received] = []
-        handle = self._handle
+        handle, kind = self._handle, self._kind
         with handle:
-            taken = handle.take_message(self._kind, True)
+            taken = handle.take_message(kind, True)
             if taken is None:
                 return found
             # Read once: between two readings a busy machine may put a later arrival first.
@@ -71,11 +74,15 @@ class PolledTopic:
             while taken is not None:
                 data, info = taken
                 self._taken += 1
-                found.append(Received(self._taken, _arrival_ns(info, steady_ns, epoch_ns), data))
-                self._count_missed(info)
+                age_ns = _age_ns(info.get('received_timestamp', 0), epoch_ns)
+                found.append(Received(self._taken, steady_ns - age_ns, data))
+                sequence = info.get('publication_sequence_number')
+                if sequence != self._following:
+                    self._count_missed(sequence)
+                self._following = None if sequence is None else sequence + 1
                 if len(found) == self._depth:
                     break
-                taken = handle.take_message(self._kind, True)
+                taken = handle.take_message(kind, True)
         return found
 
     def take_newest(self) -> Received | None:
@@ -91,14 +98,11 @@ class PolledTopic:
         self.missed = 0
         return Received(1, found[-1].arrival_ns, found[-1].data)
 
-    def _count_missed(self, info: Any) -> None:
-        """Count gaps in the publisher's numbering; only sound with a single publisher."""
-        sequence = info.get('publication_sequence_number') if isinstance(info, dict) else None
-        if sequence is None:
-            return
-        if self._sequence is not None and sequence > self._sequence + 1:
-            self.missed += sequence - self._sequence - 1
-        self._sequence = sequence
+    def _count_missed(self, sequence: int | None) -> None:
+        """Count a gap in the publisher's numbering; only sound with a single publisher."""
+        following = self._following
+        if following is not None and sequence is not None and sequence > following:
+            self.missed += sequence - following
 
     def destroy(self) -> None:
         """Unsubscribe."""
@@ -109,15 +113,13 @@ def _never(message: Any) -> None:
     raise AssertionError('a polled subscription was executed')
 
 
-def _arrival_ns(info: Any, steady_ns: int, epoch_ns: int) -> int:
+def _age_ns(received_ns: int, epoch_ns: int) -> int:
     """
-    Return when a message arrived, on the steady clock, from what the middleware tells.
+    Return how long ago a message arrived.
 
-    :param info: what came with it.
-    :param steady_ns: the steady clock now.
-    :param epoch_ns: the clock of the middleware now.
+    :param received_ns: what the middleware says, on its clock; 0 where it says nothing.
+    :param epoch_ns: the clock of the middleware now; it may have been set in the meantime.
     """
-    received_ns = info.get('received_timestamp', 0) if isinstance(info, dict) else 0
     if not received_ns:
-        return steady_ns
-    return steady_ns - max(0, min(epoch_ns - received_ns, 60_000_000_000))
+        return 0
+    return max(0, min(epoch_ns - received_ns, _GREATEST_AGE_NS))

@@ -145,12 +145,18 @@ class SessionPublishers:
 
 def _outlet(publisher: Publisher, recording: RunRecording | None) -> Write:
     """Return what publishes the bytes of a message and records them."""
-    if recording is None:
-        return lambda data, index: publisher.publish(data)
-    write = recording.writer(publisher.topic_name)
+    handle = publisher.handle  # what ``Publisher.publish`` calls once it has looked at the type
 
     def publish(data: bytes, index: int) -> None:
-        publisher.publish(data)
+        with handle:
+            handle.publish_raw(data)
+
+    if recording is None:
+        return publish
+    write = recording.writer(publisher.topic_name)
+
+    def publish_and_write(data: bytes, index: int) -> None:
+        publish(data, index)
         write(data, index)
 
-    return publish
+    return publish_and_write

@@ -68,6 +68,11 @@ class SharedPolicy:
         return f'row {row} of {size}' if self._deterministic else f'a batch of up to {size}'
 
     @property
+    def is_awaited(self) -> bool:
+        """Return whether answers come from another process."""
+        return self._workers is not None
+
+    @property
     def due(self) -> str:
         """Return in words when answers are late; empty where the loop itself computes them."""
         return '' if self._workers is None else f'in {self._workers.timeout_ns / 1e6:g} ms'
