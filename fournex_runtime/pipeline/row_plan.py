@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..clip import clip
 from ..errors import MessageError
 from .fields import Vector
 from .in_place import InPlace
@@ -89,7 +90,7 @@ class RowPlan:
         if self._shifts:
             values = np.subtract(values, self._offset, worked)
         if self._clips:
-            values = values.clip(self._low, self._high, worked)
+            values = clip(values, self._low, self._high, worked)
         if self._scales:
             values = np.multiply(values, self._scale, worked)
         return values

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..clip import clip
 from ..errors import MessageError, UnresolvedFrame
 from ..finite import all_finite
 from ..immutable import immutable
@@ -113,7 +114,7 @@ class Arithmetic:
         if self.shifts:
             values -= self.offset
         if self.clips:
-            values.clip(self.low, self.high, out=values)
+            clip(values, self.low, self.high, values)
         if self.scales:
             values *= self.scale
         return values

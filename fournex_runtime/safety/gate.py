@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..clip import clip
 from ..finite import all_finite
 from .limits import RANGE, RATE, Limits
 
@@ -74,7 +75,7 @@ class Gate:
         if last is not None and self._has_acceleration:
             safe = self._bent(self._in_range(safe, limited), last, before, limited)
         elif last is not None and self._has_rate:
-            clipped = safe.clip(*self._reach(last))
+            clipped = clip(safe, *self._reach(last))
             if clipped.tobytes() != safe.tobytes():
                 self._note(safe, clipped, self._rate_by, limited)
             safe = clipped
@@ -88,7 +89,7 @@ class Gate:
             return last - self._step, last + self._step
 
     def _in_range(self, values: Vector, limited: list[str]) -> Vector:
-        clipped: Vector = values.clip(self._low, self._high)
+        clipped: Vector = clip(values, self._low, self._high)
         if clipped.tobytes() != values.tobytes():
             raised = (values < clipped).tolist()
             sides = zip(raised, self._low_by, self._high_by)

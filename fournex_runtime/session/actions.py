@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..clip import clip
 from ..finite import all_finite
 from ..pipeline.action_terms import build_action
 from ..pipeline.observation import LastAction
@@ -101,7 +102,7 @@ class SessionActions:
 
     def as_last(self, raw: Vector) -> LastAction:
         """Return what ``last_action`` terms see after a raw action."""
-        clipped = raw.clip(self._low, self._high)
+        clipped = clip(raw, self._low, self._high)
         raw.setflags(write=False)
         clipped.setflags(write=False)
         return LastAction(raw, clipped)
