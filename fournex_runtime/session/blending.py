@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import WiringError
 from ..policy.contract import Contract
 from .poses import MOTIONS
 from .tick import SafeAction, Vector, frozen
@@ -38,11 +37,10 @@ class Measured:
     What the action terms of a contract are at, as far as the policy sees it.
 
     :param contract: of the session's policy.
-    :param where: place in the wiring, for messages.
-    :raises WiringError: a commanded joint is not observed, or in another unit.
+    :raises ValueError: a commanded joint is not observed, or in another unit.
     """
 
-    def __init__(self, contract: Contract, where: str) -> None:
+    def __init__(self, contract: Contract) -> None:
         seen = {
             joint: (term, index)
             for term in contract.observation_terms
@@ -57,14 +55,14 @@ class Measured:
             places = []
             for joint in term.joints:
                 if joint not in seen:
-                    raise WiringError(
-                        f'{where}: {term.name} commands {joint}, and no joint_position of '
+                    raise ValueError(
+                        f'{term.name} commands {joint}, and no joint_position of '
                         f'{contract.reference} says where it is; leave soft_start out'
                     )
                 observed, index = seen[joint]
                 if observed.unit != term.unit:
-                    raise WiringError(
-                        f'{where}: {joint} is seen in {observed.unit} and commanded in {term.unit}'
+                    raise ValueError(
+                        f'{joint} is seen in {observed.unit} and commanded in {term.unit}'
                     )
                 places.append((observed.name, index))
             self._terms.append(places)

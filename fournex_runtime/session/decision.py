@@ -105,7 +105,7 @@ class Decision:
         self._timeout_ns = wiring.command_timeout_ns
         self._measured = None
         if wiring.soft_start_ns:
-            self._measured = Measured(contract, f'sessions.{wiring.name}.soft_start')
+            self._measured = Measured(contract)
         self._player = None
         if contract.chunk is not None:
             self._player = ChunkPlayer(contract.chunk, contract.period_ns)

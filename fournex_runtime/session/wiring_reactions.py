@@ -16,6 +16,7 @@ from ..safety.reactions import (
     Reactions,
     parse_reaction,
 )
+from .blending import Measured
 from .wiring_types import Override
 
 _LATE_ANSWERS = ('discard', 'use in the next tick')
@@ -102,17 +103,23 @@ def read_poses(
     return found
 
 
-def read_soft_start_ns(section: Section) -> int:
+def read_soft_start_ns(section: Section, contract: Contract) -> int:
     """
     Read ``soft_start: 2 s`` of a session; 0 where it is left out.
 
-    :raises WiringError: it is not valid.
+    :param section: of the session.
+    :param contract: the contract of its policy.
+    :raises WiringError: it is not valid, or the policy does not see where it would begin.
     """
     if 'soft_start' not in section:
         return 0
     found = section.duration_ns('soft_start')
     if found >= FOREVER_NS:
         raise section.problem('soft_start', 'expected a time that ends, such as 2 s')
+    try:
+        Measured(contract)  # the session makes its own; here it is only whether it can be
+    except ValueError as problem:
+        raise section.problem('soft_start', str(problem)) from problem
     return found
 
 

@@ -75,7 +75,7 @@ class SessionReader:
         )
         reactions = read_reactions(section.section('reactions'), list(seconds))
         poses = read_poses(section.optional_section('poses'), self._contract)
-        soft_start_ns = read_soft_start_ns(section)
+        soft_start_ns = read_soft_start_ns(section, self._contract)
         reward = self._reward()
         lockstep, phase = self._pacing()
         inference = read_inference(

@@ -265,7 +265,9 @@ def test_a_joint_that_nobody_sees_cannot_be_started_softly():
     wiring = edited(
         POSITIONS[1], ('[b, a]', '[c, a]'), ('    reward:', '    soft_start: 1 s\n    reward:')
     )
-    with pytest.raises(WiringError, match=r'soft_start: joint_position_target commands c, and no'):
+    line = wiring.splitlines().index('    soft_start: 1 s') + 1
+    words = rf'wiring.yaml:{line}: .*soft_start: joint_position_target commands c, and no'
+    with pytest.raises(WiringError, match=words):
         make_engine(contract, wiring)
 
 
