@@ -45,7 +45,7 @@ def contract_schema() -> Schema:
         'clip': {
             'anyOf': [
                 {'type': 'array', 'items': _NUMBER, 'minItems': 2, 'maxItems': 2},
-                _mapping({'low': _NUMBERS, 'high': _NUMBERS}, optional=('low', 'high')),
+                mapping({'low': _NUMBERS, 'high': _NUMBERS}, optional=('low', 'high')),
             ]
         },
         **{
@@ -58,7 +58,7 @@ def contract_schema() -> Schema:
         'title': 'Fournex policy contract',
         'description': 'What a policy was trained to see and to do (docs/contract.md).',
         '$defs': definitions,
-        **_mapping(
+        **mapping(
             {
                 'name': {'type': 'string', 'pattern': '^[A-Za-z0-9][A-Za-z0-9_.-]*$'},
                 'version': _COUNT,
@@ -66,10 +66,10 @@ def contract_schema() -> Schema:
                 'period': _DURATION,
                 'default_pose': _BY_JOINT,
                 'start_pose': {'anyOf': [{'const': 'default_pose'}, _BY_JOINT]},
-                'gains': _mapping({'stiffness': _BY_JOINT, 'damping': _BY_JOINT}),
+                'gains': mapping({'stiffness': _BY_JOINT, 'damping': _BY_JOINT}),
                 'inputs': _arrays('observations', DTYPES, True),
                 'outputs': _arrays('actions', OUTPUT_DTYPES, False),
-                'chunk': _mapping(
+                'chunk': mapping(
                     {
                         'size': _COUNT,
                         'step': _DURATION,
@@ -79,10 +79,10 @@ def contract_schema() -> Schema:
                 ),
                 'normalisation': _normalisation(),
                 'state': {'type': 'object', 'additionalProperties': _state()},
-                'artifact': _mapping(
+                'artifact': mapping(
                     {'file': _FILE, 'sha256': _SHA256, 'backend': {'enum': list(BACKENDS)}}
                 ),
-                'card': _mapping({'file': _FILE, 'sha256': _SHA256}),
+                'card': mapping({'file': _FILE, 'sha256': _SHA256}),
                 'facts': {'type': 'object', 'additionalProperties': _fact()},
             },
             optional=(
@@ -100,7 +100,7 @@ def contract_schema() -> Schema:
     }
 
 
-def _mapping(properties: Schema, optional: Sequence[str] = ()) -> Schema:
+def mapping(properties: Schema, optional: Sequence[str] = ()) -> Schema:
     """Return the schema of a mapping that has no other keys."""
     return {
         'type': 'object',
@@ -123,7 +123,7 @@ def _arrays(terms: str, dtypes: Sequence[str], observed: bool) -> Schema:
         properties['history'] = _COUNT
         properties['history_layout'] = {'enum': ['term', 'time']}
         properties['order'] = _ORDER
-    whole = _mapping(properties, optional=[key for key in properties if key != 'terms'])
+    whole = mapping(properties, optional=[key for key in properties if key != 'terms'])
     return {
         'type': 'object',
         'minProperties': 1,
@@ -142,7 +142,7 @@ def _term(kind: TermKind, offset: str, observed: bool) -> Schema:
         properties['history'] = _COUNT
         properties['order'] = _ORDER
     optional.extend(option.key for option in kind.options if not option.required)
-    return _mapping(properties, optional)
+    return mapping(properties, optional)
 
 
 def _custom() -> Schema:
@@ -171,7 +171,7 @@ def _choice(kind: TermKind) -> Schema:
     }
     optional = ['name', 'unit', 'frame']
     optional.extend(option.key for option in kind.options if not option.required)
-    return _mapping(properties, optional)
+    return mapping(properties, optional)
 
 
 def _common(kind: TermKind) -> Schema:
@@ -185,7 +185,7 @@ def _common(kind: TermKind) -> Schema:
 
 
 def _normalisation() -> Schema:
-    one = _mapping(
+    one = mapping(
         {
             'kind': {'const': 'mean_std'},
             'file': _FILE,
@@ -202,18 +202,18 @@ def _normalisation() -> Schema:
 def _state() -> Schema:
     common: Schema = {
         'shape': _SHAPE,
-        'initial': {'anyOf': [{'const': 'zeros'}, _mapping({'file': _FILE, 'sha256': _SHA256})]},
+        'initial': {'anyOf': [{'const': 'zeros'}, mapping({'file': _FILE, 'sha256': _SHA256})]},
         'reset': {'enum': ['episode', 'never']},
     }
-    passed = _mapping({**common, 'input': _TEXT, 'output': _TEXT})
-    return {'anyOf': [passed, _mapping({**common, 'buffer': _TEXT})]}
+    passed = mapping({**common, 'input': _TEXT, 'output': _TEXT})
+    return {'anyOf': [passed, mapping({**common, 'buffer': _TEXT})]}
 
 
 def _fact() -> Schema:
     source: Schema = {
         'anyOf': [{'enum': list(FACT_SOURCES)}, {'type': 'string', 'pattern': f'^{FILE_SOURCE}$'}]
     }
-    said = _mapping({'from': source, 'detail': _TEXT}, optional=('detail',))
+    said = mapping({'from': source, 'detail': _TEXT}, optional=('detail',))
     return {'anyOf': [_TEXT, said]}
 
 

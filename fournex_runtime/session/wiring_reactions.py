@@ -19,7 +19,7 @@ from ..safety.reactions import (
 from .blending import Measured
 from .wiring_types import Override
 
-_LATE_ANSWERS = ('discard', 'use in the next tick')
+LATE_ANSWERS = ('discard', 'use in the next tick')
 
 
 def read_reactions(section: Section, policies: Sequence[str] = ()) -> Reactions:
@@ -41,7 +41,7 @@ def read_reactions(section: Section, policies: Sequence[str] = ()) -> Reactions:
                     f'there is no policy {step.name} under fallback:.'
                     + nearest(step.name, list(policies)),
                 )
-    uses_late = section.choice('late_answer', _LATE_ANSWERS, _LATE_ANSWERS[0]) == _LATE_ANSWERS[1]
+    uses_late = section.choice('late_answer', LATE_ANSWERS, LATE_ANSWERS[0]) == LATE_ANSWERS[1]
     if uses_late and to[Fault.LATE].steps[0].kind is not Kind.HOLD:
         raise section.problem(
             'late_answer', 'expected a reaction to late that begins with a hold: until the answer '

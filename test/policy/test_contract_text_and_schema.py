@@ -5,8 +5,7 @@ import pathlib
 
 import numpy as np
 import pytest
-import yaml
-from json_schema import problems
+from json_schema import problems, tree_of
 from safetensors.numpy import save
 from tiny_session import CONTRACT, WIRING, Run, edited, make_engine, result
 
@@ -215,24 +214,6 @@ def test_what_the_reader_takes_the_schema_takes(checkout):
     for text in texts(checkout):
         for one in (text, parse_contract(text).to_text()):
             assert problems(tree_of(one), schema) == []
-
-
-def tree_of(text):
-    """Return YAML as an editor reads it: by the core schema of YAML 1.2."""
-    return typed(yaml.compose(text, Loader=yaml.SafeLoader))
-
-
-def typed(node):
-    if isinstance(node, yaml.MappingNode):
-        return {key.value: typed(value) for key, value in node.value}
-    if isinstance(node, yaml.SequenceNode):
-        return [typed(value) for value in node.value]
-    for kind in (int, float) if node.style is None else ():
-        try:
-            return kind(node.value)
-        except ValueError:
-            continue
-    return {'true': True, 'false': False}.get(node.value, node.value)
 
 
 @pytest.mark.parametrize(

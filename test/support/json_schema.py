@@ -1,9 +1,11 @@
-"""The part of JSON Schema that the contract's schema uses: a validator of fifty lines."""
+"""The part of JSON Schema that our schemas use, as an editor applies it to YAML."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
+
+import yaml
 
 _TYPES: dict[str, Any] = {
     'object': dict,
@@ -73,3 +75,21 @@ def _mapping_problems(value: dict[str, Any], schema: Any, path: str, whole: Any)
         inner = schema.get('properties', {}).get(key, schema.get('additionalProperties', True))
         found.extend(problems(item, inner, f'{path}.{key}', whole))
     return found
+
+
+def tree_of(text: str) -> Any:
+    """Return YAML as an editor reads it: by the core schema of YAML 1.2."""
+    return _typed(yaml.compose(text, Loader=yaml.SafeLoader))
+
+
+def _typed(node: yaml.Node) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return {key.value: _typed(value) for key, value in node.value}
+    if isinstance(node, yaml.SequenceNode):
+        return [_typed(value) for value in node.value]
+    for kind in (int, float) if node.style is None else ():
+        try:
+            return kind(node.value)
+        except ValueError:
+            continue
+    return {'true': True, 'false': False}.get(node.value, node.value)
