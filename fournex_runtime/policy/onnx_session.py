@@ -157,11 +157,10 @@ class BoundSession:
         self._elsewhere = device != 'cpu'
         self._inputs = []
         for one in takes:
-            place = onnxruntime.OrtValue.ortvalue_from_shape_and_type(
-                one.shape, np.dtype(one.dtype).type, device, 0
-            )
+            given = np.zeros(one.shape, one.dtype)
+            place = onnxruntime.OrtValue.ortvalue_from_numpy(given, device, 0)
             self._binding.bind_ortvalue_input(one.name, place)
-            self._inputs.append((one, np.dtype(one.dtype), place))
+            self._inputs.append((one, given, place))
         self._outputs = [np.zeros(one.shape, one.dtype) for one in gives]
         for one, array in zip(gives, self._outputs):
             place = onnxruntime.OrtValue.ortvalue_from_numpy(array)
@@ -173,11 +172,14 @@ class BoundSession:
 
         :raises ValueError: an array is not of the shape or dtype that was bound.
         """
-        for spec, dtype, place in self._inputs:
+        for spec, given, place in self._inputs:
             array = feed[spec.name]
-            if array.shape != spec.shape or array.dtype != dtype:
+            if array.shape != given.shape or array.dtype != given.dtype:
                 raise ValueError(f'input {spec.mismatch(array)}')
-            place.update_inplace(np.ascontiguousarray(array))
+            if self._elsewhere:
+                place.update_inplace(np.ascontiguousarray(array))
+            else:
+                given[...] = array  # which is the memory that is bound
         self._session.run_with_iobinding(self._binding)
         if self._elsewhere:
             self._binding.synchronize_outputs()
