@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import Any
 
@@ -11,7 +12,10 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from ..session.tick import Received
+from .direct_take import direct_take
 
+_LARGE_BYTES = 65536
+"""From this length on a message is taken without rclpy."""
 _GREATEST_AGE_NS = 60_000_000_000
 
 
@@ -59,14 +63,18 @@ class PolledTopic:
             event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
         )
         self.name: str = self.subscription.topic_name
-        self._handle, self._kind = self.subscription.handle, self.subscription.msg_type
+        self._handle = self.subscription.handle
+        self._take: Any = functools.partial(
+            self._handle.take_message, self.subscription.msg_type, True
+        )
+        self._decided = False
 
     def take(self) -> list[Received]:
         """Return what has arrived since the last call, oldest first, at most the QoS depth."""
         found: list[Received] = []
-        handle, kind = self._handle, self._kind
-        with handle:
-            taken = handle.take_message(kind, True)
+        take = self._take
+        with self._handle:
+            taken = take()
             if taken is None:
                 return found
             # Read once: between two readings a busy machine may put a later arrival first.
@@ -82,8 +90,20 @@ class PolledTopic:
                 self._following = None if sequence is None else sequence + 1
                 if len(found) == self._depth:
                     break
-                taken = handle.take_message(kind, True)
+                taken = take()
+            if len(data) >= _LARGE_BYTES and not self._decided:
+                self._take_directly(len(data))
         return found
+
+    def _take_directly(self, size: int) -> None:
+        """Take large messages without rclpy from now on, where that can be done."""
+        self._decided = True
+        direct = direct_take(self._handle, size)
+        if isinstance(direct, str):
+            words = f'large messages cost a copy more than they need: {direct}'
+            self._node.get_logger().warning(words, once=True)
+        else:
+            self._take = direct
 
     def take_newest(self) -> Received | None:
         """

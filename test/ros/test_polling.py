@@ -1,0 +1,110 @@
+"""Subscriptions that are drained: what was sent comes, to the byte, small or large."""
+
+import time
+
+import numpy as np
+import pytest
+import rclpy
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+
+from fournex_runtime.pipeline.messages import messages
+from fournex_runtime.ros.direct_take import DirectTake, direct_take
+from fournex_runtime.ros.graph import message_class
+from fournex_runtime.ros.polling import PolledTopic
+
+IMAGE = 'sensor_msgs/msg/Image'
+QOS = QoSProfile(depth=20)
+
+
+@pytest.fixture(scope='module')
+def nodes():
+    contexts = [rclpy.Context() for _ in range(2)]
+    made = []
+    for name, context in zip(('camera', 'polling'), contexts):
+        rclpy.init(context=context)
+        made.append(Node(name, context=context))
+    yield made
+    for node, context in zip(made, contexts):
+        node.destroy_node()
+        rclpy.shutdown(context=context)
+
+
+@pytest.fixture
+def camera(nodes):
+    publisher = nodes[0].create_publisher(message_class(IMAGE), 'image', QOS)
+    topic = PolledTopic(nodes[1], 'image', message_class(IMAGE), QOS)
+    deadline = time.monotonic() + 30
+    while not publisher.get_subscription_count() or not topic.subscription.get_publisher_count():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    yield publisher, topic
+    topic.destroy()
+    nodes[0].destroy_publisher(publisher)
+
+
+def image(length, seed):
+    """Return an image message with so many bytes of pixels."""
+    message = messages().zero(IMAGE)
+    message.data = np.random.default_rng(seed).integers(0, 256, length, np.uint8)
+    return messages().encode(message, IMAGE)
+
+
+def take(topic, count=1):
+    """Return messages of a topic as they come."""
+    deadline, found = time.monotonic() + 30, []
+    while len(found) < count:
+        assert time.monotonic() < deadline, f'{len(found)} of {count} messages have come'
+        found += topic.take()
+    return found
+
+
+def test_messages_of_every_length_come_as_they_were_sent_and_stay_so(camera):
+    publisher, topic = camera
+    lengths = [100, 90_000, 90_000, 90_000, 300_000, 300_000, 300_000, 70_000, 70_000, 70_000]
+    lengths += [10, 70_000, 70_004, 300_000, 90_000, 70_000, 120, 120, 120]
+    sent, found = [], []
+    for seed, length in enumerate(lengths):
+        sent.append(image(length, seed))
+        before_ns = time.monotonic_ns()
+        publisher.publish(sent[-1])
+        found += take(topic)
+        assert found[-1].data == sent[-1]
+        assert before_ns - 1_000_000_000 < found[-1].arrival_ns <= time.monotonic_ns()
+    assert [one.data for one in found] == sent, 'none was written over'
+    assert [one.index for one in found] == list(range(1, len(sent) + 1))
+    assert all(type(one.data) is bytes for one in found)
+    assert topic.missed == 0 and topic.take() == []
+
+
+def test_several_large_ones_at_once_are_several(camera):
+    publisher, topic = camera
+    sent = [image(80_000, seed) for seed in range(6)]
+    for one in sent[:2]:
+        publisher.publish(one)
+        take(topic)
+    for one in sent:
+        publisher.publish(one)
+    assert [one.data for one in take(topic, len(sent))] == sent
+
+
+def test_what_is_lost_before_it_is_taken_is_counted(camera):
+    publisher, topic = camera
+    publisher.publish(image(80_000, 0))
+    publisher.publish(image(80_000, 1))
+    take(topic, 2)
+    sent = [image(80_000, seed) for seed in range(QOS.depth + 5)]
+    for one in sent:
+        publisher.publish(one)
+    deadline = time.monotonic() + 30
+    found = []
+    while not found or found[-1].data != sent[-1]:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+        found += topic.take()
+    assert topic.missed == len(sent) - len(found)
+
+
+def test_the_libraries_of_this_distribution_are_known(camera):
+    _, topic = camera
+    assert isinstance(direct_take(topic.subscription.handle, 80_000), DirectTake)
