@@ -26,6 +26,7 @@ import time
 import cyclictest
 import numpy as np
 import onnxruntime
+from batch_calls import batch_us
 from blocks import RANGE, Case, Machine
 from onnx_wrapper import wrapper_us
 from page import write_page
@@ -124,6 +125,8 @@ def measure(seconds: float, rounds: int, quick: bool, folder: pathlib.Path) -> N
     os.sched_setaffinity(0, {machine.other_core})
     write_workload(WORKLOADS['arm_200'], folder / 'wrapper')
     found['wrapper_us'] = wrapper_us(folder / 'wrapper' / 'bundle')
+    write_workload(WORKLOADS['arms_64'], folder / 'batch')
+    found['batch_us'] = batch_us(folder / 'batch' / 'bundle')
     blocks: list[dict[str, object]] = []
     plan = schedule(rounds, quick)
     for index, (number, case) in enumerate(plan):

@@ -150,6 +150,10 @@ def verdicts(run: Mapping[str, Any]) -> list[tuple[str, Verdict]]:
     found.append(
         _at_most('in process', 'wrapper around a raw ONNX Runtime call, p50', added, 5.0, 'µs')
     )
+    shares = [together / apart for together, apart in run.get('batch_us', ())]
+    if shares:
+        words = 'asking the network for 64 arms in one batch, CPU, of 64 separate calls'
+        found.append(_at_most('in process', words, shares, 0.5, ''))
     for what, workload, figure, factor, target, unit in (
         ('process start to first command', 'arm_200', 'start_ms', 1.0, 1500.0, 'ms'),
         ('resident memory, inline', 'arm_200', 'resident_mb', 1.0, 160.0, 'MB'),

@@ -145,7 +145,7 @@ class BatchedRun:
 
     def run(self, feeds: Sequence[Arrays | None]) -> list[tuple[Array, ...] | None]:
         """
-        Return what each request gets, in arrays of its own.
+        Return what each request gets; later runs do not touch it.
 
         :param feeds: of each row its arrays by name; None for a row of zeros, of which nothing is
             handed out.
@@ -178,8 +178,8 @@ class BatchedRun:
                 f'{self._file}: output {spec.name} has shape {list(array.shape)} for '
                 f'{len(feeds)} requests, expected {list(expected)}'
             )
-        rows = np.moveaxis(array, axis, 0)
-        return [row.reshape(spec.shape).copy() for row in rows]
+        rows = np.moveaxis(array, axis, 0).copy()
+        return list(rows.reshape(len(feeds), *spec.shape))
 
 
 class _Stack:

@@ -175,11 +175,15 @@ class OnnxModel:
         return self._result(found)
 
     def _feed(self, inputs: Arrays, state: Arrays) -> dict[str, Any]:
+        if not self._state:
+            return {**inputs}
         passed = {one.input: state[one.name] for one in self._state if one.name in state}
         return {**inputs, **passed}
 
     def _result(self, found: Sequence[Any]) -> Request:
-        outputs = dict(zip(self._output_names[: self._outputs], found))
+        outputs = dict(zip(self._output_names, found[: self._outputs]))
+        if not self._state:
+            return outputs, {}
         following = {one.name: array for one, array in zip(self._state, found[self._outputs :])}
         return outputs, following
 

@@ -161,13 +161,12 @@ class SharedPolicy:
             kind, words = AnswerKind.LATE, str(problem)
         except ArtifactError as problem:
             words = str(problem)
-        worker = worker_number(self.backend)
+        worker, size, results = worker_number(self.backend), self._size, self._results
         found = []
         for row in self._rows:
-            answer = Answer(kind, problem=words)
-            if self._results is not None and (result := self._results[row]) is not None:
-                answer = Answer(self._kind, *result)
-            found.append(Answered(answer, worker, self._size, row if self._size else 0))
+            result = None if results is None else results[row]
+            answer = Answer(kind, {}, {}, words) if result is None else Answer(self._kind, *result)
+            found.append(Answered(answer, worker, size, row if size else 0))
         return found
 
 

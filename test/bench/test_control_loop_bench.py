@@ -90,10 +90,12 @@ def test_a_block_of_the_runtime_and_one_of_the_kernel_make_a_page(tmp_path):
         'rounds': 1,
         'seconds': 1.0,
         'wrapper_us': [(10.0, 12.0)],
+        'batch_us': [(200.0, 500.0)],
         'blocks': blocks,
     }
     page = write_page(run, tmp_path).read_text()
     assert '| wrapper around a raw ONNX Runtime call, p50 | in process | ≤ 5 µs | 2 µs' in page
+    assert 'of 64 separate calls | in process | ≤ 0.5 | 0.4 (0.4 to 0.4) |' in page
     assert '| bare rclpy node |' not in page
     assert (tmp_path / 'cpu.png').stat().st_size > 1000
     assert 'Two runs compared' not in page
