@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping, Sequence
+
 from ..errors import MessageError
 from ..safety.urdf import Joint, read_urdf
 from .command_timeout import check_command_timeouts
@@ -11,7 +14,7 @@ from .finding import CHECKS, Finding, Level
 from .gravity import check_gravity
 from .inference import check_inference
 from .joints import check_joint_names, check_joint_order
-from .measured import read_terms
+from .measured import Readings, read_terms
 from .ranges import check_clips, check_ranges, check_unchanged
 from .rates import check_rates
 from .readable import check_readable
@@ -29,13 +32,21 @@ _ORDER = {name: place for place, name in enumerate(CHECKS)}
 
 def examine(case: Case, survey: Survey) -> list[Finding]:
     """
-    Make every check of a session.
+    Make every check of a session, and of what its second policies see.
 
     :param case: the session.
     :param survey: what was seen.
     :returns: what was found, in the order of ``CHECKS``.
     """
     found = [*examine_graph(case, survey), *examine_messages(case, survey)]
+    for second in case.wiring.fallbacks:
+        own = Case(second.bundle, second.wiring, case.messages, case.frame_prefix)
+        seen = _examine_inputs(own, survey, read_terms(own, survey), _joints(own, survey)[0])
+        found += [
+            dataclasses.replace(one, subject=f'fallback.{second.name}.{one.subject}')
+            for one in seen
+            if one not in found  # an input that both share
+        ]
     return sorted(found, key=lambda one: _ORDER[one.check])
 
 
@@ -51,29 +62,42 @@ def examine_messages(case: Case, survey: Survey) -> list[Finding]:
     :param survey: what was seen; ``duration_ns`` 0 for the first message of each topic only,
         which leaves out what takes several.
     """
-    found = [*check_rates(case, survey), *check_stamps(case, survey)]
-    found += check_joint_names(case, survey)
-    readings = read_terms(case, survey)
-    found += check_readable(case, survey, readings, found)
-    found += check_gravity(case, survey)
-    training, (urdf, problem) = training_statistics(case), _joints(case, survey)
-    units = check_units(case, readings, training, urdf)
-    misread = {one.subject for one in units if one.level is Level.FAILURE}
-    found += units
-    found += check_ranges(readings, training, misread)
-    found += check_start_pose(case, readings, urdf, misread)
+    readings, (urdf, problem) = read_terms(case, survey), _joints(case, survey)
+    found = _examine_inputs(case, survey, readings, urdf)
+    found += check_start_pose(case, readings, urdf, _misread(found))
     found += check_limits(case, urdf, problem)
     found += check_controllers(case, survey)
     if survey.duration_ns:
         found += check_lockstep(case, survey)
         found += check_command_timeouts(case, survey)
+        found += check_inference(case, survey)
+        found += check_tick(case, survey)
+    return found
+
+
+def _examine_inputs(
+    case: Case, survey: Survey, readings: Mapping[str, Readings], urdf: Mapping[str, Joint]
+) -> list[Finding]:
+    """Make the checks of what a policy sees."""
+    found = [*check_rates(case, survey), *check_stamps(case, survey)]
+    found += check_joint_names(case, survey)
+    found += check_readable(case, survey, readings, found)
+    found += check_gravity(case, survey)
+    training = training_statistics(case)
+    found += check_units(case, readings, training, urdf)
+    misread = _misread(found)
+    found += check_ranges(readings, training, misread)
+    if survey.duration_ns:
         found += check_joint_order(case, survey, readings)
         found += check_velocity(readings)
         found += check_clips(readings, misread)
         found += check_unchanged(case, survey)
-        found += check_inference(case, survey)
-        found += check_tick(case, survey)
     return found
+
+
+def _misread(found: Sequence[Finding]) -> set[str]:
+    """Return the terms whose values are in another unit than the contract's."""
+    return {one.subject for one in found if one.check == 'units' and one.level is Level.FAILURE}
 
 
 def _joints(case: Case, survey: Survey) -> tuple[dict[str, Joint], str]:

@@ -84,6 +84,12 @@ class Surveyor:
         self._messages = messages
         self._interrupted = interrupted
         self._patience_s = patience_s
+        policies = [each for one in sessions for each in (one, *(f.wiring for f in one.fallbacks))]
+        self._budgets = [
+            (one.sources[port.source].topic, port.budget_ns)
+            for one in policies
+            for port in one.ports
+        ]
         self._simulated = bool(node.get_parameter('use_sim_time').value)
 
     def look(self, seconds: float) -> Survey:
@@ -150,11 +156,7 @@ class Surveyor:
     def _discover(self) -> None:
         """Wait until the graph is still, and a little for publishers that are not there yet."""
         GraphWatch(self._node).wait_until_settled(self._patience_s, self._interrupted)
-        needed = {
-            session.sources[port.source].topic
-            for session in self._sessions
-            for port in session.ports
-        }
+        needed = {topic for topic, _ in self._budgets}
         wait_for_publishers(self._node, sorted(needed), self._patience_s, self._interrupted)
 
     def _subscribe(self, name: str, kind: str, topic: Topic) -> _Collected:
@@ -181,12 +183,7 @@ class Surveyor:
 
     def _awaited(self, collected: Mapping[str, _Collected]) -> list[_Collected]:
         """Return the topics that keep coming."""
-        names = {
-            session.sources[port.source].topic
-            for session in self._sessions
-            for port in session.ports
-            if port.budget_ns < FOREVER_NS
-        }
+        names = {topic for topic, budget_ns in self._budgets if budget_ns < FOREVER_NS}
         return [one for name, one in collected.items() if name in names]
 
     def _collect(

@@ -9,7 +9,7 @@ import pathlib
 import numpy as np
 import pytest
 from linear_policy import LinearPolicy
-from ros_messages import IMU, cdr, joint_state
+from ros_messages import FLOAT64, IMU, cdr, joint_state
 from tiny_session import CONTRACT, WIRING, edited, make_bundle
 
 from fournex_runtime.doctor.examination import examine
@@ -30,7 +30,7 @@ from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.policy.onnx_backend import OnnxBackend
 from fournex_runtime.safety.urdf import read_urdf
 from fournex_runtime.session.engine import Engine
-from fournex_runtime.session.wiring import parse_wiring
+from fournex_runtime.session.wiring import fallback_key, parse_wiring
 
 MS = 1_000_000
 BEGIN_NS = 5_000_000_000
@@ -398,3 +398,48 @@ def test_a_robot_that_goes_on_when_commands_end_fails(examined, seen, level, wor
     judged = only(found, 'command_timeout')
     assert judged.level is level and words in judged.found, judged
     assert only(found, 'commander').level is Level.PASS, 'a guard is no other commander'
+
+
+CALM = edited(
+    CONTRACT,
+    ('name: tiny', 'name: calm'),
+    (
+        '    - {term: last_action',
+        '    - {term: value, name: slope, size: 1}\n    - {term: last_action',
+    ),
+)
+BESIDE = (
+    '    reward:',
+    """\
+    fallback:
+      calm:
+        policy: calm
+        inputs:
+          slope: {topic: slope, type: std_msgs/msg/Float64, field: data, budget: 15 ms}
+    reward:""",
+)
+
+
+def test_what_a_second_policy_sees_is_examined_too_and_what_both_see_is_told_once():
+    bundles = {'tiny': make_bundle(), fallback_key('tiny', 0): make_bundle(CALM)}
+    read = parse_wiring(edited(WIRING, BESIDE), pathlib.Path('wiring.yaml'), bundles).sessions[0]
+    two = Case(bundles['tiny'], read, messages())
+    alone = standing(0.5, 0.5)
+
+    def seen(*slopes):
+        data = [cdr(FLOAT64, data=one) for one in slopes]
+        slope = topic('/slope', 'std_msgs/msg/Float64', data, stamped=False)
+        return dataclasses.replace(alone, topics={**alone.topics, 'slope': slope})
+
+    of_one = examine(case(), alone)
+    told = examine(two, seen(*np.linspace(0.0, 1.0, 50)))
+    more = [one for one in told if one.subject.startswith('fallback.')]
+    assert {one.subject for one in more} == {'fallback.calm.inputs.slope'}
+    assert {one.check for one in more} > {'message', 'rate', 'finite', 'shape', 'unchanged'}
+    assert all(one.level in (Level.PASS, Level.NOT_CHECKED) for one in more)
+    assert [one for one in told if one in of_one] == of_one
+    broken = only(
+        [one for one in examine(two, seen(*[math.nan] * 50)) if one.level is Level.FAILURE],
+        'finite',
+    )
+    assert broken.subject == 'fallback.calm.inputs.slope'
