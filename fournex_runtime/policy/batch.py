@@ -16,6 +16,8 @@ from .backend import Arrays, ArraySpec, Backend, Request, made_up
 Array = NDArray[Any]
 Axes = Sequence[int | str | None]
 """An array's axes as an artifact declares them: a length, or a name or None where it is open."""
+Outcomes = Sequence[Request | ArtifactError | None]
+"""What came of each request: its answer, or what went wrong; None where nobody asked."""
 
 
 _MULTIPLES = (1, 4, 8, 16)
@@ -39,6 +41,53 @@ def greatest_size(rows: int) -> int:
 def run_one_by_one(backend: Backend, requests: Sequence[Request | None]) -> list[Request | None]:
     """Return what a backend answers to each request; see :meth:`.Backend.run_batch`."""
     return [None if one is None else backend.run(*one) for one in requests]
+
+
+def run_apart(backend: Backend, requests: Sequence[Request | None]) -> Outcomes:
+    """
+    Return what a backend answers to each request, though the artifact may fail at some of them.
+
+    Where a batch fails, each request is run again, in its row and without the others: what a
+    session gets does not depend on its company, nor on what the artifact makes of that.
+
+    :param requests: as for :meth:`.Backend.run_batch`.
+    :returns: what that returns, and of a request that fails by itself the error.
+    :raises ArtifactError: all of them fail.
+    """
+    try:
+        return backend.run_batch(requests)
+    except Exception:  # whatever a library raises
+        asked = [row for row, one in enumerate(requests) if one is not None]
+        if len(asked) < 2:
+            raise
+    found: list[Request | ArtifactError | None] = [None] * len(requests)
+    for row in asked:
+        alone = [one if number == row else None for number, one in enumerate(requests)]
+        try:
+            found[row] = backend.run_batch(alone)[row]
+        except ArtifactError as problem:
+            found[row] = problem
+        except Exception as problem:  # likewise
+            found[row] = ArtifactError(f'{type(problem).__name__}: {problem}')
+    problems = [found[row] for row in asked]
+    if all(isinstance(one, ArtifactError) for one in problems):
+        assert isinstance(problems[0], ArtifactError)
+        raise problems[0]
+    return found
+
+
+def all_answered(outcomes: Outcomes) -> list[Request | None]:
+    """
+    Return what :func:`run_apart` found where nobody is to be answered if somebody is not.
+
+    :raises ArtifactError: a request failed.
+    """
+    found: list[Request | None] = []
+    for one in outcomes:
+        if isinstance(one, ArtifactError):
+            raise one
+        found.append(one)
+    return found
 
 
 def batch_axes(

@@ -12,6 +12,7 @@ from ..errors import ArtifactError, LateAnswer
 from ..immutable import immutable
 from ..policy.backend import Backend
 from ..policy.backend import Request as Arguments
+from ..policy.batch import Outcomes, run_apart
 from ..worker.succession import SuccessiveWorkers, worker_number
 from .tick import Answer, AnswerKind, Request
 
@@ -54,7 +55,7 @@ class SharedPolicy:
         self._alone = sessions == 1 and self._workers is None
         self._rows = [0]
         self._size = 0
-        self._results: Sequence[Arguments | None] | None = None
+        self._results: Outcomes | None = None
         self._problem: ArtifactError | None = None
         self._kind = AnswerKind.RESULT
 
@@ -117,7 +118,7 @@ class SharedPolicy:
             if self._workers is not None:
                 self._workers.ask(requests, batch, since_ns)
             elif batch:
-                self._results = self.backend.run_batch(requests)
+                self._results = run_apart(self.backend, requests)
             else:
                 self._results = [self.backend.run(*arguments[0])]
         except ArtifactError as problem:
@@ -165,7 +166,12 @@ class SharedPolicy:
         found = []
         for row in self._rows:
             result = None if results is None else results[row]
-            answer = Answer(kind, {}, {}, words) if result is None else Answer(self._kind, *result)
+            if isinstance(result, ArtifactError):
+                answer = Answer(kind, {}, {}, str(result))
+            elif result is None:
+                answer = Answer(kind, {}, {}, words)
+            else:
+                answer = Answer(self._kind, *result)
             found.append(Answered(answer, worker, size, row if size else 0))
         return found
 

@@ -10,10 +10,10 @@ import weakref
 from collections.abc import Sequence
 from typing import overload
 
-from ..errors import ArtifactError, LateAnswer, WorkerDied
+from ..errors import LateAnswer, WorkerDied
 from ..kernel import Grant, ask_urgency
 from ..policy.backend import Arrays, Request, Signature, signature
-from ..policy.batch import greatest_size, run_one_by_one
+from ..policy.batch import Outcomes, all_answered, greatest_size, run_one_by_one
 from ..policy.bundle import Bundle
 from ..policy.contract_types import DATA_BACKENDS
 from ..policy.inference import DEFAULT_INFERENCE, Inference
@@ -197,7 +197,7 @@ class WorkerBackend:
         :raises WorkerDied: the worker has ended.
         """
         self.ask([(inputs, state)])
-        (answer,) = self.collect()
+        (answer,) = all_answered(self.collect())
         assert answer is not None
         return answer
 
@@ -210,7 +210,7 @@ class WorkerBackend:
         if len(requests) < 2 or len(requests) > greatest_size(self._rows):
             return run_one_by_one(self, requests)
         self.ask(requests, batch=True)
-        return list(self.collect())
+        return all_answered(self.collect())
 
     def ask(
         self,
@@ -248,28 +248,26 @@ class WorkerBackend:
         self._deadline_ns = deadline_ns
 
     @overload
-    def collect(self) -> Sequence[Request | None]: ...
+    def collect(self) -> Outcomes: ...
 
     @overload
-    def collect(self, until_ns: int | None) -> Sequence[Request | None] | None: ...
+    def collect(self, until_ns: int | None) -> Outcomes | None: ...
 
-    def collect(self, until_ns: int | None = None) -> Sequence[Request | None] | None:
+    def collect(self, until_ns: int | None = None) -> Outcomes | None:
         """
         Return the answers to what was asked last, one a row.
 
         :param until_ns: how long to wait for them at most, on the steady clock; until they are
             late when left out.
-        :returns: None where they are not there yet, and are not late either.
+        :returns: None where they are not there yet, and are not late either; of a row that failed
+            while others did not, the error.
         :raises ArtifactError: the artifact failed.
         :raises LateAnswer: no answer within ``timeout_s``.
         :raises WorkerDied: the worker has ended.
         """
         if not self._answered_by(until_ns):
             return None
-        found, problem = self._channel.take(self._requests)
-        if problem:
-            raise ArtifactError(problem)
-        return found
+        return self._channel.take(self._requests)
 
     def _answered_by(self, until_ns: int | None) -> bool:
         """Wait for the answer to the last request, and pass over those to earlier ones."""

@@ -24,10 +24,12 @@ from numpy.typing import NDArray
 
 from ..errors import ArtifactError
 from ..policy.backend import Arrays, ArraySpec, Request, Signature
+from ..policy.batch import Outcomes
 from ..policy.contract_types import RecurrentState
 
 _ALIGNMENT = 64
 _STATUS = struct.Struct('<II')
+_ANSWERED, _FAILED, _ANSWERED_IN_PART = 0, 1, 2
 _ASKED = struct.Struct('<I')
 _ASKED_AT = 8
 _TEXT_AT = 16
@@ -129,6 +131,7 @@ class ChannelLayout:
         self.rows = rows
         self.size = _TEXT_AT + _TEXT_BYTES
         self.present = self._place(ArraySpec('', (1,), 'bool'))
+        self.failed = self._place(ArraySpec('', (1,), 'bool'))
         self.inputs = self._places(spec.inputs)
         self.state = self._places(remembered)
         self.outputs = self._places(spec.outputs)
@@ -192,17 +195,21 @@ class _Mapped:
     """
 
     def __init__(self, layout: ChannelLayout, handles: ChannelHandles) -> None:
+        self._layout = layout
         # Populated now, so that the control loop takes no page fault later.
         self._memory = mmap.mmap(
             handles.memory, layout.size, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE
         )
-        self._present: NDArray[np.bool_] = np.ndarray(
-            (layout.rows,), bool, self._memory, layout.present.offset
-        )
+        self._present = self._flags(layout.present)
+        self._failed = self._flags(layout.failed)
         sides = (layout.inputs, layout.state, layout.outputs, layout.following)
         self._rows = [
             _Row(*(self._side(side, row) for side in sides)) for row in range(layout.rows)
         ]
+
+    def _flags(self, place: _Place) -> NDArray[np.bool_]:
+        rows = (self._layout.rows,)
+        return np.ndarray(rows, np.bool_, self._memory, place.offset)
 
     def _side(self, places: Iterable[_Place], row: int) -> _Side:
         arrays: Arrays = {
@@ -238,26 +245,34 @@ class SessionSide(_Mapped):
                 self._rows[number].state.put(request[1], file, 'state')
         _ASKED.pack_into(self._memory, _ASKED_AT, len(requests) if batch else 0)
 
-    def take(self, requests: Sequence[Request | None]) -> tuple[list[Request | None], str]:
+    def take(self, requests: Sequence[Request | None]) -> Outcomes:
         """
         Copy results out.
 
         :param requests: what was put in.
-        :returns: outputs and next state of each, and what went wrong; empty if nothing did.
+        :returns: outputs and next state of each, or what went wrong with it.
+        :raises ArtifactError: all of it went wrong.
         """
-        failed, length = _STATUS.unpack_from(self._memory)
-        if failed:
-            text = self._memory[_TEXT_AT : _TEXT_AT + min(length, _TEXT_BYTES)]
-            return [], text.decode('utf-8', 'replace') or 'failed without a word'
-        return [
-            None if request is None else (row.outputs.copied(), row.following.copied())
-            for request, row in zip(requests, self._rows)
-        ], ''
+        status, length = _STATUS.unpack_from(self._memory)
+        if status == _ANSWERED:
+            return [
+                None if request is None else (row.outputs.copied(), row.following.copied())
+                for request, row in zip(requests, self._rows)
+            ]
+        text = self._memory[_TEXT_AT : _TEXT_AT + min(length, _TEXT_BYTES)]
+        problem = ArtifactError(text.decode('utf-8', 'replace') or 'failed without a word')
+        if status != _ANSWERED_IN_PART:
+            raise problem
+        found: list[Request | ArtifactError | None] = []
+        for request, row, failed in zip(requests, self._rows, self._failed.tolist()):
+            whole = None if request is None else (row.outputs.copied(), row.following.copied())
+            found.append(problem if failed and whole is not None else whole)
+        return found
 
     def close(self) -> None:
         """Unmap the memory."""
         self._rows = []
-        del self._present
+        del self._present, self._failed
         self._memory.close()
 
 
@@ -277,22 +292,33 @@ class WorkerSide(_Mapped):
         present = self._present[:asked].tolist()
         return [one if there else None for one, there in zip(self.places, present)]
 
-    def answer(self, results: Sequence[Request | None], file: str) -> None:
+    def answer(self, results: Outcomes, file: str) -> None:
         """
         Copy results in.
 
-        :param results: outputs and next state of each row.
+        :param results: outputs and next state of each row, or what went wrong with it: the first
+            such words stand for all.
         :param file: the artifact, for errors.
         :raises ArtifactError: an array is missing or not what the contract says.
         """
+        problem = None
         for row, result in zip(self._rows, results):
-            if result is not None:
+            if isinstance(result, ArtifactError):
+                problem = problem or result
+            elif result is not None:
                 row.outputs.put(result[0], file, 'output')
                 row.following.put(result[1], file, 'state output')
-        _STATUS.pack_into(self._memory, 0, 0, 0)
+        if problem is None:
+            _STATUS.pack_into(self._memory, 0, _ANSWERED, 0)
+        else:
+            self._failed[: len(results)] = [isinstance(one, ArtifactError) for one in results]
+            self._say(_ANSWERED_IN_PART, str(problem))
 
     def fail(self, problem: str) -> None:
         """Say what went wrong instead of a result, in as many words as there is room for."""
+        self._say(_FAILED, problem)
+
+    def _say(self, status: int, problem: str) -> None:
         text = problem.encode('utf-8', 'replace')[:_TEXT_BYTES]
         self._memory[_TEXT_AT : _TEXT_AT + len(text)] = text
-        _STATUS.pack_into(self._memory, 0, 1, len(text))
+        _STATUS.pack_into(self._memory, 0, status, len(text))

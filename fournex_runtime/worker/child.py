@@ -26,7 +26,7 @@ import numpy as np
 from ..errors import FournexError
 from ..kernel import ask_lock
 from ..policy.backend import ArraySpec, Backend, Signature
-from ..policy.batch import greatest_size
+from ..policy.batch import greatest_size, run_apart
 from ..policy.contract_types import RecurrentState
 from ..policy.inference import Inference
 from .caps import Cap, ProcessorTime, cap_memory
@@ -165,7 +165,7 @@ def _answer(
             if batch is None:
                 channel.answer([model.run(*channel.places[0])], file)
             else:
-                channel.answer(model.run_batch(batch), file)
+                channel.answer(run_apart(model, batch), file)
         except FournexError as problem:
             channel.fail(str(problem))
         except Exception as problem:  # whatever it is, the session is told at once

@@ -15,7 +15,7 @@ from typing import overload
 from ..errors import FournexError, LateAnswer, WorkerDied
 from ..kernel import Grant
 from ..policy.backend import Arrays, Backend, Request
-from ..policy.batch import greatest_size, run_one_by_one
+from ..policy.batch import Outcomes, all_answered, greatest_size, run_one_by_one
 from ..policy.bundle import Bundle
 from ..policy.contract_types import DATA_BACKENDS
 from ..policy.inference import DEFAULT_INFERENCE, Inference
@@ -148,7 +148,7 @@ class SuccessiveWorkers:
         :raises WorkerDied: the worker has ended, and there is no other yet.
         """
         self.ask([(inputs, state)])
-        (answer,) = self.collect()
+        (answer,) = all_answered(self.collect())
         assert answer is not None
         return answer
 
@@ -161,7 +161,7 @@ class SuccessiveWorkers:
         if not 2 <= len(requests) <= greatest_size(self._inference.rows):
             return run_one_by_one(self, requests)
         self.ask(requests, batch=True)
-        return list(self.collect())
+        return all_answered(self.collect())
 
     def ask(
         self,
@@ -198,12 +198,12 @@ class SuccessiveWorkers:
                 raise
 
     @overload
-    def collect(self) -> Sequence[Request | None]: ...
+    def collect(self) -> Outcomes: ...
 
     @overload
-    def collect(self, until_ns: int | None) -> Sequence[Request | None] | None: ...
+    def collect(self, until_ns: int | None) -> Outcomes | None: ...
 
-    def collect(self, until_ns: int | None = None) -> Sequence[Request | None] | None:
+    def collect(self, until_ns: int | None = None) -> Outcomes | None:
         """
         Return the answers to what was asked last; see :meth:`.WorkerBackend.collect`.
 

@@ -5,7 +5,8 @@ import pathlib
 
 import numpy as np
 import pytest
-from backend_cases import bundle, contract, onnx_model
+from backend_cases import bundle, contract, model_of, onnx_model
+from onnx import TensorProto, helper
 from tiny_session import WIRING, Run, edited
 
 from fournex_runtime.pipeline.messages import messages
@@ -124,3 +125,40 @@ def test_without_deterministic_a_batch_is_of_those_who_are_due(policies, recurre
     policy.ask([(2, requests[2])])
     (alone,) = policy.answers()
     assert (alone.batch_size, alone.batch_row) == (0, 0)
+
+
+@pytest.fixture(scope='module')
+def looks_up(tmp_path_factory):
+    """Return the bundle of a network that fails where its first input is no row of its table."""
+    nodes = [
+        helper.make_node('Gather', ['obs', 'first'], ['number'], axis=1),
+        helper.make_node('Cast', ['number'], ['row'], to=TensorProto.INT64),
+        helper.make_node('Gather', ['table', 'row'], ['action'], axis=0),
+    ]
+    numbers = {'first': np.array(0), 'table': np.zeros((99, 2), np.float32)}
+    model = model_of(nodes, {'obs': 6}, {'action': 2}, numbers, 'batch')
+    text = contract('onnx', 'policy.onnx', 'stateless')
+    return bundle(tmp_path_factory.mktemp('looks_up'), model, text, 'policy.onnx')
+
+
+@pytest.mark.parametrize('means', [INLINE, DEFAULT_INFERENCE], ids=['inline', 'worker'])
+def test_what_fails_for_one_session_fails_for_no_other(means, looks_up):
+    wiring = wiring_of(dict.fromkeys(NAMES, looks_up))
+    requests = []
+    for session, position in zip(wiring.sessions, (0.0, 1e6, 0.0)):
+        run = Run(Engine(looks_up, session, messages()))
+        run.tick(run.joints(position, 0.2), episode='e')
+        requests.append(run.request)
+    backend = load_backend(looks_up, dataclasses.replace(means, rows=3), 30.0)
+    try:
+        assert backend.batch_size >= 3
+        policy = SharedPolicy(backend, 3)
+        policy.ask(list(enumerate(requests)))
+        first, second, third = (one.answer for one in policy.answers())
+        assert (first.kind, third.kind) == (AnswerKind.RESULT, AnswerKind.RESULT)
+        assert second.kind is AnswerKind.FAILED and 'out of data bounds' in second.problem
+        policy.ask([(1, requests[1])])
+        (alone,) = policy.answers()
+        assert alone.answer.kind is AnswerKind.FAILED and 'bounds' in alone.answer.problem
+    finally:
+        backend.close()

@@ -40,7 +40,7 @@ sessions:
 """
 LIMIT = 9.0
 HELD = 'default: stop, ' + ', '.join(
-    f'{one}: hold 200 ms then stop' for one in ('late', 'stale', 'invalid')
+    f'{one}: hold 500 ms then stop' for one in ('late', 'stale', 'invalid')
 )
 """Reactions: what may be over in a moment is bridged."""
 

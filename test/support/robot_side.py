@@ -12,6 +12,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Float64MultiArray
 
+from fournex_runtime.kernel import SHORTEST_TURN_NS, take_turns
 from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.ros.graph import message_class
 from fournex_runtime.ros.spinning import Spinning
@@ -67,6 +68,7 @@ class RobotSide:
         best_effort: bool = False,
         command_topic: str = 'effort_controller/commands',
     ) -> None:
+        take_turns(SHORTEST_TURN_NS)  # a robot is not kept waiting by what runs beside it
         self.context = rclpy.Context()
         rclpy.init(context=self.context, signal_handler_options=SignalHandlerOptions.NO)
         self.node = rclpy.create_node('robot', namespace=namespace, context=self.context)
