@@ -15,7 +15,6 @@ import collections
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 
-from ..configuration import FOREVER_NS
 from ..errors import ArtifactError
 from ..pipeline.messages import Messages
 from ..pipeline.observation import Observation
@@ -36,6 +35,7 @@ from ..session.tick import (
 )
 from .deviations import SessionDeviations
 from .difference import array_difference, decision_difference
+from .doubt import Doubt
 from .manifest import SessionManifest
 from .named_values import ContractValues
 from .recorded_inputs import RecordedInputs
@@ -111,11 +111,11 @@ class SessionReplay:
         }
         self._state: SessionState = engine.initial_state()
         self._next_tick = 0
+        self._begin = 0
         self._first_tick: int | None = None
         self._episodes: dict[str, None] = {}
         self._late: Arguments | None = None
-        self._uncertain = 0
-        self._memory = _memory_ticks(engine)
+        self._doubt = Doubt(engine)
 
     @property
     def span(self) -> str:
@@ -154,7 +154,7 @@ class SessionReplay:
         newest = self._inputs.resume(snapshot.inputs)
         self._state = self._engine.resumed_state(snapshot.state, newest)
         self._next_tick = snapshot.state.tick
-        self._uncertain = 0
+        self._doubt.forget()
 
     def finish(self, claimed: int = 0) -> None:
         """
@@ -166,8 +166,7 @@ class SessionReplay:
         :param claimed: how many tick records the bag says it has.
         """
         self.result.deviations = self._deviations.all
-        first = self._next_tick if self._first_tick is None else self._first_tick
-        lost = claimed - (self._next_tick - first)
+        lost = claimed - (self._next_tick - self._begin)
         if lost > 0:
             self._gap(self._next_tick + lost)
         if self._selection != ALL_TICKS:
@@ -179,21 +178,26 @@ class SessionReplay:
         self._tell_first()
 
     def _tick(self, record: TickRecord, timing: Timing) -> None:
+        if self._first_tick is None:
+            self._begin, self._first_tick = self._next_tick, record.tick
         if record.tick != self._next_tick:
             self._gap(record.tick)
         self._next_tick = record.tick + 1
-        if self._first_tick is None:
-            self._first_tick = record.tick
         self._episodes[record.episode.id] = None
         inputs = self._inputs.of_tick(record)
         self._differences += self._inputs.missing
         before = self._state
         request = self._engine.observe(inputs, before)
-        sure = self._uncertain == 0 and self._inputs.complete
+        doubt = self._doubt.about(record, before.mode)
+        sure = not doubt and self._inputs.complete
         chosen = self._selection.holds(record)
+        own = self._is_own(record, request)
         observed = self._judge_observation(record, request, sure)
         inferred, recurrent = self._judge_inference(record, request, timing, chosen)
-        state, decided, commanded = self._judge_conclusion(record, request, recurrent, sure)
+        decides = sure or (not doubt and bool(record.observation) and own)
+        state, decided, commanded = self._judge_conclusion(
+            record, request, recurrent, sure, decides
+        )
         if chosen:
             verdicts = (observed, inferred, decided, commanded)
             self.result.add(record.tick, verdicts, self._differences)
@@ -203,7 +207,7 @@ class SessionReplay:
                 self._watch(ReplayedTick(self._engine, record, timing, before, request, words))
         self._differences.clear()
         self._state = self._anchor(state, record, request)
-        self._uncertain = max(0, self._uncertain - 1)
+        self._doubt.passed(record, own, self._inputs.complete)
 
     def _tell_first(self) -> None:
         if self._differences and not self.result.first_difference:
@@ -224,7 +228,7 @@ class SessionReplay:
                 self._tell_first()
         else:
             self._differs(f'tick {end}: comes after tick {self._next_tick - 1}')
-        self._uncertain = self._memory
+        self._doubt.tick_lost()
 
     def _judge_observation(self, record: TickRecord, request: Request, sure: bool) -> bool | None:
         made = request.observation.inputs if request.observation is not None else {}
@@ -249,14 +253,15 @@ class SessionReplay:
         following = record.state
         words: str | None = ''
         measured = False
-        asked: Arguments | None = (record.observation, request.recurrent)
+        recurrent = self._recurrent(record, request)
+        asked = None if recurrent is None else (record.observation, recurrent)
         if record.answer is AnswerKind.BELATED:
             asked = self._late
         self._late = asked if record.answer is AnswerKind.LATE else None
         if record.answer not in ANSWERED:
             if record.raw_action:
                 words = f'raw action: recorded with the answer {record.answer.name.lower()}'
-        elif asked is None or not chosen or (self._uncertain > 0 and self._carried(record)):
+        elif asked is None or not chosen:
             words = None
         else:
             try:
@@ -284,6 +289,18 @@ class SessionReplay:
             return record.mode is Mode.POLICY
         return bool(array_difference('state', request.recurrent, record.state))
 
+    def _recurrent(self, record: TickRecord, request: Request) -> Arrays | None:
+        """Return the recurrent state that the policy of a record was asked with; None: unknown."""
+        if self._is_own(record, request):
+            state = self._engine.contract.state
+            carried = any(one.keeps or not record.episode_start for one in state)
+            if self._doubt.recurrent and carried:
+                return None
+            return request.recurrent if request.second is None else self._state.recurrent
+        if request.second is None or self._doubt.about(record, self._state.mode):
+            return None
+        return request.recurrent
+
     def _ask(self, arguments: Arguments, timing: Timing, policy: str) -> Arguments:
         """Run the policy as it was run then; the other rows of a batch are zeros."""
         if policy != self._engine.contract.reference:
@@ -301,17 +318,20 @@ class SessionReplay:
         assert answer is not None
         return answer
 
-    def _carried(self, record: TickRecord) -> bool:
-        """Return whether the policy ran with a recurrent state of the tick before."""
-        state = self._engine.contract.state
-        return any(one.keeps or not record.episode_start for one in state)
-
     def _judge_conclusion(
-        self, record: TickRecord, request: Request, recurrent: Arrays, sure: bool
+        self,
+        record: TickRecord,
+        request: Request,
+        recurrent: Arrays,
+        sure: bool,
+        decided: bool,
     ) -> tuple[SessionState, bool | None, bool | None]:
         """
         Conclude from the recorded answer; compare decision, values and command bytes.
 
+        :param recurrent: the recurrent state after it.
+        :param sure: everything that the tick depends on is known.
+        :param decided: at least all that it makes of the recorded observation is.
         :returns: the state after it, the verdict over the decision and that over the commands.
         """
         anchored = request
@@ -328,6 +348,8 @@ class SessionReplay:
                     observation=observation,
                     fault=None,
                     waiting='',
+                    stop='',
+                    manual=None,
                     playing=None,
                     second=None,
                 )
@@ -338,7 +360,6 @@ class SessionReplay:
         if record.answer in ANSWERED:
             answer = Answer(record.answer, record.raw_action, recurrent)
         made, state = self._engine.conclude(anchored, answer, self._state)
-        decided = sure or (bool(record.observation) and self._uncertain == 0)
         words = decision_difference(record, made, sure)
         if words and decided:
             self._differs(f'tick {record.tick}: {words}')
@@ -429,17 +450,3 @@ def _anchored_second(request: Request, observation: Observation) -> Request:
     )
     second = dataclasses.replace(second, request=made)
     return dataclasses.replace(request, observation=observation, second=second)
-
-
-def _memory_ticks(engine: Engine) -> int:
-    """Return for how many ticks a tick that is not there can matter."""
-    wiring, period_ns = engine.wiring, engine.contract.period_ns
-    memory = engine.contract.memory_ticks
-    if any(limits.acceleration for limits in wiring.limits):
-        memory = max(memory, 2)  # it counts from the two commands before
-    under_way_ns = max(wiring.soft_start_ns, wiring.reactions.longest_ramp_ns)
-    memory, frames = max(memory, under_way_ns // period_ns), wiring.frames
-    if frames is None or frames.budget_ns == FOREVER_NS:
-        return memory
-    # When exactly its transforms arrived is not known, and their age counts until the budget.
-    return max(memory, frames.budget_ns // period_ns + 1)
