@@ -166,6 +166,12 @@ class _Arrays:
             return self._array(np.asarray(value), path, isinstance(value, np.generic))
         if value is None or isinstance(value, bool | int | float | str):
             return value
+        if type(value).__name__ in _remembered():
+            plain = {
+                name: self.plain(getattr(value, name), f'{path}/{name}')
+                for name in _fields(type(value))
+            }
+            return {'$type': type(value).__name__, **plain}
         if isinstance(value, tuple):
             return [self.plain(one, f'{path}/{index}') for index, one in enumerate(value)]
         if isinstance(value, Mapping):
@@ -176,12 +182,6 @@ class _Arrays:
             data = self._messages.encode(value, value.__msgtype__)
             self.arrays[path] = np.frombuffer(data, np.uint8)
             return {'$message': value.__msgtype__, 'array': path}
-        if type(value).__name__ in _remembered():
-            fields = dataclasses.fields(value)
-            plain = {
-                f.name: self.plain(getattr(value, f.name), f'{path}/{f.name}') for f in fields
-            }
-            return {'$type': type(value).__name__, **plain}
         raise MessageError(f'{path}: a snapshot cannot hold a {type(value).__name__}')
 
     def _array(self, array: NDArray[Any], path: str, single: bool) -> dict[str, Any]:
@@ -218,9 +218,17 @@ def _restored(plain: Any, arrays: Mapping[str, NDArray[Any]], messages: Messages
     )
 
 
+def _fields(kind: type[Any]) -> tuple[str, ...]:
+    """Return the names of the fields of a dataclass or a named tuple."""
+    if dataclasses.is_dataclass(kind):
+        return tuple(field.name for field in dataclasses.fields(kind))
+    names: tuple[str, ...] = getattr(kind, '_fields', ())
+    return names
+
+
 @functools.cache
 def _remembered() -> Mapping[str, Any]:
-    """Return every dataclass and enumeration that a state is made of, by name."""
+    """Return every dataclass, named tuple and enumeration that a state is made of, by name."""
     found: dict[str, Any] = {}
     waiting: list[Any] = [SessionState]
     while waiting:
@@ -230,7 +238,7 @@ def _remembered() -> Mapping[str, Any]:
             continue
         if issubclass(kind, enum.Enum):
             found[kind.__name__] = kind
-        elif dataclasses.is_dataclass(kind):
+        elif _fields(kind):
             found[kind.__name__] = kind
             waiting.extend(typing.get_type_hints(kind).values())
     return found

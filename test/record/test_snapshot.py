@@ -46,6 +46,8 @@ def anything(hint, field=''):
         return list(hint)[-1]
     if dataclasses.is_dataclass(hint):
         return filled(hint)
+    if isinstance(hint, type) and issubclass(hint, tuple):  # a named one
+        return hint(*(anything(part, name) for name, part in typing.get_type_hints(hint).items()))
     return {int: 2**62 + 3, float: 0.1, str: f'{field} ü "quoted"', bool: True}[hint]
 
 
