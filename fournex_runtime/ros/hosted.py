@@ -374,6 +374,8 @@ class HostedSession:
         if request.observation is None:
             return NOT_ASKED
         policy, row = self.asks(request)
+        if policy.is_alone:
+            return policy.answer(request)
         policy.ask([(row, request)])
         (answered,) = policy.answers() or (NOT_ASKED,)
         return answered

@@ -52,7 +52,8 @@ class SharedPolicy:
         self._shared = sessions > 1
         self._deterministic = deterministic
         self._workers = backend if isinstance(backend, SuccessiveWorkers) else None
-        self._alone = sessions == 1 and self._workers is None
+        self.is_alone = sessions == 1 and self._workers is None
+        """Whether one session asks it, and in this process: then :meth:`answer` is enough."""
         self._rows = [0]
         self._size = 0
         self._results: Outcomes | None = None
@@ -88,6 +89,13 @@ class SharedPolicy:
         """Return the descriptors that can be read when there is something to fetch."""
         return () if self._workers is None else self._workers.descriptors
 
+    def answer(self, request: Request) -> Answered:
+        """Ask for the only session, in this process, and return the answer."""
+        try:
+            return Answered(Answer(AnswerKind.RESULT, *self.backend.run(*_arguments(request))))
+        except ArtifactError as problem:
+            return Answered(Answer(AnswerKind.FAILED, problem=str(problem)))
+
     def ask(self, asked: Sequence[tuple[int, Request]], since_ns: int | None = None) -> None:
         """
         Ask for some sessions; what goes wrong is in the answers.
@@ -96,9 +104,6 @@ class SharedPolicy:
         :param since_ns: when the time of a worker began, on the steady clock; now if left out.
         """
         self._results, self._problem = None, None
-        if self._alone:
-            self._run_alone(asked[0][1])
-            return
         if self._awaits_late([request for _, request in asked], since_ns):
             return
         arguments = [_arguments(request) for _, request in asked]
@@ -121,13 +126,6 @@ class SharedPolicy:
                 self._results = run_apart(self.backend, requests)
             else:
                 self._results = [self.backend.run(*arguments[0])]
-        except ArtifactError as problem:
-            self._problem = problem
-
-    def _run_alone(self, request: Request) -> None:
-        """Ask for the only session, in this process."""
-        try:
-            self._results = [self.backend.run(*_arguments(request))]
         except ArtifactError as problem:
             self._problem = problem
 
