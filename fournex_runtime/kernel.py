@@ -18,7 +18,7 @@ MCL_CURRENT, MCL_FUTURE = 1, 2
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _KEPT_BYTES = 32 << 20
 """Of one allocation, and of what is freed: the most that glibc lets be kept."""
-SHORTEST_TURN_NS, LONGEST_TURN_NS = 100_000, 100_000_000
+SHORTEST_TURN_NS = 100_000
 _SCHED_SETATTR = {'x86_64': 314, 'aarch64': 274}
 _SCHED_ATTR = struct.Struct('=IIQiIQQQ')
 """Size, policy, flags, nice, priority, turn, and two for others; see sched_setattr(2)."""
@@ -87,11 +87,6 @@ def take_turns(slice_ns: int, thread: int = 0, policy: int = os.SCHED_OTHER) -> 
         size, flag = _SCHED_ATTR.size, bool(kept)
         wanted = _SCHED_ATTR.pack(size, policy, flag, nice, 0, slice_ns, 0, 0)
         ctypes.CDLL(None).syscall(call, thread, wanted, 0)
-
-
-def take_long_turns() -> None:
-    """Have this thread, and all that it starts, compute without disturbing who wakes beside it."""
-    take_turns(LONGEST_TURN_NS, policy=os.SCHED_BATCH)
 
 
 def be_urgent(thread: int, priority: int) -> str:

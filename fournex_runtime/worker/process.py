@@ -19,7 +19,7 @@ from typing import Any
 
 from ..child_process import ChildProcess
 from ..errors import ArtifactError, ConfigurationError, MissingDependencyError, WorkerDied
-from ..kernel import SHORTEST_TURN_NS, Grant, take_long_turns, take_turns
+from ..kernel import SHORTEST_TURN_NS, Grant, take_turns
 from .caps import Cap
 from .channel import sealed_memory
 from .control_group import ControlGroup, confine
@@ -263,7 +263,7 @@ class _Spawner:
         with self._lock:
             if self._pool is None or self._owner != os.getpid():  # a fork has no threads
                 self._pool = concurrent.futures.ThreadPoolExecutor(
-                    1, 'fournex-spawner', take_long_turns
+                    1, 'fournex-spawner', take_turns, (0, 0, os.SCHED_BATCH)
                 )
                 self._owner = os.getpid()
             pool = self._pool
