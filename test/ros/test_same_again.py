@@ -81,12 +81,12 @@ def recorded(process, folder, ticks, every=0):
 
     :param every: kill its worker each time it has recorded so many more.
     """
-    killed, deadline = 0, time.monotonic() + 60.0
+    killed, next_kill, deadline = 0, every, time.monotonic() + 60.0
     while (so_far := count(folder)) < ticks:
         assert time.monotonic() < deadline, f'{so_far} ticks:\n{process.text()}'
         assert process.process.poll() is None, process.text()
-        if every and so_far // every > killed:
-            killed += 1
+        if every and so_far >= next_kill:  # never two in one tick: that is a fault of the policy
+            killed, next_kill = killed + 1, so_far + every
             os.kill(workers(process.pid)[0], signal.SIGKILL)
         time.sleep(0.05)
     process.signal(signal.SIGINT)
