@@ -82,7 +82,9 @@ class PolledTopic:
             while taken is not None:
                 data, info = taken
                 self._taken += 1
-                age_ns = _age_ns(info.get('received_timestamp', 0), epoch_ns)
+                age_ns = epoch_ns - info.get('received_timestamp', 0)
+                if not 0 <= age_ns <= _GREATEST_AGE_NS:
+                    age_ns = _plausible_age_ns(age_ns, epoch_ns)
                 found.append(Received(self._taken, steady_ns - age_ns, data))
                 sequence = info.get('publication_sequence_number')
                 if sequence != self._following:
@@ -133,13 +135,11 @@ def _never(message: Any) -> None:
     raise AssertionError('a polled subscription was executed')
 
 
-def _age_ns(received_ns: int, epoch_ns: int) -> int:
+def _plausible_age_ns(age_ns: int, epoch_ns: int) -> int:
     """
-    Return how long ago a message arrived.
+    Return how long ago a message can have arrived whose age is beyond the bounds.
 
-    :param received_ns: what the middleware says, on its clock; 0 where it says nothing.
-    :param epoch_ns: the clock of the middleware now; it may have been set in the meantime.
+    :param age_ns: by the clock of the middleware, which may have been set in the meantime.
+    :param epoch_ns: that clock now; the age of a message of which the middleware says nothing.
     """
-    if not received_ns:
-        return 0
-    return max(0, min(epoch_ns - received_ns, _GREATEST_AGE_NS))
+    return 0 if age_ns < 0 or age_ns == epoch_ns else _GREATEST_AGE_NS

@@ -202,6 +202,21 @@ def test_png_is_lossless_and_jpeg_is_near():
     assert depth(compressed(millimetres)).ravel().tolist() == [0.25, 1.0]
 
 
+@pytest.mark.parametrize('layout', ['hwc', 'chw'])
+def test_a_camera_that_changes_its_images_is_followed(layout):
+    wanted = term(2, 2, layout=layout, size='nearest', more=', crop: [0, 1, 4, 4]')
+    camera = Camera(wanted, dtype='uint8')
+    large = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
+    other = large[:, ::-1].copy()
+    changes = [
+        image(large), image(other), image(large, padding=4), image(other, padding=4),
+        image(large[:, :5]), image(large, 'bgr8'), image(other, 'bgr8'), image(large),
+    ]  # fmt: skip
+    for data in changes:
+        np.testing.assert_array_equal(camera(data), Camera(wanted, dtype='uint8')(data))
+    np.testing.assert_array_equal(camera(image(other)), camera(image(other[..., ::-1], 'bgr8')))
+
+
 @pytest.mark.parametrize('data', [b'', b'not an image', b'GIF89a' + bytes(40)])
 def test_bytes_that_are_no_image(data):
     pytest.importorskip('PIL.Image')
