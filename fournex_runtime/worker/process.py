@@ -210,7 +210,8 @@ class WorkerProcess:
         if not self._end.alive:
             return ''
         try:
-            printed = os.pread(self._log, LOG_BYTES, 0)
+            written = os.lseek(self._log, 0, os.SEEK_CUR)  # it writes where this descriptor stands
+            printed = os.pread(self._log, min(written, LOG_BYTES), 0)
         except OSError:
             return ''  # closed by another thread in this moment
         return printed.rstrip(b'\0').decode('utf-8', 'replace')
