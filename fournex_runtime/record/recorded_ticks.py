@@ -72,7 +72,7 @@ def recorded_ticks(
             commands[message.topic][message.sequence] = message.data
         if message.topic in snapshots:
             place = snapshots[message.topic]
-            snapshot = decode_snapshot(types.decode(message.data, SNAPSHOT_TYPE), types)
+            snapshot = decode_snapshot(types.decode(message.data, SNAPSHOT_TYPE))
             if snapshot.state.tick > following[place]:  # the ticks before are not in the bag
                 inputs[place].resume(snapshot.inputs)
         session = sessions.get(message.topic)

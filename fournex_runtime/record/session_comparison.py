@@ -116,7 +116,7 @@ class SessionComparison:
             self._tick(self._decode(data)[0])
         if topic == self._snapshot_topic:
             message = self._types.decode(data, SNAPSHOT_TYPE)
-            self._resume(decode_snapshot(message, self._types))
+            self._resume(decode_snapshot(message))
 
     def _resume(self, snapshot: Snapshot) -> None:
         """Begin with what the recorded version remembered, where the bag begins late."""

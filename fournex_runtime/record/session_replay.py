@@ -143,7 +143,7 @@ class SessionReplay:
             self._tick(*self._decode(data))
         if topic == self._snapshot_topic:
             message = self._types.decode(data, SNAPSHOT_TYPE)
-            self._resume(decode_snapshot(message, self._types))
+            self._resume(decode_snapshot(message))
 
     def _resume(self, snapshot: Snapshot) -> None:
         """Go on from a snapshot where the ticks before it are not in the bag."""

@@ -2,10 +2,9 @@
 Snapshots: what a session remembers, as a ``fournex_msgs/Snapshot`` and back, exactly.
 
 The state is written as it is made: whatever its dataclasses hold goes along, so that a field that
-is added to them cannot be forgotten here. Numbers in arrays become ``arrays``, messages that are
-remembered become arrays of their CDR bytes, and each field of the state becomes one of the
-``values``, as JSON: a tuple is a list; everything else that JSON does not have is an object with a
-key that begins with ``$``.
+is added to them cannot be forgotten here. Numbers in arrays become ``arrays``, and each field of
+the state becomes one of the ``values``, as JSON: a tuple is a list; everything else that JSON does
+not have is an object with a key that begins with ``$``.
 
 Only the newest message of each source is left out: these are messages of the recording, and
 ``inputs`` names them.
@@ -80,7 +79,7 @@ class SnapshotCodec:
         :raises MessageError: the state has something that a snapshot cannot hold.
         """
         make = self._messages.type
-        found = _Arrays(self._messages)
+        found = _Arrays()
         values = {
             field.name: json.dumps(found.plain(getattr(state, field.name), field.name))
             for field in dataclasses.fields(state)
@@ -120,12 +119,11 @@ class SnapshotCodec:
         return self._messages.type(_ARRAY)(name=name, dtype=dtype, shape=shape, **data)
 
 
-def decode_snapshot(message: Any, messages: Messages) -> Snapshot:
+def decode_snapshot(message: Any) -> Snapshot:
     """
     Return the snapshot that a decoded ``fournex_msgs/Snapshot`` holds.
 
     :param message: the message object.
-    :param messages: the message types.
     :raises MessageError: it is not one that this version wrote.
     """
     try:
@@ -133,9 +131,7 @@ def decode_snapshot(message: Any, messages: Messages) -> Snapshot:
             one.name: getattr(one, f'{one.dtype}_data').reshape(tuple(int(n) for n in one.shape))
             for one in message.arrays
         }
-        values = {
-            one.key: _restored(json.loads(one.value), arrays, messages) for one in message.values
-        }
+        values = {one.key: _restored(json.loads(one.value), arrays) for one in message.values}
         return Snapshot(
             session=message.session,
             inputs=tuple(
@@ -154,8 +150,7 @@ def decode_snapshot(message: Any, messages: Messages) -> Snapshot:
 class _Arrays:
     """Takes a state apart; collects the arrays that it meets, by where they are."""
 
-    def __init__(self, messages: Messages) -> None:
-        self._messages = messages
+    def __init__(self) -> None:
         self.arrays: dict[str, NDArray[Any]] = {}
 
     def plain(self, value: Any, path: str) -> Any:
@@ -178,10 +173,6 @@ class _Arrays:
             return {
                 '$map': [[key, self.plain(one, f'{path}/{key}')] for key, one in value.items()]
             }
-        if hasattr(value, '__msgtype__'):
-            data = self._messages.encode(value, value.__msgtype__)
-            self.arrays[path] = np.frombuffer(data, np.uint8)
-            return {'$message': value.__msgtype__, 'array': path}
         raise MessageError(f'{path}: a snapshot cannot hold a {type(value).__name__}')
 
     def _array(self, array: NDArray[Any], path: str, single: bool) -> dict[str, Any]:
@@ -195,10 +186,10 @@ class _Arrays:
         return plain
 
 
-def _restored(plain: Any, arrays: Mapping[str, NDArray[Any]], messages: Messages) -> Any:
+def _restored(plain: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
     """Return the value of which :meth:`_Arrays.plain` made JSON."""
     if isinstance(plain, list):
-        return tuple(_restored(one, arrays, messages) for one in plain)
+        return tuple(_restored(one, arrays) for one in plain)
     if not isinstance(plain, dict):
         return plain
     if '$array' in plain:
@@ -207,15 +198,11 @@ def _restored(plain: Any, arrays: Mapping[str, NDArray[Any]], messages: Messages
             array = np.frombuffer(array.tobytes(), plain['dtype']).reshape(plain['shape'])
         return array[()] if plain.get('single') else frozen(array.copy())
     if '$map' in plain:
-        return {key: _restored(one, arrays, messages) for key, one in plain['$map']}
-    if '$message' in plain:
-        return messages.decode(arrays[plain['array']].tobytes(), plain['$message'])
+        return {key: _restored(one, arrays) for key, one in plain['$map']}
     if '$enum' in plain:
         return _remembered()[plain['$enum']](plain['value'])
     kind = _remembered()[plain['$type']]
-    return kind(
-        **{key: _restored(one, arrays, messages) for key, one in plain.items() if key != '$type'}
-    )
+    return kind(**{key: _restored(one, arrays) for key, one in plain.items() if key != '$type'})
 
 
 def _fields(kind: type[Any]) -> tuple[str, ...]:
