@@ -23,6 +23,7 @@ from fournex_runtime.record.recorded_configuration import (
 )
 from fournex_runtime.record.recording_difference import recording_difference
 from fournex_runtime.record.replay import verify
+from fournex_runtime.record.tick_record import TICK_TYPE
 from fournex_runtime.ros.hosted import HostedSession
 from fournex_runtime.ros.same_again import give_seeds, other_than
 from fournex_runtime.session.engine import Engine
@@ -79,14 +80,16 @@ def recorded(process, folder, ticks, every=0):
     """
     Wait until a runtime has recorded so many ticks, end it, and return its bag.
 
-    :param every: kill its worker each time it has recorded so many more.
+    :param every: kill its worker each time it has recorded so many more and the worker after the
+        last one has answered: one that is killed while it loads answers nothing.
     """
-    killed, next_kill, deadline = 0, every, time.monotonic() + 60.0
-    while (so_far := count(folder)) < ticks:
+    killed, killed_at, deadline = 0, 0, time.monotonic() + 60.0
+    while (found := recorded_so_far(folder))[0] < ticks:
+        so_far, worker = found
         assert time.monotonic() < deadline, f'{so_far} ticks:\n{process.text()}'
         assert process.process.poll() is None, process.text()
-        if every and so_far >= next_kill:  # never two in one tick: that is a fault of the policy
-            killed, next_kill = killed + 1, so_far + every
+        if every and so_far >= killed_at + every and worker > killed:
+            killed, killed_at = killed + 1, so_far
             os.kill(workers(process.pid)[0], signal.SIGKILL)
         time.sleep(0.05)
     process.signal(signal.SIGINT)
@@ -97,15 +100,18 @@ def recorded(process, folder, ticks, every=0):
     return bag
 
 
-def count(folder):
-    """Return how many ticks the only bag in a folder has; 0 as long as there is none."""
+def recorded_so_far(folder):
+    """Return how many ticks the only bag in a folder has, and which worker answered the last."""
     for bag in folder.glob('*'):
         try:
             with BagReader(bag) as reader:
-                return sum(n for topic, n in reader.counts.items() if topic.endswith('/tick'))
+                topics = [topic for topic in reader.counts if topic.endswith('/tick')]
+                data = [one.data for one in reader.messages(topics)]
+                if data:
+                    return len(data), reader.types().decode(data[-1], TICK_TYPE).timing.worker
         except RecordingError:
             pass
-    return 0
+    return 0, 0
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_sessions_share_policies_in_the_order_of_the_wiring(wiring):
         assert len(children() - before) == 2
         assert left.policy.describe(1) == f'row 1 of {left.backend.batch_size}'
         assert apart.policy.describe(0) == 'by itself'
-        assert left.policy.due == 'in 20 ms'
+        assert left.policy.due == 'in 16 ms'
     finally:
         for one in (left, apart):
             one.backend.close()
