@@ -9,21 +9,29 @@ read them. Seen in rmw_fastrtps_cpp of Jazzy (Fast DDS 2.14) and Kilted (3.2).
 
 from __future__ import annotations
 
+import os
+import pathlib
+
 from .shared_files import shared_folders
 
 PROFILES = {
-    'FASTRTPS_DEFAULT_PROFILES_FILE': 'fast_dds_2.xml',
-    'FASTDDS_DEFAULT_PROFILES_FILE': 'fast_dds_3.xml',
+    'fastdds': ('FASTDDS_DEFAULT_PROFILES_FILE', 'fast_dds_3.xml'),
+    'fastrtps': ('FASTRTPS_DEFAULT_PROFILES_FILE', 'fast_dds_2.xml'),
 }
-"""The file that each generation of Fast DDS reads, by the environment variable that names it."""
+"""What names the profiles of a generation of Fast DDS, and its file; by its package in ROS 2."""
 
 
 def discovery_profiles() -> dict[str, str]:
-    """Return environment variables with which processes discover each other at once."""
-    found = {}
-    for variable, name in PROFILES.items():
-        files = (folder / name for folder in shared_folders('config'))
-        file = next((file for file in files if file.is_file()), None)
-        if file is not None:
-            found[variable] = str(file)
-    return found
+    """
+    Return environment variables with which processes discover each other at once.
+
+    :returns: none where neither generation of Fast DDS is there: a later one reads the variable of
+        an earlier one, too, and would not understand its file.
+    """
+    prefixes = [one for one in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if one]
+    for package, (variable, name) in PROFILES.items():
+        if any(pathlib.Path(one, 'share', package).is_dir() for one in prefixes):
+            files = (folder / name for folder in shared_folders('config'))
+            file = next((file for file in files if file.is_file()), None)
+            return {} if file is None else {variable: str(file)}
+    return {}

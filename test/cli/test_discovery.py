@@ -29,9 +29,11 @@ def test_profiles_of_the_checkout_come_before_installed_ones(checkout, tmp_path,
     monkeypatch.setenv('AMENT_PREFIX_PATH', os.pathsep.join(['', str(tmp_path)]))
     installed = tmp_path / 'share' / 'fournex_runtime' / 'config'
     assert shared_folders('config') == [checkout / 'config', installed]
-    assert discovery_profiles() == {
-        variable: str(checkout / 'config' / name) for variable, name in PROFILES.items()
-    }
+    assert discovery_profiles() == {}  # there is no Fast DDS
+    for package in ('fastrtps', 'fastdds'):
+        (tmp_path / 'share' / package).mkdir(parents=True)
+        variable, name = PROFILES[package]
+        assert discovery_profiles() == {variable: str(checkout / 'config' / name)}
 
 
 def test_fast_dds_takes_its_profile_and_refuses_another(tmp_path):
@@ -40,5 +42,6 @@ def test_fast_dds_takes_its_profile_and_refuses_another(tmp_path):
         '<dds><profiles><participant profile_name="wrong" is_default_profile="true">'
         '<rtps><no_such_thing/></rtps></participant></profiles></dds>'
     )
-    assert 'no_such_thing' in words_of_a_node(**dict.fromkeys(PROFILES, wrong))
-    assert words_of_a_node(**discovery_profiles()) == ''
+    profiles = discovery_profiles()
+    assert 'no_such_thing' in words_of_a_node(**dict.fromkeys(profiles, wrong))
+    assert words_of_a_node(**profiles) == ''
