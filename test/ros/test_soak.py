@@ -85,7 +85,7 @@ def told(ticks):
     answers = sum(tick.mode == Mode.POLICY for tick in ticks)
     return (
         f"{len(ticks) + sum(skipped)} releases: {answers} with the policy's command, {held} held "
-        f'the last one, {sum(skipped)} skipped by the machine (at most {max(skipped)} in a row)'
+        f'the last one, {sum(skipped)} skipped (at most {max(skipped)} in a row)'
     )
 
 
