@@ -48,6 +48,7 @@ BACKENDS = {
     'policy/lerobot_backend.py',  # by torch's module
     'policy/onnx_backend.py',  # by the one below
     'policy/onnx_session.py',
+    'policy/torch_device.py',
     'policy/torch_export_backend.py',
     'policy/torch_module.py',
     'policy/torchscript_backend.py',
@@ -129,7 +130,7 @@ def test_only_its_backend_imports_a_heavy_library(checkout):
             if library in imported(tree):
                 found[library].add(path)
     assert found['onnxruntime'] == {'policy/onnx_session.py'}
-    assert found['torch'] == {'policy/torch_module.py'}
+    assert found['torch'] == {'policy/torch_device.py'}
 
 
 def test_the_search_sees_what_it_looks_for(checkout):

@@ -24,7 +24,8 @@ from .backend import Signature
 from .bundle import MOST_BYTES
 from .contract_types import RecurrentState
 from .inference import DEFAULT_INFERENCE, Inference
-from .torch_module import TorchModule, torch, use_device
+from .torch_device import torch, use_device
+from .torch_module import TorchModule
 from .zip_members import ZipMembers
 
 _CONFIG, _WEIGHTS = 'config.json', 'model.safetensors'

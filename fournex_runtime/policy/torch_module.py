@@ -1,5 +1,5 @@
 """
-A torch module that is run as a function. The only module that imports ``torch``.
+A torch module that is run as a function.
 
 How arrays reach the module and come back, for every kind of artifact that torch runs:
 
@@ -18,10 +18,8 @@ a module that gives two answers to one question.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import operator
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -29,89 +27,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ArtifactError, MissingDependencyError
+from ..errors import ArtifactError
 from .backend import Arrays, ArraySpec, Request, Signature, made_up
 from .batch import BatchedRun, run_one_by_one
-from .bundle import MOST_BYTES
 from .contract_types import RecurrentState
-from .inference import DEFAULT_INFERENCE, Inference, Refusal, describe, none_left
-from .zip_members import ZipMembers
-
-try:
-    import torch as torch
-except ImportError as problem:
-    raise MissingDependencyError(
-        'torch', 'running a TorchScript or torch.export policy', 'pip install torch'
-    ) from problem
+from .inference import DEFAULT_INFERENCE, Inference
+from .torch_device import Device, torch
 
 Array = NDArray[Any]
 _PROBE_SEED = 20
 _RANDOM = re.compile(
     r'\baten[:.]+(?:rand\w*|normal|bernoulli|multinomial|dropout|exponential|uniform)\b'
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class Device:
-    """
-    Where torch computes.
-
-    :param name: as torch and the wiring call it.
-    :param description: library with version, device, threads, and what was refused.
-    """
-
-    name: str
-    description: str
-
-
-def use_device(library: str, inference: Inference, file: str) -> Device:
-    """
-    Set where torch computes and with how many threads, and have sums made in the same order.
-
-    :param library: the part of torch that runs the artifact.
-    :param inference: providers and threads.
-    :param file: the artifact, for errors.
-    :raises ArtifactError: none of the providers can be used.
-    """
-    torch.set_num_threads(inference.threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    refused: list[Refusal] = []
-    for one in inference.providers:
-        reason = _not_usable(one)
-        if not reason:
-            break
-        refused.append(Refusal(one, reason))
-    else:
-        raise none_left(file, refused)
-    if one == 'cuda':  # float32 in full and in one order, as on the CPU
-        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
-        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-    words = describe(f'torch {torch.__version__} {library}', one, inference.threads, refused)
-    return Device(one, words)
-
-
-def check_archive(model: bytes, file: str) -> None:
-    """
-    Refuse an archive that is damaged or is none; torch itself compares no checksum.
-
-    :param model: the archive.
-    :param file: where it comes from, for errors.
-    :raises ArtifactError: it is damaged, or would take more memory than a bundle's file may.
-    """
-    members = ZipMembers(model, file, MOST_BYTES)
-    for name in members:
-        members[name]  # reads it, and compares its checksum
-
-
-def _not_usable(provider: str) -> str:
-    """Return why torch cannot compute with a provider; empty if it can."""
-    if provider == 'cpu':
-        return ''
-    if provider != 'cuda':
-        return 'torch does not compute with it'
-    if torch.version.cuda is None:
-        return f'torch {torch.__version__} is built without CUDA'
-    return '' if torch.cuda.is_available() else 'torch finds no CUDA device'
 
 
 class TorchModule:

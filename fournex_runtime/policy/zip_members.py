@@ -40,6 +40,20 @@ def read_file(file: pathlib.Path) -> bytes:
     return read_regular_file(file, ArtifactError, MOST_BYTES)
 
 
+def check_archive(archive: bytes, file: str, most_bytes: int) -> None:
+    """
+    Refuse an archive that is damaged or is none, for a library that compares no checksum itself.
+
+    :param archive: the archive.
+    :param file: where it comes from, for errors.
+    :param most_bytes: the most that all its members together may take.
+    :raises ArtifactError: it is damaged, or would take more memory.
+    """
+    members = ZipMembers(archive, file, most_bytes)
+    for name in members:
+        members[name]  # reads it, and compares its checksum
+
+
 class ZipMembers(Mapping[str, bytes]):
     """
     The members of an archive in memory; each is read, and its checksum compared, when asked for.
