@@ -114,10 +114,10 @@ def test_no_module_below_the_line_names_a_module_of_ros(checkout):
 
 
 def test_no_module_below_the_line_imports_one_above_it(checkout):
-    above = ('ros', 'cli', *(path.removesuffix('.py') for path in ROS_NODES))
+    above = ('ros/', 'cli/', *(f'{path.removesuffix(".py")}/' for path in ROS_NODES))
     guilty = {}
     for path, tree in modules(checkout).items():
-        found = {one for one in imported_here(path, tree) if one.startswith(above)}
+        found = {one for one in imported_here(path, tree) if f'{one}/'.startswith(above)}
         if below_the_line(path) and found:
             guilty[path] = found
     assert guilty == {}
