@@ -104,6 +104,7 @@ def test_a_million_ticks_are_equal(checkout, artifacts, tmp_path):
     if len(chosen) == len(CASES) and part == 1:
         assert sum(case.ticks for case in found) >= 1_000_000
         went_wrong = sum(found.values(), collections.Counter())
+        assert all(found[case]['kill'] for case in CASES if 'killed' in case.name)
         assert all(went_wrong[what] for what in (*OFTEN, *SHOWN)), 'everything has happened'
 
 
