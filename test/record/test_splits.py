@@ -54,15 +54,22 @@ def drive(folder, checkout, options, seeds=range(EPISODES)):
 def split(request, tmp_path_factory, checkout):
     """Return a recording of several files, and its ticks."""
     folder = tmp_path_factory.mktemp(request.param) / 'bag'
-    size = {'zstd': 100_000, 'none': 200_000}[request.param]
+    size = {'zstd': 60_000, 'none': 200_000}[request.param]
     options = RecordWiring(compression=request.param, split_bytes=size, chunk_bytes=16_384)
     return folder, drive(folder, checkout, options)
+
+
+def files_of(folder):
+    """Return the files that have ticks; what comes at the very end can have one to itself."""
+    found = sorted(folder.glob('*.mcap'))
+    with BagReader(found[-1]) as bag:
+        return found if TICK_TOPIC in bag.counts else found[:-1]
 
 
 def test_all_files_together_are_one_recording(split):
     folder, records = split
     files = sorted(folder.glob('*.mcap'))
-    assert len(files) >= 3
+    assert len(files) >= 3, sorted(file.stat().st_size for file in files)
     with BagReader(folder) as bag:
         assert bag.problem is None and bag.deleted == 0
         assert bag.counts == bag.expected_counts
@@ -77,7 +84,7 @@ def test_all_files_together_are_one_recording(split):
 def test_each_file_replays_alone_from_its_first_tick(split):
     folder, records = split
     ticks = 0
-    for file in sorted(folder.glob('*.mcap')):
+    for file in files_of(folder):
         (verification,) = verify(file)
         assert verification.all_equal, (file.name, verification)
         ticks += verification.ticks
@@ -86,7 +93,7 @@ def test_each_file_replays_alone_from_its_first_tick(split):
 
 def test_each_file_has_the_ticks_of_the_whole(split):
     folder, records = split
-    for file in sorted(folder.glob('*.mcap')):
+    for file in files_of(folder):
         found = recording_difference(folder, file)
         (session,) = found.sessions
         assert not found.configuration and session.compared > 0
@@ -106,7 +113,7 @@ def test_another_version_is_compared_over_one_file(split, checkout):
 
 def test_a_file_begins_with_manifest_inputs_and_snapshot(split):
     folder, _ = split
-    for number, file in enumerate(sorted(folder.glob('*.mcap'))):
+    for number, file in enumerate(files_of(folder)):
         with BagReader(file) as bag:
             topics = [one.topic for one in bag.messages()]
         assert topics[0] == '/fournex/manifest'
