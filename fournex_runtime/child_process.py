@@ -55,6 +55,19 @@ class ChildProcess:
         )
         """The process id."""
 
+    def death(self) -> int:
+        """
+        Return a descriptor that can be read once it has ended; the caller closes it.
+
+        :raises OSError: there is none to be had; the process is killed then.
+        """
+        try:
+            return os.pidfd_open(self.pid)
+        except OSError:
+            self.kill()
+            self.wait()
+            raise
+
     def poll(self) -> int | None:
         """Return how it ended, or None while it runs."""
         return self._reap(os.WNOHANG)

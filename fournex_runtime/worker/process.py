@@ -101,7 +101,7 @@ class WorkerProcess:
             content = json.dumps(full).encode()
             opened.append(sealed_memory('fournex-worker-configuration', content, _SEALS))
             self._process = self._start(opened[3], log, (*descriptors, told), threads)
-            opened.append(os.pidfd_open(self._process.pid))
+            opened.append(self._process.death())
         except (OSError, ConfigurationError):
             for descriptor in opened:
                 os.close(descriptor)

@@ -153,6 +153,8 @@ class FaultRun:
             self._wait_for_mode(row.ends)
             if row.words:
                 self.side.wait(lambda: row.words in self._told(), 10.0, self._told)
+            if row.ends == 'stopped':  # events may overtake commands
+                self.side.wait(lambda: self._last(1) == {STOP}, 10.0, self._told)
             self.side.wait_for_commands(5)
             self._wait_for_mode(row.ends)  # again: a busy machine may have held a command
             found = Injected(row, self._begin_ns, time.monotonic_ns(), self._told())
