@@ -160,6 +160,7 @@ class _Side:
             (name, place, place.shape, place.dtype, spec)
             for (name, place), spec in zip(arrays.items(), specs)
         ]
+        self._copies = [(name, place.copy) for name, place in arrays.items()]
 
     def put(self, given: Arrays, file: str, what: str) -> None:
         """Copy arrays in."""
@@ -173,7 +174,7 @@ class _Side:
 
     def copied(self) -> Arrays:
         """Copy arrays out."""
-        return {name: array.copy() for name, array in self.arrays.items()}
+        return {name: copy() for name, copy in self._copies}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -239,10 +240,12 @@ class SessionSide(_Mapped):
                 f'{file}: {len(requests)} requests at once to a worker for {len(self._rows)}'
             )
         for number, request in enumerate(requests):
-            self._present[number] = request is not None
+            if batch:
+                self._present[number] = request is not None
             if request is not None:
-                self._rows[number].inputs.put(request[0], file, 'input')
-                self._rows[number].state.put(request[1], file, 'state')
+                row = self._rows[number]
+                row.inputs.put(request[0], file, 'input')
+                row.state.put(request[1], file, 'state')
         _ASKED.pack_into(self._memory, _ASKED_AT, len(requests) if batch else 0)
 
     def take(self, requests: Sequence[Request | None]) -> Outcomes:
