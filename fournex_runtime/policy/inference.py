@@ -70,6 +70,12 @@ class Inference:
     lock_memory: bool = False
     spin_ns: int = 0
 
+    def answer_ns(self, period_ns: int) -> int:
+        """Return how much of a control period an answer may take."""
+        if self.isolation == 'inline':
+            return period_ns
+        return self.budget_ns or int(period_ns * ANSWER_PART)
+
     def inline(self) -> Inference:
         """Return the same in the process that asks: for what drives no robot."""
         return dataclasses.replace(

@@ -9,7 +9,6 @@ import os
 from ..errors import FournexError
 from ..pipeline.messages import Messages
 from ..policy.backend import Backend, load_backend, warm_up
-from ..policy.inference import ANSWER_PART
 from ..session.engine import Engine
 from ..session.shared_policy import SharedPolicy
 from ..session.sharing import sharing
@@ -100,7 +99,7 @@ def _load(engines: list[Engine], worker_python: str, lockstep_ns: int) -> Backen
 
 def _budget_ns(engine: Engine) -> int:
     """Return how long the answer to a tick may take, from its begin."""
-    return engine.wiring.inference.budget_ns or int(engine.contract.period_ns * ANSWER_PART)
+    return engine.wiring.inference.answer_ns(engine.contract.period_ns)
 
 
 def _check_pacing(wiring: Wiring) -> None:

@@ -220,7 +220,7 @@ def test_the_controller(controller, check, level, words):
 
 @pytest.mark.parametrize(
     ('times_ms', 'level'),
-    [([1.0] * 50, Level.PASS), ([12.0] * 50, Level.WARNING), ([25.0] * 50, Level.FAILURE),
+    [([1.0] * 50, Level.PASS), ([12.0] * 50, Level.WARNING), ([17.0] * 50, Level.FAILURE),
      ([], Level.NOT_CHECKED)],
 )  # fmt: skip
 def test_inference_against_the_period_of_20_ms(times_ms, level):
