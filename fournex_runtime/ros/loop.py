@@ -93,13 +93,16 @@ class Loop:
         """Return whether the loop was told to quit."""
         return self._quit
 
-    def call(self, function: Callable[[], Result], timeout_s: float = 5.0) -> Result:
+    def call(self, function: Callable[[], Result], timeout_s: float | None = 5.0) -> Result:
         """
         Run a function on the loop's thread and return what it returns.
 
         Ticks may be waiting for their answers meanwhile; until one is concluded nothing of its
         session has changed.
 
+        :param function: the function.
+        :param timeout_s: how long to wait until it has run, then it will not any more; None:
+            without end, for what must be done however long a tick takes.
         :raises TimeoutError: the loop did not get to it in time.
         """
         if threading.get_ident() == self._thread:
@@ -138,12 +141,12 @@ class Loop:
         try:
             for begun in tuple(self._rounds):
                 self._finish(begun, None)
+            for one in self._paced:
+                one.session.request_stop(cause)
+                self._tick(one, Due(one.last_due_ns))
+            self._paced = []
         except Exception as problem:  # the stop commands are published all the same
             self._abandon(problem)
-        paced, self._paced = self._paced, []
-        for one in paced:
-            one.session.request_stop(cause)
-            self._tick(one, Due(one.last_due_ns))
         gc.unfreeze()
 
     def run(self) -> None:
@@ -152,7 +155,7 @@ class Loop:
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         _least_timer_slack()
         while not self._quit:
-            self._serve()
+            self.serve()
             if self._quit:
                 break
             if not self._paced:
@@ -163,7 +166,8 @@ class Loop:
             except Exception as problem:  # whatever a tick raises, the robot gets its stop command
                 self._abandon(problem)
 
-    def _serve(self) -> None:
+    def serve(self) -> None:
+        """Run what others have asked for by :meth:`call`; after ``run`` for who still waits."""
         while self._calls:
             function, future = self._calls.popleft()
             if not future.set_running_or_notify_cancel():

@@ -58,6 +58,8 @@ _DIAGNOSTICS_EVERY = 5
 """Diagnostics are told with every so many a status."""
 _LOOK_S = 0.05
 """How often the graph is looked at until the first activation."""
+_SERVE_S = 0.05
+"""How often the loop, once it has ended, looks at what a transition that is under way asks."""
 WATCH_S = 10.0
 """
 How long after activation another commander makes this runtime give way.
@@ -310,10 +312,12 @@ class RuntimeNode(LifecycleNodeMixin, Node):
             return _SUCCESS
 
     def _deactivate(self, cause: str) -> None:
-        activation, self._activation = self._activation, None
+        activation = self._activation
         if activation is None:
             return
-        self.loop.call(lambda: self.loop.stop(cause))
+        # However long a tick takes that waits for its policy: the robot is not left without.
+        self.loop.call(lambda: self.loop.stop(cause), timeout_s=None)
+        self._activation = None
         activation.close()
         if self._manners is not None:
             self.loop.call(self._manners.give_back)
@@ -347,10 +351,14 @@ class RuntimeNode(LifecycleNodeMixin, Node):
 
     def end(self, cause: str) -> None:
         """End the sessions with their stop commands; called by the loop's thread at the end."""
-        with self._transition:
+        while not self._transition.acquire(timeout=_SERVE_S):
+            self.loop.serve()  # a transition that is under way may wait for it
+        try:
             self._deactivate(cause)
             for session in self._sessions:
                 session.close()
+        finally:
+            self._transition.release()
 
     def _loop_failed(self, problem: Exception) -> None:
         """Say that a tick raised, and end the runtime: a supervisor starts it again."""

@@ -8,6 +8,9 @@ import sys
 import time
 
 import pytest
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from runtime_process import workers
 
 from fournex_runtime.record.bag_reader import BagReader
 from fournex_runtime.record.replay import verify
@@ -30,6 +33,31 @@ def test_a_signal_ends_with_the_stop_command_and_a_closed_bag(robot, runtime, tm
         assert not reader.truncated
     (verification,) = verify(bag)
     assert verification.all_equal and verification.ticks > 30
+
+
+def test_a_signal_during_a_deactivation_that_a_hung_policy_keeps_waiting(
+    robot, runtime, wiring_file
+):
+    side = robot()
+    side.state = lambda: _leaning()
+    file = wiring_file(
+        ('    inputs:\n', '    pacing: {lockstep: joint_states}\n    inputs:\n'),
+        ('late: hold 60 ms', 'late: hold 60 s'),
+    )
+    process = runtime(file, lockstep_timeout=2.0)
+    side.wait_for_commands(20)
+    (worker,) = workers(process.pid)
+    os.kill(worker, signal.SIGSTOP)  # the tick that asks it now takes two seconds
+    time.sleep(0.1)
+    assert side.commands[-1].values != (0.0,)
+    client = side.node.create_client(ChangeState, '/fournex/change_state')
+    assert client.wait_for_service(10.0)
+    deactivate = Transition(id=Transition.TRANSITION_DEACTIVATE)
+    client.call_async(ChangeState.Request(transition=deactivate))
+    time.sleep(0.5)
+    process.signal(signal.SIGINT)
+    assert process.wait(20) == 0, process.text()
+    side.wait(lambda: side.commands[-1].values == (0.0,), 5, 'the stop command')
 
 
 def test_a_signal_while_it_waits_for_the_robot_ends_it_at_once(runtime, tmp_path):
