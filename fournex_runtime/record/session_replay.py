@@ -194,7 +194,8 @@ class SessionReplay:
         own = self._is_own(record, request)
         observed = self._judge_observation(record, request, sure)
         inferred, recurrent = self._judge_inference(record, request, timing, chosen)
-        decides = sure or (not doubt and bool(record.observation) and own)
+        from_messages = self._engine.begins_where_measured(before)
+        decides = sure or (not doubt and bool(record.observation) and own and not from_messages)
         state, decided, commanded = self._judge_conclusion(
             record, request, recurrent, sure, decides
         )
@@ -331,7 +332,8 @@ class SessionReplay:
 
         :param recurrent: the recurrent state after it.
         :param sure: everything that the tick depends on is known.
-        :param decided: at least all that it makes of the recorded observation is.
+        :param decided: at least all that it makes of the recorded observation is, and of where
+            a soft start begins.
         :returns: the state after it, the verdict over the decision and that over the commands.
         """
         anchored = request
@@ -401,6 +403,7 @@ class SessionReplay:
         if record.safe_action:
             last_safe = self._engine.commanded(record.safe_action, state.last_safe)
         own = self._is_own(record, request)
+        commanded_anew = record.mode in (Mode.POLICY, Mode.MANUAL)
         if record.mode is Mode.POLICY and record.raw_action:
             last_action = self._engine.last_action(record.raw_action)
         second = state.second
@@ -421,6 +424,7 @@ class SessionReplay:
             second=second,
             last_action=last_action,
             last_safe=last_safe,
+            fresh_ns=record.steady_ns if commanded_anew else state.fresh_ns,
             reacting=state.reacting if record.mode is Mode.FALLBACK else None,
             commands=commands,
         )

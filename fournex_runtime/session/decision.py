@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from ..errors import MessageError
 from ..immutable import immutable
 from ..pipeline.observation import History, LastAction
 from ..policy.contract import Contract
@@ -234,9 +235,7 @@ class Decision:
             return asked, None
         now_ns, soft_start = request.inputs.steady_ns, state.soft_start
         if self._takes_over(state):
-            at = self._measured.command(self._as_read(request, state))
-            if state.mode is not Mode.STANDBY and state.last_safe is not None:
-                at = state.last_safe  # the robot is being commanded: go on from there
+            at = _commanded(state) or self._where_measured(self._measured, request, state)
             soft_start = SoftStart(now_ns, at)
         if soft_start is None:
             return asked, None
@@ -244,6 +243,24 @@ class Decision:
         if gone_ns >= self._soft_start_ns:
             return asked, None
         return blended(soft_start.from_safe, asked, gone_ns / self._soft_start_ns), soft_start
+
+    def _where_measured(
+        self, measured: Measured, request: Request, state: SessionState
+    ) -> SafeAction:
+        """
+        Return the command that leaves the robot where it is.
+
+        :raises UnusableAnswer: no message says where that is.
+        """
+        try:
+            return measured.command(self._as_read(request, state))
+        except MessageError as problem:
+            words = f'nothing says where the soft start begins: {problem}'
+            raise UnusableAnswer(Fault.INVALID, words) from problem
+
+    def begins_where_measured(self, state: SessionState) -> bool:
+        """Return whether a policy that acts now begins softly from what the messages say."""
+        return self._measured is not None and self._takes_over(state) and not _commanded(state)
 
     @staticmethod
     def _takes_over(state: SessionState) -> bool:
@@ -344,6 +361,11 @@ class Decision:
         """Publish the stop command, but where a target is to hold a command it never got."""
         safe = self._stop_command(state.last_safe)
         return dataclasses.replace(kept, mode=Mode.STOPPED, cause=cause, safe=safe)
+
+
+def _commanded(state: SessionState) -> SafeAction | None:
+    """Return the command from which a soft start goes on; None: the robot is not commanded."""
+    return None if state.mode is Mode.STANDBY else state.last_safe
 
 
 def _ramped(begin: SafeAction, end: SafeAction, share: float) -> SafeAction:

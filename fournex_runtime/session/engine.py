@@ -270,6 +270,10 @@ class Engine:
         last_action = self._actions.none_yet() if request.started else state.last_action
         return self._observation.as_read(request, last_action)
 
+    def begins_where_measured(self, state: SessionState) -> bool:
+        """Return whether a policy that acts now begins softly from what the messages say."""
+        return self._decision.begins_where_measured(state)
+
     def unresolved(self, inputs: TickInputs) -> tuple[str, ...]:
         """
         Return which frames a tick would lack, in words, of the terms whose messages have come.

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import random
+from collections.abc import Callable
 
 import pytest
 from hard_life import HardLife
 from replayed_cases import CASES, wiring_of
 
-from fournex_runtime.record.bag_reader import BagReader
+from fournex_runtime.record.bag_reader import BagReader, RecordedMessage
+from fournex_runtime.record.manifest import SessionManifest
 from fournex_runtime.record.recorded_configuration import read_manifest, recorded_wiring
 from fournex_runtime.record.replay import load_fallbacks, load_policies
 from fournex_runtime.record.session_replay import SessionReplay
+from fournex_runtime.record.verification import Verification
 from fournex_runtime.session.engine import Engine
 
 TICKS, LOST = 400, 0.02
@@ -23,14 +27,16 @@ NAMES = (
     'second policy recurrent, operators',
 )
 CHOSEN = [case for case in CASES if case.name in NAMES and case.backend == 'onnx']
+SOFT_START = (('    reward:', '    soft_start: 400 ms\n    reward:'),)
+SOFT_TICKS = 19
+"""In the 20th tick of 20 ms the policy commands alone."""
 
 
-@pytest.mark.parametrize('case', CHOSEN, ids=str)
-def test_what_is_lost_is_never_a_difference(case, checkout, tmp_path):
-    HardLife(
-        wiring_of(case, tmp_path / 'case', checkout, None), tmp_path / 'bag', 1, harder=4.0
-    ).live(TICKS)
-    with BagReader(tmp_path / 'bag') as reader, contextlib.ExitStack() as backends:
+def replayed(
+    bag, ticks: int, lost: Callable[[SessionManifest, RecordedMessage], bool]
+) -> Verification:
+    """Return what a replay of a session finds without the messages of which ``lost`` is true."""
+    with BagReader(bag) as reader, contextlib.ExitStack() as backends:
         types = reader.types()
         manifest = read_manifest(reader, types)
         wiring = recorded_wiring(manifest)
@@ -38,16 +44,47 @@ def test_what_is_lost_is_never_a_difference(case, checkout, tmp_path):
         engine = Engine(wiring.bundles[session.name], session, types)
         policy = load_policies(wiring, backends)[session.name]
         fallbacks = load_fallbacks(session, backends)
-        kept = list(reader.messages())
-        for number, lost in enumerate([recorded.input_topics, [recorded.tick_topic]]):
-            chance = random.Random(number)
-            replay = SessionReplay(recorded, engine, policy, types, fallbacks=fallbacks)
-            topics = {*replay.topics}
-            for one in kept:
-                if one.topic in topics and (one.topic not in lost or chance.random() > LOST):
-                    replay.take(one.topic, one.sequence, one.data)
-            replay.finish(TICKS)
-            found = replay.result
-            assert found.ticks == TICKS and not found.all_equal
-            assert [count.unequal for count in found.stages.values()] == [0] * 4, found
-            assert found.commands.equal > TICKS / 5
+        replay = SessionReplay(recorded, engine, policy, types, fallbacks=fallbacks)
+        topics = {*replay.topics}
+        for one in reader.messages():
+            if one.topic in topics and not lost(recorded, one):
+                replay.take(one.topic, one.sequence, one.data)
+        replay.finish(ticks)
+        return replay.result
+
+
+@pytest.mark.parametrize('case', CHOSEN, ids=str)
+def test_what_is_lost_is_never_a_difference(case, checkout, tmp_path):
+    HardLife(
+        wiring_of(case, tmp_path / 'case', checkout, None), tmp_path / 'bag', 1, harder=4.0
+    ).live(TICKS)
+    for number, inputs in enumerate((True, False)):
+        chance = random.Random(number)
+
+        def lost(recorded, one, chance=chance, inputs=inputs):
+            of = recorded.input_topics if inputs else [recorded.tick_topic]
+            return one.topic in of and chance.random() <= LOST
+
+        found = replayed(tmp_path / 'bag', TICKS, lost)
+        assert found.ticks == TICKS and not found.all_equal
+        assert [count.unequal for count in found.stages.values()] == [0] * 4, found
+        assert found.commands.equal > TICKS / 5
+
+
+def test_a_soft_start_from_a_message_that_is_lost(checkout, tmp_path):
+    """The first tick takes over where the first message says that the robot is."""
+    (case,) = (one for one in CHOSEN if one.robot == 'arm')
+    soft = dataclasses.replace(case, wiring=SOFT_START)
+    wiring = wiring_of(soft, tmp_path / 'case', checkout, None)
+    HardLife(wiring, tmp_path / 'bag', harder=0.0).live(60)
+    assert replayed(tmp_path / 'bag', 60, lambda recorded, one: False).all_equal
+
+    found = replayed(
+        tmp_path / 'bag',
+        60,
+        lambda recorded, one: one.topic == '/joint_states' and one.sequence == 1,
+    )
+    assert [count.unequal for count in found.stages.values()] == [0] * 4, found
+    assert '/joint_states' in found.first_difference
+    for count in (found.safe_actions, found.commands):
+        assert SOFT_TICKS <= count.unverifiable <= SOFT_TICKS + 2
