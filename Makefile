@@ -29,7 +29,7 @@ help:
 	@echo '             with faults at random for MINUTES=30, and looks for what grows'
 	@echo 'make lint    linters and type checks alone'
 	@echo 'make bench   the control loop beside bare rclpy nodes and the kernel, into build/bench and'
-	@echo '             docs/benchmarks.md (three hours; BENCH="--seconds 4 --rounds 3": 18 minutes);'
+	@echo '             docs/benchmarks.md (three hours; BENCH="--seconds 3 --rounds 3": 20 minutes);'
 	@echo '             make bench-quick: two minutes; make bench-parts: tick, recorder, worker'
 	@echo 'make setup   only what the others need; then, in a shell: . build/jazzy/setup.sh'
 	@echo 'make clean   remove environments and builds'

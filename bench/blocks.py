@@ -96,7 +96,7 @@ class Machine:
         # As an installed package is: whoever has to compile it first starts half a second later.
         for source in (HERE.parent / 'fournex_runtime', HERE):
             compileall.compile_dir(source, quiet=1)
-        self._environment = {
+        self.environment = {
             **discovery_profiles(),
             **os.environ,
             'PYTHONPATH': os.pathsep.join(
@@ -216,7 +216,7 @@ class Machine:
         with log.open('wb') as output:
             process = subprocess.Popen(
                 ['taskset', '-c', ','.join(map(str, cores)), *command],
-                env={**self._environment, **(more or {})},
+                env={**self.environment, **(more or {})},
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )

@@ -20,8 +20,10 @@ import os
 import pathlib
 import platform
 import random
+import subprocess
 import sys
 import time
+from collections.abc import Mapping
 
 import cyclictest
 import numpy as np
@@ -92,9 +94,11 @@ def schedule(rounds: int, quick: bool) -> list[tuple[int, Case]]:
     return found
 
 
-def machine_words() -> dict[str, str]:
-    """Return what the figures were measured on."""
+def machine_words(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what the figures were measured on, in an environment."""
     model = 'unknown processor'
+    known = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
+    profiles = [pathlib.Path(environment[one]).name for one in known if one in environment]
     for line in pathlib.Path('/proc/cpuinfo').read_text().splitlines():
         if line.startswith('model name'):
             model = line.partition(':')[2].strip()
@@ -104,10 +108,27 @@ def machine_words() -> dict[str, str]:
         'python': platform.python_version(),
         'libraries': f'onnxruntime {onnxruntime.__version__}, numpy {np.__version__}',
         'middleware': os.environ.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp (default)'),
-        'discovery': os.environ.get(RANGE, 'LOCALHOST') + ', by the profiles of config/',
+        'discovery': ', '.join([environment[RANGE], *profiles]),
         'ros': os.environ.get('ROS_DISTRO', 'jazzy'),
         'priority': 'SCHED_OTHER but in the condition fifo; timer slack 1 ns but in bare nodes',
     }
+
+
+PARTS = ('worker_cost', 'recording_cost', 'recording_throughput')
+
+
+def measure_parts(machine: Machine, folder: pathlib.Path) -> dict[str, object]:
+    """Return what the benches of parts found; each is a program of its own."""
+    found: dict[str, object] = {}
+    for name in PARTS:
+        file = folder / f'{name}.json'
+        command = [sys.executable, str(ROOT / 'bench' / f'{name}.py'), '--json', str(file)]
+        done = subprocess.run(command, env=machine.environment, timeout=600)
+        if done.returncode:
+            print(f'{name} failed', file=sys.stderr)
+            continue
+        found[name] = json.loads(file.read_text())
+    return found
 
 
 def measure(seconds: float, rounds: int, quick: bool, folder: pathlib.Path) -> None:
@@ -120,8 +141,10 @@ def measure(seconds: float, rounds: int, quick: bool, folder: pathlib.Path) -> N
         'date': began.strftime('%Y-%m-%d %H:%M UTC'),
         'seconds': seconds,
         'rounds': rounds,
-        'machine': machine_words(),
+        'machine': machine_words(machine.environment),
     }
+    if not quick:
+        found['parts'] = measure_parts(machine, folder)
     os.sched_setaffinity(0, {machine.other_core})
     write_workload(WORKLOADS['arm_200'], folder / 'wrapper')
     found['wrapper_us'] = wrapper_us(folder / 'wrapper' / 'bundle')

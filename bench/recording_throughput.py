@@ -6,12 +6,13 @@ What a recording sustains: 100 MB/s of images over reliable DDS, beside a loop o
 four small messages a tick, and the recorder process. It prints for each compression what came,
 what is in the bag, and what was dropped where (*missed*: by the middleware, before the loop could
 take it); a small message that is not in the bag ends it with an error. The images are a gradient
-with noise in the low bits.
+with noise in the low bits. ``--json FILE`` also writes what it prints.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import pathlib
 import random
 import subprocess
@@ -122,8 +123,8 @@ class Loop:
                 time.sleep(-late_ns * 1e-9)
 
 
-def measure(folder: pathlib.Path, node: Node, compression: str) -> str:
-    """Record for a while; return what came of it, in a line."""
+def measure(folder: pathlib.Path, node: Node, compression: str) -> dict[str, float]:
+    """Record for a while; return what came of it, by the name of its column."""
     channels = [Channel('/image', IMAGE)]
     channels += [Channel(f'/small_{n}', 'std_msgs/msg/String') for n in range(WRITES)]
     loop = Loop(node)
@@ -149,18 +150,24 @@ def measure(folder: pathlib.Path, node: Node, compression: str) -> str:
     if lost_ticks or any(counts[one.topic] != loop.ticks for one in channels[1:]):
         raise SystemExit(f'{compression}: {lost_ticks} small messages are not in the bag')
     del first
-    return (
-        f'{compression:12}{loop.bytes / SECONDS / 1e6:10.1f}{loop.images:9}'
-        f'{summary.dropped["/image"]:10}{missed:10}{loop.ticks:8}{loop.overruns:10}'
-        f'{size / SECONDS / 1e6:12.1f}'
-    )
+    return {
+        'MB/s in': round(loop.bytes / SECONDS / 1e6, 1),
+        'images': loop.images,
+        'dropped': summary.dropped['/image'],
+        'missed': missed,
+        'ticks': loop.ticks,
+        'overruns': loop.overruns,
+        'MB/s disk': round(size / SECONDS / 1e6, 1),
+    }
 
 
 def main() -> None:
     """Measure and print."""
-    arguments = argparse.ArgumentParser()
-    arguments.add_argument('--images', action='store_true', help='be the camera')
-    if arguments.parse_args().images:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--images', action='store_true', help='be the camera')
+    parser.add_argument('--json', type=pathlib.Path, metavar='FILE')
+    options = parser.parse_args()
+    if options.images:
         publish()
         return
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
@@ -170,19 +177,22 @@ def main() -> None:
         f'images of {WIDTH} x {HEIGHT}, {RATE_MB:g} MB/s offered, reliable; 200 Hz, '
         f'{WRITES} x {SIZE} B a tick; {SECONDS:g} s each'
     )
-    print(
-        f'{"compression":12}{"MB/s in":>10}{"images":>9}{"dropped":>10}{"missed":>10}'
-        f'{"ticks":>8}{"overruns":>10}{"MB/s disk":>12}'
-    )
+    found: dict[str, dict[str, float]] = {}
     try:
         with tempfile.TemporaryDirectory(prefix='fournex-bench-') as parent:
             for compression in COMPRESSIONS:
-                print(measure(pathlib.Path(parent) / compression, node, compression), flush=True)
+                one = measure(pathlib.Path(parent) / compression, node, compression)
+                if not found:
+                    print(f'{"compression":12}' + ''.join(f'{name:>10}' for name in one))
+                print(f'{compression:12}' + ''.join(f'{value:10}' for value in one.values()))
+                found[compression] = one
     finally:
         camera.kill()
         camera.wait()
         node.destroy_node()
         rclpy.shutdown()
+    if options.json is not None:
+        options.json.write_text(json.dumps(found))
 
 
 if __name__ == '__main__':

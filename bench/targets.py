@@ -154,6 +154,7 @@ def verdicts(run: Mapping[str, Any]) -> list[tuple[str, Verdict]]:
     if shares:
         words = 'asking the network for 64 arms in one batch, CPU, of 64 separate calls'
         found.append(_at_most('in process', words, shares, 0.5, ''))
+    found += _parts(run.get('parts', {}))
     for what, workload, figure, factor, target, unit in (
         ('process start to first command', 'arm_200', 'start_ms', 1.0, 1500.0, 'ms'),
         ('resident memory, inline', 'arm_200', 'resident_mb', 1.0, 160.0, 'MB'),
@@ -173,6 +174,35 @@ def verdicts(run: Mapping[str, Any]) -> list[tuple[str, Verdict]]:
         if len(seen):
             found.append(_at_most(f'{workload}, idle', what, list(seen), target, unit))
     return found
+
+
+def _parts(parts: Mapping[str, Any]) -> Iterator[tuple[str, Verdict]]:
+    """Judge what the benches of parts found."""
+    for place in ('same core', 'another core'):
+        added = parts.get('worker_cost', {}).get(place)
+        if added:
+            yield _at_most(place, 'what a worker adds to a call, p50', added, 30.0, 'µs')
+    for pacing in ('back to back', 'after a tick'):
+        took = parts.get('recording_cost', {}).get(pacing)
+        if took:
+            words = 'a tick of four messages into the ring of the recorder, p99'
+            yield _at_most(pacing, words, took, 5.0, 'µs')
+    for compression, one in parts.get('recording_throughput', {}).items():
+        lost = one['dropped'] + one['missed']
+        found = (
+            f'{one["MB/s in"]:g} MB/s; {lost} of {one["images"] + one["missed"]} images dropped, '
+            f'0 of {one["ticks"]} ticks'
+        )
+        yield (
+            f'compression {compression}',
+            Verdict(
+                'images recorded beside 200 Hz, of 100 MB/s sent',
+                'no tick lost',
+                found,
+                'met, images dropped' if lost else 'met',
+                Ratio(one['MB/s in'], one['MB/s in'], one['MB/s in'], 1),
+            ),
+        )
 
 
 def _at_most(

@@ -6,11 +6,13 @@ place of the worker: on the same core, on another one (asleep until the answer c
 and wherever the kernel likes. A hop is the
 floor: an eventfd there and one back, between two processes that do nothing else. Each block in a
 worker lies beside a block of the policy in this process; what is added is the difference of
-their medians, block by block.
+their medians, block by block. ``--json FILE`` also writes these differences, by place.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import pathlib
 import time
@@ -65,6 +67,9 @@ def hop(cores: Collection[int]) -> np.ndarray:
 
 def main() -> None:
     """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--json', type=pathlib.Path, metavar='FILE')
+    options = parser.parse_args()
     allowed = sorted(os.sched_getaffinity(0))
     places = {'same core': allowed[:1], 'another core': allowed[1:2], 'any core': allowed}
     places['another, spin'] = allowed[1:2]
@@ -97,13 +102,16 @@ def main() -> None:
     print(f'{bundle.contract.reference}, {ROUNDS} blocks of {RUNS} runs each; microseconds')
     print(f'{"":14}{"hop":>10}{"in process":>20}{"in a worker":>20}{"added":>10}')
     print(f'{"":14}{"p50":>10}' + f'{"p50":>10}{"p99":>10}' * 2 + f'{"p50":>10}')
+    added_us: dict[str, list[float]] = {}
     for name, blocks in found.items():
         row = f'{name:14}{np.median(np.concatenate(hops[name])):10.1f}'
         for side in (0, 1):
             p50, p99 = np.percentile(np.concatenate([one[side] for one in blocks]), (50, 99))
             row += f'{p50:10.1f}{p99:10.1f}'
-        added = np.median([np.median(there) - np.median(here) for here, there in blocks])
-        print(f'{row}{added:10.1f}')
+        added_us[name] = [float(np.median(there) - np.median(here)) for here, there in blocks]
+        print(f'{row}{np.median(added_us[name]):10.1f}')
+    if options.json is not None:
+        options.json.write_text(json.dumps(added_us))
 
 
 if __name__ == '__main__':
