@@ -92,6 +92,30 @@ class _Library:
         self.address.argtypes = (ctypes.py_object,)
 
 
+class _Memory:
+    """
+    Memory for messages that are larger than the room for them; that room is an object's own.
+
+    Apart from who takes: the C library's way back to that would be a cycle that nobody collects.
+    """
+
+    def __init__(self, library: _Library) -> None:
+        self._library = library
+        self.room: int | None = None
+
+    def grown(self, place: int | None, size: int, state: int | None) -> int | None:
+        """Give other memory for a message that is larger than the room for it."""
+        if place == self.room:
+            found: int | None = self._library.malloc(size)
+            return found
+        return self._library.realloc(place, size)  # type: ignore[no-any-return]
+
+    def freed(self, place: int | None, state: int | None) -> None:
+        """Free memory, but not that of an object."""
+        if place != self.room:
+            self._library.free(place)
+
+
 class DirectTake:
     """
     Takes the messages of a subscription, like its ``take_message`` with ``raw``.
@@ -110,9 +134,9 @@ class DirectTake:
         self._subscription = ctypes.c_void_p(subscription)
         self._size = self._before = size
         self._room: bytes | None = None
-        self._place: int | None = None
-        self._reallocate = _Reallocate(self._grown)
-        self._deallocate = _Deallocate(self._freed)
+        self._memory = memory = _Memory(library)
+        self._reallocate = _Reallocate(memory.grown)
+        self._deallocate = _Deallocate(memory.freed)
         allocator = library.default_allocator()
         allocator.reallocate = ctypes.cast(self._reallocate, ctypes.c_void_p)
         allocator.deallocate = ctypes.cast(self._deallocate, ctypes.c_void_p)
@@ -126,12 +150,13 @@ class DirectTake:
 
         :raises RuntimeError: the middleware failed.
         """
-        library, array = self._library, self._array
+        library, memory, array = self._library, self._memory, self._array
         room = self._room
         if room is None:
             room = self._room = library.new_bytes(None, self._size)
-            self._place = library.address(room)
-        array.buffer, array.length, array.capacity = self._place, 0, self._size
+            memory.room = library.address(room)
+        place = memory.room
+        array.buffer, array.length, array.capacity = place, 0, self._size
         result = library.take(self._subscription, self._array_at, self._info_at, None)
         if result != _OK:
             if result == _TAKE_FAILED:
@@ -144,29 +169,17 @@ class DirectTake:
             'received_timestamp': info.received_timestamp,
             'publication_sequence_number': None if sequence == _UNSUPPORTED else sequence,
         }
-        if length == self._size and array.buffer == self._place:
+        if length == self._size and array.buffer == place:
             self._room = None  # it is the message now, and never written again
             self._before = length
             return room, told
         data = ctypes.string_at(array.buffer, length)
-        if array.buffer != self._place:
+        if array.buffer != place:
             library.free(array.buffer)
         if length == self._before:  # two of a new length: there will be more
             self._size, self._room = length, None
         self._before = length
         return data, told
-
-    def _grown(self, place: int | None, size: int, state: int | None) -> int | None:
-        """Give other memory for a message that is larger than the room for it."""
-        if place == self._place:
-            found: int | None = self._library.malloc(size)
-            return found
-        return self._library.realloc(place, size)  # type: ignore[no-any-return]
-
-    def _freed(self, place: int | None, state: int | None) -> None:
-        """Free memory, but not that of an object."""
-        if place != self._place:
-            self._library.free(place)
 
     def problem(self) -> str:
         """
@@ -183,10 +196,10 @@ class DirectTake:
             return 'rcutils_uint8_array_t is laid out differently'
         library.free(made.buffer)
         room = library.new_bytes(None, size)
-        self._place = array.buffer = library.address(room)
+        place = self._memory.room = array.buffer = library.address(room)
         array.length, array.capacity = 0, size
         grown = library.resize(self._array_at, ctypes.c_size_t(2 * size)) == _OK
-        if not grown or array.buffer == self._place or array.capacity != 2 * size:
+        if not grown or array.buffer == place or array.capacity != 2 * size:
             return 'rcutils_uint8_array_resize does not ask the allocator for memory'
         library.free(array.buffer)
         return ''

@@ -1,6 +1,7 @@
 """Subscriptions that are drained: what was sent comes, to the byte, small or large."""
 
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from fournex_runtime.pipeline.messages import messages
+from fournex_runtime.ros import direct_take as direct_taking
 from fournex_runtime.ros.direct_take import DirectTake, direct_take
 from fournex_runtime.ros.graph import message_class
 from fournex_runtime.ros.polling import PolledTopic
@@ -31,9 +33,10 @@ def nodes():
 
 
 @pytest.fixture
-def camera(nodes):
-    publisher = nodes[0].create_publisher(message_class(IMAGE), 'image', QOS)
-    topic = PolledTopic(nodes[1], 'image', message_class(IMAGE), QOS)
+def camera(nodes, request):
+    name = request.node.name  # else what is left of the topic before would count as connected
+    publisher = nodes[0].create_publisher(message_class(IMAGE), name, QOS)
+    topic = PolledTopic(nodes[1], name, message_class(IMAGE), QOS)
     deadline = time.monotonic() + 30
     while not publisher.get_subscription_count() or not topic.subscription.get_publisher_count():
         assert time.monotonic() < deadline
@@ -108,3 +111,29 @@ def test_what_is_lost_before_it_is_taken_is_counted(camera):
 def test_the_libraries_of_this_distribution_are_known(camera):
     _, topic = camera
     assert isinstance(direct_take(topic.subscription.handle, 80_000), DirectTake)
+
+
+def test_what_took_a_topic_goes_with_it(camera):
+    publisher, topic = camera
+    direct = direct_take(topic.subscription.handle, 80_000)
+    assert direct() is None  # there is no message, but the room for one
+    publisher.publish(image(90_000, 0))  # for which the C library has to ask
+    with topic.subscription.handle:
+        deadline = time.monotonic() + 30
+        while direct() is None:
+            assert time.monotonic() < deadline
+    gone = weakref.ref(direct)
+    del direct
+    assert gone() is None
+
+
+def test_where_the_libraries_are_not_known_rclpy_takes_large_messages(camera, monkeypatch):
+    monkeypatch.setattr(direct_taking, '_problem', lambda: 'as another distribution would say')
+    publisher, topic = camera
+    assert direct_take(topic.subscription.handle, 80_000) == 'as another distribution would say'
+    sent = [image(80_000, seed) for seed in range(4)]
+    for one in sent:
+        publisher.publish(one)
+    assert [one.data for one in take(topic, len(sent))] == sent
+    publisher.publish(sent[0])
+    assert [(one.index, one.data) for one in take(topic)] == [(5, sent[0])]
