@@ -93,10 +93,22 @@ def share(text: str) -> float:
 
 def positive(text: str) -> float:
     """Return a finite number above 0, for ``type=``; ArgumentTypeError for anything else."""
-    try:
-        value = parse_number(text)
-    except ValueError as problem:
-        raise argparse.ArgumentTypeError(str(problem)) from problem
+    value = _number(text)
     if value <= 0.0:
         raise argparse.ArgumentTypeError(f'expected a number above 0, found {text!r}')
     return value
+
+
+def not_negative(text: str) -> float:
+    """Return a finite number of at least 0, for ``type=``; ArgumentTypeError for anything else."""
+    value = _number(text)
+    if value < 0.0:
+        raise argparse.ArgumentTypeError(f'expected a number of at least 0, found {text!r}')
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return parse_number(text)
+    except ValueError as problem:
+        raise argparse.ArgumentTypeError(str(problem)) from problem

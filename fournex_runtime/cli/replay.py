@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 
@@ -15,7 +16,7 @@ from ..record.replay import verify
 from ..record.selection import ALL_TICKS, Selection
 from ..record.session_replay import ReplayedTick
 from ..record.verification import Verification
-from .parser import Parser
+from .parser import Parser, not_negative, whole_number
 from .progress import Progress
 from .show_comparison import show_comparison
 from .show_tick import show_tick
@@ -54,11 +55,19 @@ def parser() -> Parser:
         help='take the policy from this folder or name@version; left out, it is looked for where '
         'it was at the recording, then by its hash in the registry',
     )
-    found.add_argument('--tick', type=int, metavar='N', help='show this tick, and compare it')
     found.add_argument(
-        '--from', type=int, metavar='N', dest='first', help='the first tick to compare'
+        '--tick', type=whole_number(0), metavar='N', help='show this tick, and compare it'
     )
-    found.add_argument('--to', type=int, metavar='N', dest='last', help='the last tick to compare')
+    found.add_argument(
+        '--from',
+        type=whole_number(0),
+        metavar='N',
+        dest='first',
+        help='the first tick to compare',
+    )
+    found.add_argument(
+        '--to', type=whole_number(0), metavar='N', dest='last', help='the last tick to compare'
+    )
     found.add_argument('--episode', default='', metavar='ID', help='compare this episode only')
     found.add_argument(
         '--policy',
@@ -73,7 +82,7 @@ def parser() -> Parser:
     )
     found.add_argument(
         '--max-error',
-        type=float,
+        type=not_negative,
         metavar='X',
         help='with these: exit status 1 if a value differs by more than this, in its unit; '
         "without: by how much the network's outputs may differ, on another machine for instance",
@@ -89,8 +98,7 @@ def main(arguments: Sequence[str]) -> int:
     :param arguments: what follows it on the command line.
     """
     options = parser().parse(arguments)
-    if options.tick is not None and (options.first is not None or options.last is not None):
-        raise ConfigurationError('--tick is one tick: leave out --from and --to')
+    _refuse_what_goes_nowhere(options)
     bundles = _bundles(options.bag, options.bundle)
     if options.tick is not None:
         return show(options.bag, bundles, options.tick, options.session)
@@ -99,6 +107,29 @@ def main(arguments: Sequence[str]) -> int:
         others = _bundles(options.bag, options.policy, '--policy')
         return against(options.bag, others, options.wiring, bundles, selection, options.max_error)
     return replay(options.bag, bundles, selection, max_error=options.max_error)
+
+
+def _refuse_what_goes_nowhere(options: argparse.Namespace) -> None:
+    """Refuse options that would be passed over beside others."""
+    if options.tick is not None:
+        what = '--tick is one tick, as it was recorded'
+        others = {
+            '--from': options.first,
+            '--to': options.last,
+            '--episode': options.episode or None,
+            '--policy': options.policy or None,
+            '--wiring': options.wiring,
+            '--max-error': options.max_error,
+        }
+    elif options.policy or options.wiring is not None:
+        what = '--policy and --wiring compare with another version'
+        others = {'--verify': options.verify or None, '--session': options.session or None}
+    else:
+        what = 'without --tick every session is compared'
+        others = {'--session': options.session or None}
+    given = [flag for flag, value in others.items() if value is not None]
+    if given:
+        raise ConfigurationError(f'{what}: leave out {" and ".join(given)}')
 
 
 def show(
@@ -220,6 +251,8 @@ def _bundles(
         session, separator, folder = word.partition('=')
         if not separator:
             session, folder = _only_session(bag, flag), word
+        if session in found:
+            raise ConfigurationError(f'{flag} says twice which bundle session {session!r} has')
         found[session] = locate_bundle(folder)
     return found
 

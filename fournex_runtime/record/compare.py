@@ -6,13 +6,14 @@ import contextlib
 import pathlib
 from collections.abc import Mapping
 
-from ..errors import ReplayError
+from ..configuration import read_text
+from ..errors import ReplayError, WiringError
 from ..policy.bundle import load_bundle
 from ..session.engine import Engine
 from ..session.wiring import parse_wiring
 from .bag_reader import BagReader
 from .comparison import Comparison
-from .recorded_configuration import read_manifest, recorded_wiring
+from .recorded_configuration import check_sessions, read_manifest, recorded_wiring
 from .replay import Progress, known_definitions, load_fallbacks, load_policy, run_through
 from .selection import ALL_TICKS, Selection
 from .session_comparison import SessionComparison
@@ -37,15 +38,12 @@ def compare(
     :param selection: which ticks to compare.
     :returns: one comparison for each session that has another version.
     :raises ReplayError: the bag cannot be replayed, or the versions cannot be compared.
-    :raises WiringError: the wiring does not fit the other policy.
+    :raises WiringError: the wiring cannot be read, or does not fit the other policy.
     """
     with BagReader(bag) as reader, known_definitions(reader), contextlib.ExitStack() as backends:
         types = reader.types()
         manifest = read_manifest(reader, types)
-        unknown = set(policies) - {one.name for one in manifest.sessions}
-        if unknown:
-            names = ', '.join(one.name for one in manifest.sessions)
-            raise ReplayError(f'{bag} has no session {min(unknown)!r}; it has {names}')
+        check_sessions(manifest, policies)
         before = recorded_wiring(manifest, bundles)
         recorded = before.bundles
         others = {**recorded, **{name: load_bundle(one) for name, one in policies.items()}}
@@ -53,7 +51,7 @@ def compare(
             after = parse_wiring(manifest.wiring, before.file, others)
         else:  # its second policies are its own
             own = {one.name: others[one.name] for one in manifest.sessions}
-            after = parse_wiring(wiring.read_text(encoding='utf-8'), wiring, own)
+            after = parse_wiring(read_text(wiring, WiringError), wiring, own)
         old = {one.name: one for one in before.sessions}
         new = {one.name: one for one in after.sessions}
         sessions = {}

@@ -97,4 +97,4 @@ class Comparison:
         """Return whether a difference is above a bound, or the other version did not act once."""
         if self.refused or (self.ticks and not self.compared):
             return True
-        return any(one.greatest[0] > error for one in self.values)
+        return not all(one.greatest[0] <= error for one in self.values)

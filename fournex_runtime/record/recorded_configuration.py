@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..errors import FournexError, ReplayError
 from ..pipeline.messages import Messages
@@ -64,14 +64,31 @@ def recorded_configuration(bag: pathlib.Path) -> RecordedConfiguration:
         )
 
 
+def check_sessions(manifest: Manifest, names: Iterable[str]) -> None:
+    """
+    Refuse names of sessions that a recording does not have.
+
+    :param manifest: of the recording.
+    :param names: the names.
+    :raises ReplayError: it does not have one of them.
+    """
+    there = [one.name for one in manifest.sessions]
+    unknown = set(names) - {*there}
+    if unknown:
+        raise ReplayError(
+            f'the recording has no session {min(unknown)!r}; it has {", ".join(there)}'
+        )
+
+
 def recorded_wiring(manifest: Manifest, given: Mapping[str, pathlib.Path] | None = None) -> Wiring:
     """
     Return the wiring of a recording with its policy bundles.
 
     :param manifest: of the recording.
     :param given: where the bundle of a session is, if not where it was recorded.
-    :raises ReplayError: a bundle is not to be found.
+    :raises ReplayError: a bundle is not to be found, or is given for a session that is not there.
     """
+    check_sessions(manifest, given or ())
     found = {
         one.name: recorded_bundle(one, (given or {}).get(one.name)) for one in manifest.sessions
     }

@@ -6,6 +6,8 @@ import shutil
 
 import pytest
 
+from fournex_runtime.cli import replay
+from fournex_runtime.errors import FournexError
 from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.record.bag_reader import RecordedMessage
 
@@ -148,6 +150,31 @@ def test_what_is_not_in_it_is_refused(fournex, bag):
         done = fournex('replay', bag, *arguments)
         assert done.status == 2
         assert 'it has pendulum: ticks 0 to 2001, episodes seed-10000, seed-10001' in done.err
-    done = fournex('replay', bag, '--tick', 3, '--from', 1)
-    assert done.status == 2
-    assert '--tick is one tick' in done.err
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        (
+            ('--tick', 3, '--from', 0, '--policy', '/nowhere', '--episode', 'x', '--max-error', 1),
+            '--tick is one tick, as it was recorded: leave out --from and --episode and --policy '
+            'and --max-error',
+        ),
+        (('--session', 'pendulum'), 'without --tick every session is compared: leave out --sess'),
+        (('--verify', '--wiring', 'here'), 'compare with another version: leave out --verify'),
+        (('--max-error', 'nan'), "--max-error: expected a finite number, found 'nan'"),
+        (('--max-error', 'inf'), "--max-error: expected a finite number, found 'inf'"),
+        (('--max-error', '-1'), "--max-error: expected a number of at least 0, found '-1'"),
+        (('--tick', '-1'), '--tick: expected a whole number of at least 0'),
+        (('--bundle', 'rover=BUNDLE'), "the recording has no session 'rover'; it has pendulum"),
+        (('--bundle', 'BUNDLE', '--bundle', 'pendulum=BUNDLE'), '--bundle says twice which bun'),
+    ],
+)
+def test_options_that_go_nowhere_are_refused(bag, checkout, arguments, words, capsys):
+    bundle = str(checkout / 'examples' / 'pendulum' / 'bundle')
+    given = [str(one).replace('BUNDLE', bundle) for one in arguments]
+    with pytest.raises((FournexError, SystemExit)) as refused:  # both are exit status 2
+        replay.main([str(bag), *given])
+    out, err = capsys.readouterr()
+    assert (out, getattr(refused.value, 'code', 2)) == ('', 2)
+    assert words in err + str(refused.value)

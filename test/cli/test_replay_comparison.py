@@ -84,6 +84,19 @@ def test_a_topic_that_was_not_recorded(fournex, bag, checkout, tmp_path):
     assert 'reads other_states, which the recording does not have; it has joint_s' in done.err
 
 
+def test_a_wiring_that_cannot_be_read(fournex, bag, tmp_path):
+    binary = tmp_path / 'binary.yaml'
+    binary.write_bytes(b'robot: \xff\n')
+    for file, words in (
+        (tmp_path / 'nowhere.yaml', 'nowhere.yaml: cannot be read: No such file'),
+        (tmp_path, f'{tmp_path}: expected a regular file'),
+        (binary, 'binary.yaml: is not UTF-8 text'),
+    ):
+        done = fournex('replay', bag, '--wiring', file)
+        assert (done.status, done.out) == (2, '')
+        assert words in done.err
+
+
 def test_what_cannot_be_compared(fournex, bag, checkout, other):
     arm = fournex('replay', bag, '--policy', checkout / 'examples/arm/bundle')
     assert arm.status == 2
