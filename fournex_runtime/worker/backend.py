@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import os
+import threading
 import time
 import weakref
 from collections.abc import Sequence
@@ -74,7 +75,7 @@ class WorkerBackend:
         """When the first late answer was missed since it last said something; 0: none was."""
         self.late = 0
         """How many requests were given up."""
-        self._closed = False
+        self._closed, self._closing = False, threading.Lock()
         interpreter = find_interpreter(backend, inference.python, self.file)
         spec = signature(contract)
         self._rows = inference.rows
@@ -297,8 +298,10 @@ class WorkerBackend:
                 return False
 
     def close(self) -> None:
-        """End the worker. Later requests are refused."""
-        if not self._closed:
+        """End the worker, for any thread. Later requests are refused."""
+        with self._closing:
+            if self._closed:
+                return
             self._closed = True
             self._process.close()
             self._channel.close()

@@ -213,6 +213,25 @@ def test_many_lives_leave_no_descriptor_and_no_process_behind(plain, endless):
     assert descriptors() == before
 
 
+def test_whoever_closes_it_returns_once_it_is_gone_though_others_close_it_too(plain):
+    before = descriptors()
+    backend = WorkerBackend(plain)
+    together, seen = threading.Barrier(8), []
+
+    def close() -> None:
+        together.wait()
+        backend.close()
+        seen.append(gone(backend.pid))
+
+    threads = [threading.Thread(target=close) for _ in range(together.parties)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert seen == [True] * len(threads)
+    assert descriptors() == before
+
+
 def test_one_that_is_not_ready_in_time_is_an_error_and_is_ended(plain):
     before = descriptors()
     with pytest.raises(WorkerDied, match=r'policy\.onnx: .* was not ready after 0\.001 s'):
