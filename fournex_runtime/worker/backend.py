@@ -22,7 +22,8 @@ from ..policy.onnx_artifact import onnx_model
 from .caps import Cap
 from .channel import ChannelHandles, ChannelLayout, SessionSide, sealed_memory
 from .interpreter import find_interpreter, packages
-from .process import WorkerProcess, WorkerReport
+from .process import WorkerProcess
+from .report import WorkerReport
 from .wait import Waiter
 
 _ARTIFACT_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
@@ -132,9 +133,9 @@ class WorkerBackend:
     def _checked_batch_size(self, most: int) -> int:
         """Return what the worker says, which may be anything."""
         size = self.report.batch_size
-        if not isinstance(size, int) or not 0 <= size <= most:
+        if not 0 <= size <= most:
             self.close()
-            raise WorkerDied(f'{self.file}: its worker wants batches of {size!r}, most are {most}')
+            raise WorkerDied(f'{self.file}: its worker wants batches of {size}, most are {most}')
         return size
 
     @property

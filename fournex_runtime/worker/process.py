@@ -18,12 +18,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..child_process import ChildProcess
-from ..errors import ArtifactError, ConfigurationError, MissingDependencyError, WorkerDied
-from ..kernel import SHORTEST_TURN_NS, Grant, take_turns
-from .caps import Cap
+from ..errors import (
+    ArtifactError,
+    ConfigurationError,
+    FournexError,
+    MissingDependencyError,
+    WorkerDied,
+)
+from ..kernel import SHORTEST_TURN_NS, take_turns
 from .channel import sealed_memory
 from .control_group import ControlGroup, confine
 from .interpreter import environment, install_command
+from .report import Refusal, WorkerReport, read_report
 from .scratch import Scratch
 from .wait import Waiter
 
@@ -33,33 +39,6 @@ LOG_BYTES = 65536
 _PROGRAM = pathlib.Path(__file__).resolve().parent
 _REPORT_BYTES = select.PIPE_BUF
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-
-
-@dataclasses.dataclass(frozen=True)
-class WorkerReport:
-    """
-    What a worker says when it is ready.
-
-    :param description: library, version and provider.
-    :param provider: what computes it.
-    :param batch_size: how many rows a batch is to have; 0: none.
-    :param python: its interpreter's version.
-    :param numpy: its numpy's version.
-    :param load_ns: how long loading the artifact took, imports counted.
-    :param warm_up_ns: how long the runs on zeros took.
-    :param caps: what came of each.
-    :param lock: what came of locking its memory; None where that was not asked for.
-    """
-
-    description: str
-    provider: str
-    batch_size: int
-    python: str
-    numpy: str
-    load_ns: int
-    warm_up_ns: int
-    caps: tuple[Cap, ...]
-    lock: Grant | None
 
 
 class WorkerProcess:
@@ -161,36 +140,33 @@ class WorkerProcess:
         if not said:
             raise WorkerDied(f'{self._file}: its worker under {self._python} {self.ending()}')
         try:
-            report = self._understood(json.loads(said))
-        except (TypeError, ValueError) as problem:
+            report = read_report(said)
+        except ValueError as problem:
             raise WorkerDied(
                 f'{self._file}: its worker under {self._python} said {said[:80]!r}, which is not '
-                'what a worker says'
+                f'what a worker says: {problem}'
             ) from problem
+        if isinstance(report, Refusal):
+            raise self._refused(report)
         with contextlib.suppress(OSError):  # it has just ended: whoever asks it will notice
             for thread in pathlib.Path(f'/proc/{self.pid}/task').iterdir():
                 take_turns(2 * SHORTEST_TURN_NS, int(thread.name))  # after the loop
-        return report
+        return dataclasses.replace(report, caps=(*report.caps, self._group.cap))
 
-    def _understood(self, said: dict[str, Any]) -> WorkerReport:
+    def _refused(self, refusal: Refusal) -> FournexError:
+        """Return the error that says why it cannot run the artifact."""
         needed_for = f'running {self._file} (backend {self._backend}) under {self._python}'
-        if 'version' in said:
-            raise ConfigurationError(
-                f'{needed_for} needs Python 3.10 or later; that is Python {said["version"]}'
+        if refusal.kind == 'version':
+            return ConfigurationError(
+                f'{needed_for} needs Python 3.10 or later; that is Python {refusal.words}'
             )
-        if 'missing' in said:
-            raise MissingDependencyError(
-                ', '.join(said['missing']),
-                needed_for,
-                install_command(self._python, self._backend),
+        if refusal.kind == 'missing':
+            return MissingDependencyError(
+                refusal.words, needed_for, install_command(self._python, self._backend)
             )
-        if 'cores' in said:
-            raise ConfigurationError(f'inference.cores: {said["cores"]}')
-        if 'error' in said:
-            raise ArtifactError(said['error'])
-        caps = (*(Cap(*one) for one in said.pop('caps')), self._group.cap)
-        lock = said.pop('lock')
-        return WorkerReport(**said, caps=caps, lock=None if lock is None else Grant(*lock))
+        if refusal.kind == 'cores':
+            return ConfigurationError(f'inference.cores: {refusal.words}')
+        return ArtifactError(refusal.words)
 
     def ending(self) -> str:
         """Return in words how it ended, and what it had printed; it must have ended."""

@@ -1,7 +1,9 @@
 """A worker's life: it answers, it is late, it dies; and in no case does anything hang or stay."""
 
 import gc
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from fournex_runtime.policy.backend import load_backend
 from fournex_runtime.policy.inference import Inference
 from fournex_runtime.worker.backend import WorkerBackend
 from fournex_runtime.worker.process import LOG_BYTES
+from fournex_runtime.worker.report import read_report
 from fournex_runtime.worker.succession import SuccessiveWorkers
 
 ENDLESS = {'obs': np.full((1, 6), 150.0, np.float32)}
@@ -236,6 +239,56 @@ def test_one_that_is_not_ready_in_time_is_an_error_and_is_ended(plain):
     before = descriptors()
     with pytest.raises(WorkerDied, match=r'policy\.onnx: .* was not ready after 0\.001 s'):
         WorkerBackend(plain, ready_timeout_s=0.001)
+    gc.collect()
+    assert descriptors() == before
+
+
+SAID = {
+    'description': 'a library 1.0 cpu',
+    'provider': 'cpu',
+    'batch_size': 0,
+    'python': '3.12.0',
+    'numpy': '2.0.0',
+    'load_ns': 1,
+    'warm_up_ns': 1,
+    'caps': [['memory', True, 'little']],
+    'lock': None,
+}
+
+
+@pytest.mark.parametrize(
+    ('said', 'expected'),
+    [
+        (b'not JSON', 'Expecting value'),
+        (b'[' * 4000, 'nested too deeply'),
+        (b'"abc"', 'expected a JSON object'),
+        (b'{}', 'expected description, provider, batch_size'),
+        ({**SAID, 'batch_size': True}, 'batch_size: expected int, found True'),
+        ({**SAID, 'description': 3}, 'description: expected str, found 3'),
+        ({**SAID, 'caps': 3}, 'caps: expected a list, found 3'),
+        ({**SAID, 'caps': [['memory', 'yes', '']]}, 'caps: expected name, true or false'),
+        ({**SAID, 'lock': ['lock_memory']}, 'lock: expected name, true or false'),
+        ({'missing': 3}, 'expected nothing but missing'),
+        ({**SAID, 'error': 'both'}, 'expected nothing but error'),
+    ],
+)
+def test_a_report_that_no_worker_makes_is_refused_in_words(said, expected):
+    data = said if isinstance(said, bytes) else json.dumps(said).encode()
+    with pytest.raises(ValueError, match=re.escape(expected)):
+        read_report(data)
+
+
+def test_the_error_names_the_worker_that_says_anything(plain, tmp_path):
+    before = descriptors()
+    liar = tmp_path / 'python'
+    liar.write_text(
+        f'#!{sys.executable}\nimport json, os, sys\n'
+        "os.write(json.load(sys.stdin)['report'], b'{}')\n"
+    )
+    liar.chmod(0o755)
+    words = f"policy\\.onnx: its worker under {liar} said b'{{}}', which is not what a worker says"
+    with pytest.raises(WorkerDied, match=words):
+        WorkerBackend(plain, Inference(python=liar))
     gc.collect()
     assert descriptors() == before
 
