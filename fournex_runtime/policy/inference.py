@@ -24,6 +24,10 @@ Of a period: how long an answer may take where the wiring says nothing.
 The rest is for the reaction's command to be out before the next release.
 """
 
+MOST_THREADS = 1024
+MOST_MEMORY_MIB = 1 << 20
+"""What a wiring can ask for at most, which is beyond what a robot has."""
+
 ISOLATIONS = ('process', 'inline')
 """Where a policy can run: in a worker, or in the process that asks it."""
 
@@ -161,7 +165,7 @@ def read_inference(
     python = None
     if 'python' in section:
         python = folder / pathlib.Path(section.text('python')).expanduser()
-    threads = section.integer('threads', DEFAULT_INFERENCE.threads, least=1)
+    threads = section.integer('threads', DEFAULT_INFERENCE.threads, least=1, most=MOST_THREADS)
     isolation = section.choice('isolation', ISOLATIONS, DEFAULT_INFERENCE.isolation)
     cores = section.cores('cores') if 'cores' in section else ()
     if isolation == 'inline':
@@ -174,7 +178,7 @@ def read_inference(
                 raise section.problem(key, 'is for a worker, and isolation is inline')
     memory_bytes = DEFAULT_INFERENCE.memory_bytes
     if 'memory' in section:
-        memory_bytes = section.integer('memory', least=1) << 20
+        memory_bytes = section.integer('memory', least=1, most=MOST_MEMORY_MIB) << 20
     budget_ns = 0
     if 'budget' in section:
         budget_ns = section.duration_ns('budget')

@@ -14,7 +14,7 @@ import sys
 
 from ..pipeline.command_values import ROUNDINGS
 from ..policy.contract_schema import mapping
-from ..policy.inference import ISOLATIONS, PROVIDERS
+from ..policy.inference import ISOLATIONS, MOST_MEMORY_MIB, MOST_THREADS, PROVIDERS
 from ..policy.options import DURATION, Schema
 from ..policy.term_kinds import OBSERVATION_KINDS
 from ..safety.reactions import Fault
@@ -217,11 +217,11 @@ def _inference() -> Schema:
                 'minItems': 1,
                 'uniqueItems': True,
             },
-            'threads': _COUNT,
+            'threads': {**_COUNT, 'maximum': MOST_THREADS},
             'isolation': {'enum': list(ISOLATIONS)},
             'budget': _DURATION,
             'cores': _CORES,
-            'memory': _COUNT,
+            'memory': {**_COUNT, 'maximum': MOST_MEMORY_MIB},
             'spare': _FLAG,
             'batch': _FLAG,
             'deterministic': _FLAG,

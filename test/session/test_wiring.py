@@ -445,6 +445,11 @@ def test_a_program_runs_in_a_worker_only():
         ('{isolation: inline, memory: 9}', r'inference\.memory: is for a worker, and isola'),
         ('{cores: [0.5]}', r'inference\.cores: expected numbers of processor cores'),
         ('{threads: 0}', r'inference\.threads: expected a whole number of at least 1'),
+        ('{threads: 100000}', r'inference\.threads: .* of at most 1024, found 100000'),
+        (
+            '{memory: 99999999999999}',
+            r'inference\.memory: .* at most 1048576, found 9{14}',
+        ),
         ('{provider: cuda}', r'provider.*providers'),
     ],
 )

@@ -143,6 +143,8 @@ def within(schema, key):
         ('acceleration: 3', 'accelleration: 3'),
         ('stop: {a: 0.0, b: 0}', 'stop: hold it'),
         ('providers: [cuda, cpu]', 'providers: [cuda, gpu]'),
+        ('threads: 2', 'threads: 1025'),
+        ('memory: 512', 'memory: 1048577'),
         ('spare: true', 'spare: yes'),
         ('type: std_msgs/msg/Empty', 'type: std_msgs/msg/String'),
         ('priority: 1,', 'priority: high,'),
