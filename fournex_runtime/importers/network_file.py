@@ -111,10 +111,6 @@ def find_network(
     ).once(_network)
 
 
-def _is_known(file: SourceFile) -> bool:
-    return is_network(file) or _is_program(file)
-
-
 def _is_program(file: SourceFile) -> bool:
     return is_torchscript(file) or is_torch_export(file)
 

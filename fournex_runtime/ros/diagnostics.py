@@ -101,7 +101,7 @@ def _workers(backend: Backend) -> list[tuple[str, str]]:
     """Return how the workers of a session do; nothing where it has none."""
     if not isinstance(backend, SuccessiveWorkers):
         return []
-    spare = ('ready' if backend.spare_ready else 'being started') if backend.has_spare else 'none'
+    spare = ('ready' if backend.spare_pid else 'being started') if backend.has_spare else 'none'
     return [('workers that died', str(backend.deaths)), ('spare worker', spare)]
 
 

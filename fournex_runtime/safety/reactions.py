@@ -113,12 +113,6 @@ class Reactions:
     uses_late: bool = False
     places: Mapping[Fault, str] = dataclasses.field(default_factory=dict, compare=False)
 
-    @property
-    def longest_ramp_ns(self) -> int:
-        """Return for how long a command depends on the one that a ramp began with; 0: never."""
-        steps = (step for one in self.to.values() for step in one.steps)
-        return max((one.duration_ns for one in steps if one.kind is Kind.RAMP), default=0)
-
 
 _RAMP = re.compile(r'ramp (.+) to (\S+)')
 _POLICY = re.compile(r'policy (\S+)(?: for (.+))?')

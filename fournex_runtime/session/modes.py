@@ -9,24 +9,18 @@ A tick has one mode. What decides it, first of all first:
 4. something is wrong, or was and the policy may not act again yet: the step that the reaction to
    it has come to, ``FALLBACK`` or ``STOPPED``;
 5. else ``POLICY``.
+
+So any mode may follow another, but for two: out of ``STOPPED`` only a new episode leads, and an
+input that has come is not waited for again, so ``STANDBY`` follows itself, ``STOPPED`` (after a
+stop that was asked for while it waited) and ``MANUAL`` alone.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 
 from ..safety.reactions import Fault, Kind, Reactions
-from .tick import Mode, Reacting, SessionState
-
-TRANSITIONS: Mapping[Mode, frozenset[Mode]] = {
-    Mode.STANDBY: frozenset(Mode),
-    Mode.POLICY: frozenset(Mode) - {Mode.STANDBY},
-    Mode.FALLBACK: frozenset(Mode) - {Mode.STANDBY},
-    Mode.STOPPED: frozenset(Mode),  # but for STOPPED itself only by a new episode
-    Mode.MANUAL: frozenset(Mode),
-}
-"""Which modes may follow a mode, itself included."""
+from .tick import Reacting, SessionState
 
 
 class Modes:

@@ -132,11 +132,6 @@ class SuccessiveWorkers:
         spare = self._next
         return 0 if spare is None else spare.pid
 
-    @property
-    def spare_ready(self) -> bool:
-        """Return whether a spare is loaded and warmed up."""
-        return self._next is not None
-
     # --- asking ----------------------------------------------------------------------------------
 
     def run(self, inputs: Arrays, state: Arrays) -> Request:

@@ -73,7 +73,7 @@ def test_a_run_whose_worker_is_killed_has_the_actions_of_one_whose_is_not(begin,
 def test_a_spare_takes_over_within_the_call(begin):
     made, workers = begin(RECURRENT, spare=True)
     for deaths in (1, 2):
-        wait_until(lambda: workers.spare_ready)
+        wait_until(lambda: workers.spare_pid)
         before = workers.pid
         os.kill(before, signal.SIGKILL)
         workers.run(observations(1)[0], initial(made))  # does not wait for one to be started
@@ -86,7 +86,7 @@ def test_a_worker_that_dies_while_nobody_asks_is_followed_by_another(begin):
     question = observations(1)[0], initial(made)
     expected = bits([workers.run(*question)])
     for killed in ('spare_pid', 'pid'):
-        wait_until(lambda: workers.spare_ready)
+        wait_until(lambda: workers.spare_pid)
         pid = getattr(workers, killed)
         os.kill(pid, signal.SIGKILL)
         words = f'(process {pid}) was killed by SIGKILL'
@@ -98,7 +98,7 @@ def test_a_worker_that_dies_while_nobody_asks_is_followed_by_another(begin):
 
 def test_a_worker_that_hangs_is_killed_and_followed_by_another(begin):
     made, workers = begin(RECURRENT, spare=True)
-    wait_until(lambda: workers.spare_ready)
+    wait_until(lambda: workers.spare_pid)
     question = observations(1)[0], initial(made)
     expected = bits([workers.run(*question)])
     workers.timeout_ns = 20_000_000
@@ -132,7 +132,7 @@ def test_without_a_spare_the_call_fails_at_once_and_later_ones_are_answered(begi
     os.kill(workers.pid, signal.SIGKILL)
     with pytest.raises(WorkerDied, match='was killed by SIGKILL; the next one is being started'):
         workers.run(*question)
-    wait_until(lambda: workers.spare_ready)
+    wait_until(lambda: workers.spare_pid)
     assert bits([workers.run(*question)]) == expected
 
 
@@ -144,7 +144,7 @@ def test_closing_while_the_next_one_is_being_started_leaves_nothing(begin):
         workers.run(observations(1)[0], initial(made))
     wait_until(lambda: 'fournex-keeper' not in {one.name for one in threading.enumerate()})
 
-    assert not workers.spare_ready and threading.active_count() <= threads + 1  # the spawner
+    assert not workers.spare_pid and threading.active_count() <= threads + 1  # the spawner
     children = f'/proc/self/task/{threading.main_thread().native_id}/children'
     with open(children) as stream:
         assert str(workers.pid) not in stream.read().split()
