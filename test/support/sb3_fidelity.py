@@ -18,12 +18,13 @@ import tempfile
 import numpy as np
 import sb3_cases
 from documented_table import Section
+from sb3_file import read_sb3
 
 from fournex_runtime.policy.onnx_backend import OnnxModel
 from fournex_runtime.policy.sb3.actions import action_mapping
 from fournex_runtime.policy.sb3.features import FIRST, LAST
 from fournex_runtime.policy.sb3.network import MASKS, STARTS, OnnxPolicy, build_onnx
-from fournex_runtime.policy.sb3.saved_policy import Sb3Policy, read_sb3
+from fournex_runtime.policy.sb3.saved_policy import Sb3Policy
 from fournex_runtime.policy.sb3.spaces import Box
 from fournex_runtime.policy.sb3.vec_normalize import read_vec_normalize
 

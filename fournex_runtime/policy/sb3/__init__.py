@@ -4,7 +4,7 @@ Policies of Stable-Baselines3 and sb3-contrib, without Stable-Baselines3, torch,
 ::
 
     inert_pickle    pickles as data              ─┐
-    numpy_records   … their arrays                ├─ saved_policy    read_sb3() → Sb3Policy
+    numpy_records   … their arrays                ├─ saved_policy    parse_sb3() → Sb3Policy
     torch_weights   policy.pth                    │  vec_normalize   read_vec_normalize()
     spaces          observation, action spaces    │  actions         raw output → action
     policy_classes  what the class names mean    ─┘

@@ -60,7 +60,7 @@ def build_onnx(
     Observations without keys are the input ``obs``, others are inputs named as their keys.
     Vectors are flat float32; choices are int64; images are uint8 in the layout given here.
 
-    :param policy: what :func:`~.saved_policy.read_sb3` read.
+    :param policy: what :func:`~.saved_policy.parse_sb3` read.
     :param image_layout: ``channels_last`` (height, width, channels, as cameras and environments
         give images) or ``channels_first``.
     :param samples: the actions are drawn, as by ``predict(deterministic=False)``, with the noise

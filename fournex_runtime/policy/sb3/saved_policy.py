@@ -20,7 +20,7 @@ from typing import Any
 
 from ...configuration import nearest
 from ...errors import ArtifactError
-from ..zip_members import ZipMembers, read_file
+from ..zip_members import ZipMembers
 from .inert_pickle import Name, Record, Vocabulary, read_pickle
 from .numpy_records import NUMPY, as_number, describe
 from .policy_classes import EXTRACTORS_MODULE, POLICY_CLASSES, PolicyClass, algorithm
@@ -109,21 +109,11 @@ class Sb3Policy:
         return bool(self.keywords.get('squash_output', False))
 
 
-def read_sb3(file: pathlib.Path) -> Sb3Policy:
+def parse_sb3(content: bytes, file: pathlib.Path) -> Sb3Policy:
     """
     Read a model that Stable-Baselines3 or sb3-contrib saved; nothing in it is run.
 
-    :param file: the zip file of ``model.save()``.
-    :raises ArtifactError: it is damaged, dangerous, or holds what is not supported.
-    """
-    return parse_sb3(read_file(file), file)
-
-
-def parse_sb3(content: bytes, file: pathlib.Path) -> Sb3Policy:
-    """
-    Read a saved model from its bytes; nothing in it is run.
-
-    :param content: the zip archive.
+    :param content: the zip archive of ``model.save()``.
     :param file: where it comes from, for errors.
     :raises ArtifactError: it is damaged, dangerous, or holds what is not supported.
     """

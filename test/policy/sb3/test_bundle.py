@@ -7,12 +7,12 @@ import shutil
 
 import numpy as np
 import pytest
+from sb3_file import read_sb3
 
 from fournex_runtime.errors import ArtifactError
 from fournex_runtime.policy.backend import load_backend, warm_up
 from fournex_runtime.policy.bundle import seal_bundle
 from fournex_runtime.policy.sb3.network import build_onnx
-from fournex_runtime.policy.sb3.saved_policy import read_sb3
 
 SAVED = pathlib.Path(__file__).with_name('saved')
 CONTRACT = """

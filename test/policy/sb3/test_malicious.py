@@ -25,10 +25,10 @@ from pickle_code import (
     with_setting,
     zipped,
 )
+from sb3_file import read_sb3
 
 from fournex_runtime.errors import ArtifactError
 from fournex_runtime.policy.sb3.network import build_onnx
-from fournex_runtime.policy.sb3.saved_policy import read_sb3
 from fournex_runtime.policy.sb3.vec_normalize import read_vec_normalize
 from fournex_runtime.policy.zip_members import ZipMembers
 

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 from pickle_code import Call, Global, pickled, with_setting
+from sb3_file import read_sb3
 
 from fournex_runtime.errors import ArtifactError, MissingDependencyError
 from fournex_runtime.policy.backend import ArraySpec, Signature
@@ -17,7 +18,7 @@ from fournex_runtime.policy.sb3.actions import action_bounds, action_mapping
 from fournex_runtime.policy.sb3.inert_pickle import Name
 from fournex_runtime.policy.sb3.network import build_onnx
 from fournex_runtime.policy.sb3.policy_classes import POLICY_CLASSES
-from fournex_runtime.policy.sb3.saved_policy import Sb3Policy, read_sb3
+from fournex_runtime.policy.sb3.saved_policy import Sb3Policy
 from fournex_runtime.policy.sb3.spaces import (
     Box,
     Dict,
@@ -327,8 +328,9 @@ def test_neither_torch_nor_the_library_is_imported(model):
         'import pathlib, sys\n'
         'for name in ("torch", "stable_baselines3", "gymnasium", "cloudpickle", "rclpy"):\n'
         '    sys.modules[name] = None\n'
-        'from fournex_runtime.policy.sb3.saved_policy import read_sb3\n'
-        'policy = read_sb3(pathlib.Path(sys.argv[1]))\n'
+        'from fournex_runtime.policy.sb3.saved_policy import parse_sb3\n'
+        'file = pathlib.Path(sys.argv[1])\n'
+        'policy = parse_sb3(file.read_bytes(), file)\n'
         'assert not {"onnx", "onnxruntime", "pickle"} & set(sys.modules) - before\n'
         'from fournex_runtime.policy.sb3.network import build_onnx\n'
         'print(len(build_onnx(policy).model))\n'

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sb3_cases import CASES
 from sb3_fidelity import TIE, TOLERANCE
+from sb3_file import read_sb3
 
 from fournex_runtime.errors import ArtifactError
 from fournex_runtime.policy.backend import load_backend
@@ -15,7 +16,6 @@ from fournex_runtime.policy.bundle import seal_bundle
 from fournex_runtime.policy.onnx_backend import OnnxModel
 from fournex_runtime.policy.sb3.actions import action_mapping
 from fournex_runtime.policy.sb3.network import MASKS, build_onnx
-from fournex_runtime.policy.sb3.saved_policy import read_sb3
 from fournex_runtime.policy.sb3.spaces import Box
 
 SAVED = pathlib.Path(__file__).with_name('saved')

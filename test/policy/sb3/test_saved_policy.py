@@ -17,6 +17,7 @@ from pickle_code import (
     with_setting,
     zipped,
 )
+from sb3_file import read_sb3
 
 from fournex_runtime.errors import ArtifactError
 from fournex_runtime.policy.onnx_backend import OnnxModel
@@ -24,7 +25,6 @@ from fournex_runtime.policy.sb3.actions import action_mapping
 from fournex_runtime.policy.sb3.inert_pickle import Name
 from fournex_runtime.policy.sb3.network import build_onnx
 from fournex_runtime.policy.sb3.policy_classes import POLICY_CLASSES, algorithm
-from fournex_runtime.policy.sb3.saved_policy import read_sb3
 from fournex_runtime.policy.sb3.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete
 from fournex_runtime.policy.sb3.torch_weights import read_weights
 from fournex_runtime.policy.sb3.vec_normalize import read_vec_normalize
