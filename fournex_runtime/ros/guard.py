@@ -23,7 +23,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 
 from ..doctor.commands import GUARD_SUFFIX
-from ..errors import ConfigurationError, FournexError
+from ..errors import ConfigurationError, FournexError, MessageError
 from ..pipeline.messages import messages
 from ..policy.bundle import Bundle
 from ..safety.stream_watch import StreamWatch
@@ -91,7 +91,16 @@ class GuardedSession:
     def look(self) -> None:
         """Hear what has been said, and speak where nobody else does."""
         for one in self._events.take():
-            event = messages().decode(one.data, EVENT_TYPE)
+            try:
+                event = messages().decode(one.data, EVENT_TYPE)
+            except (
+                MessageError
+            ) as problem:  # of a stranger, or of another version: no reason to go
+                self._node.get_logger().warning(
+                    f'{self._events.name}: an event cannot be read and is passed over: {problem}',
+                    once=True,
+                )
+                continue
             for watch in self._watches:
                 watch.told(event.mode == Mode.STOPPED)
         for watch, topic in zip(self._watches, self._topics):

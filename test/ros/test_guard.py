@@ -8,6 +8,9 @@ import time
 
 from robot_side import joint_state
 
+from fournex_runtime.ros.graph import message_class
+from fournex_runtime.ros.publishers import EVENT_QOS
+
 STOP = (0.0,)
 PERIOD_S, AFTER_S = 0.02, 0.4
 PATIENT = ('budget: 50 ms', 'budget: 20 s')
@@ -27,6 +30,12 @@ def test_a_guard_takes_over_from_a_runtime_that_is_killed(
     command = [sys.executable, '-m', 'fournex_runtime.ros.guard', '--ros-args']
     guard = start('guard', [*command, '-p', f'wiring:={file}', '-p', f'after:={AFTER_S}'])
     guard.wait_for('guarding /effort_controller/commands')
+    # What cannot be read on a topic that it listens to is no reason for it to end.
+    stranger = side.node.create_publisher(
+        message_class('fournex_msgs/msg/SessionEvent'), '/fournex/pendulum/event', EVENT_QOS
+    )
+    stranger.publish(b'\x00\x01\x00\x00garbage')
+    guard.wait_for('/fournex/pendulum/event: an event cannot be read and is passed over')
     killed = runtime(file)
     side.wait(lambda: len(side.commands) > 50, what='commands of the runtime')
     # A second publisher on its command topic, but one that is known and silent.
