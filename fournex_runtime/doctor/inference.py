@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 
 import numpy as np
 
 from ..policy.backend import Backend, blank_inputs
 from ..policy.contract import Contract
+from ..session.wiring import SessionWiring
 from .finding import Finding, failure, not_checked, passed, warning
-from .survey import Case, Survey
+from .survey import Case, Survey, second_name
 
 RUNS = 200
 LONGEST_S = 1.5
@@ -34,24 +36,37 @@ def measure_inference(backend: Backend, contract: Contract) -> tuple[int, ...]:
 
 
 def check_inference(case: Case, survey: Survey) -> list[Finding]:
-    """Compare the measured times with what an answer may take of the control period."""
-    name, about = case.wiring.name, 'timing'
+    """Compare the times of a session's policies with what an answer may take of the period."""
+    wiring, about = case.wiring, 'timing'
+    found = _check(case.contract, wiring, survey, wiring.name, about)
+    for second in wiring.fallbacks:
+        # That of a second policy knows nothing of lockstep.
+        own = dataclasses.replace(second.wiring, lockstep=wiring.lockstep)
+        name = second_name(wiring.name, second.name)
+        about_second = f'fallback.{second.name}.{about}'
+        found += _check(second.bundle.contract, own, survey, name, about_second)
+    return found
+
+
+def _check(
+    contract: Contract, wiring: SessionWiring, survey: Survey, name: str, about: str
+) -> list[Finding]:
     problem = survey.inference_problem.get(name)
     if problem:
         return [failure('inference', about, problem, 'Mend the bundle; fournex inspect shows it')]
     times = survey.inference_ns.get(name)
     if not times:
         return [not_checked('inference', about, 'the policy was not run')]
-    period = case.contract.period_ns
+    period = contract.period_ns
     p50, p99 = np.percentile(times, (50, 99))
     taken = f'p50 {p50 / 1e6:.3g} ms, p99 {p99 / 1e6:.3g} ms'
     if len(times) == 1:
         taken = f'at least {times[0] / 1e6:.3g} ms'
-    allowed = case.wiring.inference.answer_ns(period)
+    allowed = wiring.inference.answer_ns(period)
     words = f'inference takes {taken} of a {period / 1e6:g} ms period on this machine'
     if allowed < period:
         words += f'; an answer may take {allowed / 1e6:g} ms'
-    if case.wiring.lockstep or p99 <= _WARM * period:
+    if wiring.lockstep or p99 <= min(allowed, _WARM * period):
         return [passed('inference', about, words)]
     mend = 'Free the processor, give the artifact less to do, or take a machine that is faster'
     if p99 > allowed:

@@ -128,6 +128,11 @@ class JointReading:
     velocity: Mapping[str, float]
 
 
+def second_name(session: str, second: str) -> str:
+    """Return by what name the times of a second policy are kept."""
+    return f'{session}.fallback.{second}'
+
+
 @dataclasses.dataclass(frozen=True)
 class Survey:
     """
@@ -143,8 +148,9 @@ class Survey:
     :param controllers: who listens, by the command topic's name in the wiring.
     :param controllers_problem: why nothing is known about controllers; empty when it is.
     :param joint_states: the newest message of every ``JointState`` topic, by resolved name.
-    :param inference_ns: how long the policy took to answer, by session.
-    :param inference_problem: why that was not measured, by session.
+    :param inference_ns: how long the policy took to answer, by session; a second one by
+        ``second_name``.
+    :param inference_problem: why that was not measured, by the same.
     :param tick_ns: how long the stages of a tick took, by session and stage.
     """
 

@@ -141,7 +141,7 @@ class Activation:
             )
             for session in self._sessions
         ]
-        self._checkup.inference({one.session: one.answer_ns for one in costs})
+        self._checkup.inference(costs)
         self._check_load(costs)
         deadline_s = time.monotonic() + self._settings.graph_timeout_s
         for one in self._publishers.values():

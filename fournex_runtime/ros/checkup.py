@@ -12,9 +12,10 @@ from ..configuration import FOREVER_NS
 from ..doctor.examination import examine_graph, examine_messages
 from ..doctor.finding import CHECKS, Finding, Level, When
 from ..doctor.inference import check_inference
-from ..doctor.survey import Case, Clock, Sample, Survey, Topic
+from ..doctor.survey import Case, Clock, Sample, Survey, Topic, second_name
 from ..errors import GraphError
 from ..pipeline.messages import Messages
+from ..session.load import TickCost
 from ..session.tick import Received
 from ..session.wiring import SessionWiring
 from .controllers import ask_controllers
@@ -100,14 +101,18 @@ class Checkup:
         )
         self._judge([(one.wiring, examine_messages(one, self._survey)) for one in self._cases])
 
-    def inference(self, fastest_ns: Mapping[str, int]) -> None:
+    def inference(self, costs: Sequence[TickCost]) -> None:
         """
-        Judge whether a policy can be in time at all.
+        Judge whether each policy can be in time at all.
 
-        :param fastest_ns: the least time that it took to answer, by session; forever where it
-            was not asked.
-        :raises GraphError: it is above the period.
+        :param costs: what the sessions' ticks took at least.
+        :raises GraphError: one takes longer to answer than it may.
         """
+        fastest_ns = {one.session: one.answer_ns for one in costs} | {
+            second_name(one.session, name): answer_ns
+            for one in costs
+            for name, answer_ns in one.seconds_ns.items()
+        }
         survey = dataclasses.replace(
             self._survey,
             inference_ns={name: (one,) for name, one in fastest_ns.items() if one < FOREVER_NS},

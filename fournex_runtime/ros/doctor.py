@@ -14,7 +14,7 @@ from rclpy.signals import SignalHandlerOptions
 from ..doctor.examination import examine
 from ..doctor.finding import Finding
 from ..doctor.inference import measure_inference
-from ..doctor.survey import Case, Survey
+from ..doctor.survey import Case, Survey, second_name
 from ..doctor.tick_time import measure_tick
 from ..errors import ArtifactError, MissingDependencyError
 from ..pipeline.messages import messages
@@ -95,22 +95,26 @@ def examine_from(
 
 
 def _timed(case: Case, engine: Engine, survey: Survey, python: str) -> Survey:
-    """Return the survey with how long the policy and whole ticks of a session take."""
-    name = case.wiring.name
-    try:
-        backend = _load(case, python)
+    """Return the survey with how long the policies and whole ticks of a session take."""
+    own, times = case.wiring.name, dict(survey.inference_ns)
+    problems, ticks = dict(survey.inference_problem), dict(survey.tick_ns)
+    policies = {own: case} | {
+        second_name(own, one.name): dataclasses.replace(case, bundle=one.bundle, wiring=one.wiring)
+        for one in case.wiring.fallbacks
+    }
+    for name, policy in policies.items():
         try:
-            answers = measure_inference(backend, case.contract)
-            ticks = measure_tick(engine, survey, backend)
-        finally:
-            backend.close()
-    except (ArtifactError, MissingDependencyError) as problem:
-        problems = {**survey.inference_problem, name: str(problem)}
-        return dataclasses.replace(survey, inference_problem=problems)
+            backend = _load(policy, python)
+            try:
+                times[name] = measure_inference(backend, policy.contract)
+                if policy is case:
+                    ticks[name] = measure_tick(engine, survey, backend)
+            finally:
+                backend.close()
+        except (ArtifactError, MissingDependencyError) as problem:
+            problems[name] = str(problem)
     return dataclasses.replace(
-        survey,
-        inference_ns={**survey.inference_ns, name: answers},
-        tick_ns={**survey.tick_ns, name: ticks},
+        survey, inference_ns=times, inference_problem=problems, tick_ns=ticks
     )
 
 

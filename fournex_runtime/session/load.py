@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..configuration import FOREVER_NS
 
@@ -19,6 +19,8 @@ class TickCost:
     :param answer_ns: how long the policy took to answer; forever where it was not asked.
     :param policy: which policy it asks; those of one number are asked together.
     :param in_loop: the policy is run by the loop itself, and not by a worker.
+    :param seconds_ns: how long its second policies took to answer, by name; forever where one was
+        not asked.
     """
 
     session: str
@@ -27,6 +29,7 @@ class TickCost:
     answer_ns: int
     policy: int
     in_loop: bool
+    seconds_ns: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 def shares(costs: Sequence[TickCost]) -> dict[str, float]:

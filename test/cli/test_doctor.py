@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 
 import pytest
+from tiny_session import edited
+
+from fournex_runtime.policy.bundle import seal_bundle
 
 
 @pytest.fixture
@@ -15,13 +19,23 @@ def simulator(start):
     return start('sim', [sys.executable, '-m', 'fournex_runtime.sim.node', *arguments])
 
 
-def test_a_sound_robot_and_a_mistake(fournex, simulator, wiring):
-    sound = fournex('doctor', wiring(), '--seconds', 1, '--json')
+def test_a_sound_robot_and_a_mistake(fournex, simulator, wiring, checkout, tmp_path):
+    calm = shutil.copytree(checkout / 'examples/pendulum/bundle', tmp_path / 'calm')
+    text = (calm / 'policy.yaml').read_text()
+    (calm / 'policy.yaml').write_text(edited(text, ('name: pendulum-balance', 'name: calm')))
+    seal_bundle(calm)
+    second = wiring(
+        ('stale: hold 60 ms then stop', 'stale: policy calm then stop'),
+        ('    reward:', f'    fallback: {{calm: {{policy: {calm}}}}}\n    reward:'),
+    )
+    sound = fournex('doctor', second, '--seconds', 1, '--json')
     assert sound.status == 0, sound.out + sound.err
     (session,) = json.loads(sound.out)['sessions']
     assert session['policy'].startswith('pendulum-balance@')
     assert session['counts']['failure'] == 0 and session['counts']['pass'] > 15
     assert {one['check'] for one in session['findings']} >= {'topic', 'rate', 'start_pose'}
+    timed = [one['subject'] for one in session['findings'] if one['check'] == 'inference']
+    assert timed == ['timing', 'fallback.calm.timing']
     wrong = fournex('doctor', wiring(('budget: 50 ms', 'budget: 4 ms')), '--seconds', 1)
     assert wrong.status == 1, wrong.out + wrong.err
     assert ', 1 failed, ' in wrong.out.splitlines()[0]

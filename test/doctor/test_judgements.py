@@ -23,6 +23,7 @@ from fournex_runtime.doctor.survey import (
     Sample,
     Survey,
     Topic,
+    second_name,
 )
 from fournex_runtime.doctor.tick_time import measure_tick
 from fournex_runtime.errors import MessageError
@@ -434,7 +435,7 @@ def test_what_a_second_policy_sees_is_examined_too_and_what_both_see_is_told_onc
     of_one = examine(case(), alone)
     told = examine(two, seen(*np.linspace(0.0, 1.0, 50)))
     more = [one for one in told if one.subject.startswith('fallback.')]
-    assert {one.subject for one in more} == {'fallback.calm.inputs.slope'}
+    assert {one.subject for one in more} == {'fallback.calm.inputs.slope', 'fallback.calm.timing'}
     assert {one.check for one in more} > {'message', 'rate', 'finite', 'shape', 'unchanged'}
     assert all(one.level in (Level.PASS, Level.NOT_CHECKED) for one in more)
     assert [one for one in told if one in of_one] == of_one
@@ -443,3 +444,22 @@ def test_what_a_second_policy_sees_is_examined_too_and_what_both_see_is_told_onc
         'finite',
     )
     assert broken.subject == 'fallback.calm.inputs.slope'
+
+
+def test_a_second_policy_has_to_answer_in_its_own_time_too():
+    bundles = {'tiny': make_bundle(), fallback_key('tiny', 0): make_bundle(CALM)}
+    beside = (BESIDE[0], BESIDE[1].replace('policy: calm', 'policy: calm\n        INFERENCE'))
+    text = edited(WIRING, beside, ('INFERENCE', 'inference: {budget: 5 ms}'))
+    read = parse_wiring(text, pathlib.Path('wiring.yaml'), bundles).sessions[0]
+    slope = topic('/slope', 'std_msgs/msg/Float64', [cdr(FLOAT64, data=0.0)], stamped=False)
+
+    def told(calm_ms):
+        times = {'tiny': (1 * MS,), second_name('tiny', 'calm'): (calm_ms * MS,)}
+        survey = standing(0.5, 0.5, inference_ns=times)
+        survey = dataclasses.replace(survey, topics={**survey.topics, 'slope': slope})
+        found = examine(Case(bundles['tiny'], read, messages()), survey)
+        return [(one.subject, one.level) for one in found if one.check == 'inference']
+
+    own = ('timing', Level.PASS)
+    assert told(4) == [own, ('fallback.calm.timing', Level.PASS)]
+    assert told(6) == [own, ('fallback.calm.timing', Level.FAILURE)]

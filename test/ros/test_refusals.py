@@ -7,6 +7,7 @@ import time
 
 import pytest
 from robot_side import joint_state
+from tiny_session import edited
 
 from fournex_runtime.policy.bundle import seal_bundle
 from fournex_runtime.ros.node import WATCH_S
@@ -184,4 +185,23 @@ def test_an_artifact_that_is_damaged_is_named_and_nothing_stays(
     bundle = checkout / 'examples/pendulum/bundle'
     file = wiring_file((f'policy: {bundle}', f'policy: {tmp_path / "bundle"}'))
     refused(runtime(file), f'{tmp_path / "bundle" / name}: not a')
+    assert side.commands == []
+
+
+def test_a_second_policy_that_can_never_be_in_time_is_refused(
+    robot, runtime, wiring_file, checkout, tmp_path
+):
+    calm = shutil.copytree(checkout / 'examples/pendulum/bundle', tmp_path / 'calm')
+    text = (calm / 'policy.yaml').read_text()
+    (calm / 'policy.yaml').write_text(edited(text, ('name: pendulum-balance', 'name: calm')))
+    seal_bundle(calm)
+    beside = (
+        f'    fallback: {{calm: {{policy: {calm}, inference: {{budget: 1 ns}}}}}}\n    reward:'
+    )
+    file = wiring_file(
+        ('stale: hold 60 ms then stop', 'stale: policy calm then stop'), ('    reward:', beside)
+    )
+    side = robot()
+    process = runtime(file)
+    refused(process, 'sessions.pendulum: fallback.calm.timing: inference takes at least')
     assert side.commands == []
