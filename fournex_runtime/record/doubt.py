@@ -57,6 +57,8 @@ class Doubt:
         if self._ticks:
             return True
         anew = record.episode_start and record.mode in (Mode.POLICY, Mode.MANUAL, Mode.STANDBY)
+        if self._soft_start and before is Mode.FALLBACK:  # it may be one out of a ramp
+            anew &= record.mode is not Mode.POLICY
         at_rest = record.mode in _AT_REST and record.mode is before
         if self._reaction and not anew and not at_rest:
             return True
@@ -83,6 +85,8 @@ class Doubt:
                 self._values = self._most_values
             elif acted:
                 self._values = max(0, self._values - 1)
+            if self._reaction and acted:  # whether that began a soft start is not known
+                self._ticks = max(self._ticks, self._soft_start)
             self._reaction &= record.mode not in (Mode.POLICY, Mode.MANUAL)
         self.recurrent &= not own
 

@@ -207,6 +207,7 @@ class SessionComparison:
     def _anchored(self, state: SessionState, record: TickRecord) -> SessionState:
         """Set the state back onto what was done in truth."""
         last_action, last_safe = state.last_action, state.last_safe
+        awaited = state.awaits_soft_start
         if record.safe_action and self._same_terms:
             last_safe = self._other.commanded(record.safe_action, state.last_safe)
         if record.mode is Mode.POLICY and record.raw_action and self._same_outputs:
@@ -225,6 +226,7 @@ class SessionComparison:
             episode=dataclasses.replace(record.episode, tick=record.episode.tick + 1),
             last_action=last_action,
             last_safe=last_safe,
+            soft_start=None if awaited and record.mode is Mode.POLICY else state.soft_start,
             second=second,
             reacting=state.reacting if record.mode is Mode.FALLBACK else None,
         )

@@ -403,6 +403,7 @@ class SessionReplay:
         if record.safe_action:
             last_safe = self._engine.commanded(record.safe_action, state.last_safe)
         own = self._is_own(record, request)
+        awaited = state.awaits_soft_start
         commanded_anew = record.mode in (Mode.POLICY, Mode.MANUAL)
         if record.mode is Mode.POLICY and record.raw_action:
             last_action = self._engine.last_action(record.raw_action)
@@ -424,6 +425,7 @@ class SessionReplay:
             second=second,
             last_action=last_action,
             last_safe=last_safe,
+            soft_start=None if awaited and record.mode is Mode.POLICY else state.soft_start,
             fresh_ns=record.steady_ns if commanded_anew else state.fresh_ns,
             reacting=state.reacting if record.mode is Mode.FALLBACK else None,
             commands=commands,

@@ -265,6 +265,8 @@ class Decision:
     @staticmethod
     def _takes_over(state: SessionState) -> bool:
         """Return whether something else than the policy, or its own hold, commanded before."""
+        if state.awaits_soft_start:
+            return True
         if state.reacting is not None:
             return state.reacting.step.kind is not Kind.HOLD
         return state.mode in (Mode.STANDBY, Mode.STOPPED, Mode.MANUAL)
@@ -325,15 +327,17 @@ class Decision:
         bridging = self._bridging(kept, reacting, state)
         return dataclasses.replace(bridging, safe=safe, limited=limited)
 
-    @staticmethod
-    def _bridging(kept: Act, reacting: Reacting, state: SessionState) -> Act:
+    def _bridging(self, kept: Act, reacting: Reacting, state: SessionState) -> Act:
         """Return an act in ``FALLBACK``, without a command yet."""
+        soft_start = state.soft_start
+        if self._measured is not None and self._takes_over(state):
+            soft_start = SoftStart()  # what is held here is not the policy's
         return dataclasses.replace(
             kept,
             mode=Mode.FALLBACK,
             cause=reacting.cause,
             reacting=reacting,
-            soft_start=state.soft_start,
+            soft_start=soft_start,
         )
 
     def _second_acts(self, second: SecondRequest, answer: Answer, kept: Act) -> Act:

@@ -212,11 +212,12 @@ class SoftStart:
     A policy that takes over little by little.
 
     :param since_ns: steady time at which it began to.
-    :param from_safe: what each term was at then; None for a term that nobody knows it of.
+    :param from_safe: what each term was at then; None for a term that nobody knows it of. Empty
+        where it has not begun: the policy was to take over, and something was wrong.
     """
 
-    since_ns: int
-    from_safe: SafeAction
+    since_ns: int = 0
+    from_safe: SafeAction = ()
 
 
 @immutable
@@ -260,6 +261,11 @@ class SessionState:
     fresh_ns: int = 0
     chunk: Playing | None = None
     frames: FrameTree = FrameTree()
+
+    @property
+    def awaits_soft_start(self) -> bool:
+        """Return whether the policy is to take over softly, and has not begun to."""
+        return self.soft_start is not None and not self.soft_start.from_safe
 
 
 @immutable

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 from hard_life import HardLife
-from replayed_cases import CASES, wiring_of
+from replayed_cases import CASES, Case, wiring_of
 
 from fournex_runtime.record.bag_reader import BagReader, RecordedMessage
 from fournex_runtime.record.manifest import SessionManifest
@@ -27,9 +27,15 @@ NAMES = (
     'second policy recurrent, operators',
 )
 CHOSEN = [case for case in CASES if case.name in NAMES and case.backend == 'onnx']
-SOFT_START = (('    reward:', '    soft_start: 400 ms\n    reward:'),)
+SOFT = ('narrow limits, ramp, files of 2 MB', 'second policy recurrent, operators')
 SOFT_TICKS = 19
 """In the 20th tick of 20 ms the policy commands alone."""
+
+
+def softly(case: Case, time: str) -> Case:
+    """Return a case in which the policy takes over little by little."""
+    soft = ('    reward:', f'    soft_start: {time}\n    reward:')
+    return dataclasses.replace(case, wiring=(*case.wiring, soft))
 
 
 def replayed(
@@ -55,9 +61,10 @@ def replayed(
 
 @pytest.mark.parametrize('case', CHOSEN, ids=str)
 def test_what_is_lost_is_never_a_difference(case, checkout, tmp_path):
-    HardLife(
-        wiring_of(case, tmp_path / 'case', checkout, None), tmp_path / 'bag', 1, harder=4.0
-    ).live(TICKS)
+    if case.name in SOFT:
+        case = softly(case, '100 ms')
+    wiring = wiring_of(case, tmp_path / 'case', checkout, None)
+    HardLife(wiring, tmp_path / 'bag', 1, harder=4.0).live(TICKS)
     for number, inputs in enumerate((True, False)):
         chance = random.Random(number)
 
@@ -74,8 +81,7 @@ def test_what_is_lost_is_never_a_difference(case, checkout, tmp_path):
 def test_a_soft_start_from_a_message_that_is_lost(checkout, tmp_path):
     """The first tick takes over where the first message says that the robot is."""
     (case,) = (one for one in CHOSEN if one.robot == 'arm')
-    soft = dataclasses.replace(case, wiring=SOFT_START)
-    wiring = wiring_of(soft, tmp_path / 'case', checkout, None)
+    wiring = wiring_of(softly(case, '400 ms'), tmp_path / 'case', checkout, None)
     HardLife(wiring, tmp_path / 'bag', harder=0.0).live(60)
     assert replayed(tmp_path / 'bag', 60, lambda recorded, one: False).all_equal
 

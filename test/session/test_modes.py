@@ -251,6 +251,28 @@ def test_a_hold_goes_on_with_it_and_after_a_stop_it_begins_with_the_stop_command
     assert commanded(record) == pytest.approx([0.4, 0.4])
 
 
+@pytest.mark.parametrize('late', [1, 2])
+def test_a_policy_whose_first_answers_are_late_takes_over_softly_all_the_same(late):
+    run = soft(('default: stop', 'default: hold 60 ms then stop'), positions=True)
+    waiting = [run.tick(run.joints(9.0, 9.0), answer=LATE) for _ in range(late)]
+    assert modes(waiting) == ['FALLBACK'] * late and not any(one.safe_action for one in waiting)
+    records = [run.tick(run.joints(0.2, 0.4), answer=result(0.5, 0.0)) for _ in range(4)]
+    assert [commanded(one)[1] for one in records] == pytest.approx([0.4, 0.6, 0.8, 1.0])
+
+
+def test_a_hold_after_a_ramp_is_no_reason_for_a_jump():
+    run = soft(
+        (STALE, 'stale: ramp 80 ms to zero then stop\n      late: hold 200 ms then stop'),
+    )
+    for _ in range(4):
+        run.tick(run.joints(), answer=result(0.5, 0.5))
+    run.now_ns += 40 * MS
+    assert commanded(run.tick())[0] == 0.75  # on the way to zero
+    assert commanded(run.tick(run.joints(), answer=LATE)) == [0.75, 0.75]
+    record = run.tick(run.joints(), answer=result(0.5, 0.5))
+    assert commanded(record) == pytest.approx([0.8125, 0.8125])  # a quarter of the way back
+
+
 def test_an_episode_begun_by_a_policy_that_acts_is_no_soft_start():
     run = soft()
     run.now_ns -= 20 * MS
