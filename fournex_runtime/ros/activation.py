@@ -27,6 +27,7 @@ from .endpoints import qos_profile
 from .feed import Feed
 from .graph import GraphWatch, message_class, wait_for_publishers
 from .hosted import HostedSession
+from .log_thread import LogThread
 from .polling import PolledTopic
 from .publishers import SessionPublishers
 from .recording_contents import RecordingContents
@@ -90,6 +91,7 @@ class Activation:
         self._feeds: dict[str, Feed] = {}
         self._publishers: dict[str, SessionPublishers] = {}
         self._recording: RunRecording | None = None
+        self._log = LogThread()
 
     @property
     def recording(self) -> RunRecording | None:
@@ -131,7 +133,9 @@ class Activation:
             wired = session.engine.wiring.sources
             session.bind([self._feeds[source.topic] for source in wired])
         for session in self._sessions:
-            self._publishers[session.name] = SessionPublishers(self._node, session, self._messages)
+            self._publishers[session.name] = SessionPublishers(
+                self._node, session, self._messages, self._log
+            )
         costs = [
             session.rehearse(
                 [first[source.topic] for source in session.engine.wiring.sources],
@@ -309,3 +313,4 @@ class Activation:
         for one in self._publishers.values():
             one.destroy()
         self._feeds, self._publishers = {}, {}
+        self._log.close()

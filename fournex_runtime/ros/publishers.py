@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rclpy.duration import Duration
 from rclpy.event_handler import PublisherEventCallbacks
@@ -20,6 +20,7 @@ from .endpoints import qos_profile
 from .events import EVENT_TYPE, encode_event
 from .graph import message_class
 from .hosted import HostedSession, Outlets
+from .log_thread import LogThread
 from .run_recording import RunRecording, Write
 
 COMMAND_QOS = qos_profile(commands.COMMAND_QOS)
@@ -37,10 +38,14 @@ class SessionPublishers:
     :param node: the runtime's node.
     :param session: the session.
     :param messages: the message types.
+    :param log: says what a tick brought.
     """
 
-    def __init__(self, node: Node, session: HostedSession, messages: Messages) -> None:
+    def __init__(
+        self, node: Node, session: HostedSession, messages: Messages, log: LogThread
+    ) -> None:
         self._node = node
+        self._log = log
         self._messages = messages
         self._name = session.name
         self._commands: list[Publisher] = [
@@ -111,13 +116,15 @@ class SessionPublishers:
                 if recording is not None and record.mode in (Mode.FALLBACK, Mode.STOPPED):
                     mode = record.mode.name.lower()
                     recording.trigger(f'{self._name}: {mode}: {record.cause}')
-                self._say_mode(record)
+                self._log.say(lambda: self._say_mode(record))
             elif kind == 'worker_replaced':
-                said = dict(values)
-                words = f'worker {said["worker"]} (process {said["pid"]}) answers now'
-                self._node.get_logger().warning(f'{self._name}: {words}: {said["why"]}')
+                self._log.say(lambda: self._say_worker(dict(values)))
 
         return tell
+
+    def _say_worker(self, said: Mapping[str, str]) -> None:
+        words = f'worker {said["worker"]} (process {said["pid"]}) answers now'
+        self._node.get_logger().warning(f'{self._name}: {words}: {said["why"]}')
 
     def _say_mode(self, record: TickRecord) -> None:
         words = f'{self._name}: {record.mode.name.lower()}'
