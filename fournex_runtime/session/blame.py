@@ -35,7 +35,8 @@ def stage_to_blame(
 
     A release is missed when the tick before it took too long: the blame is on the stage that took
     the most of those ticks' time; or on the wait where the ticks were short and the loop was woken
-    too late. An answer that is late leaves a release without an action: that is the policy's.
+    too late. An answer that is late leaves a release without an action: that is the
+    policy's, but where another stage took the time that was for it.
 
     :param stages_ns: of the latest ticks in their order, shape ``(ticks, len(STAGES))``.
     :param skipped: how many releases were skipped before each of them.
@@ -47,9 +48,9 @@ def stage_to_blame(
     missed, overdue = int(skipped[1:].sum()), int(late.sum())
     if missed + overdue <= TOLERATED * (len(skipped) + missed):
         return ''
-    if overdue >= missed:
-        return 'infer'
     tick_ns = stages_ns[:, 1:]  # all but the wait
+    if overdue >= missed:
+        return STAGES[1 + int(np.argmax(tick_ns[late > 0].mean(axis=0)))]
     too_long = tick_ns[np.flatnonzero(skipped[1:])]
     if too_long.sum(axis=1).mean() < _MOST * period_ns:
         return 'wait'

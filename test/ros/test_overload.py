@@ -65,8 +65,9 @@ def test_a_term_that_takes_longer_than_the_period_is_to_blame(
     wiring.write_text(f'{WIRING}realtime: {{on_overload: report}}\n')
     process = runtime(wiring)
     side.wait_for_commands(20, 40)
-    side.wait(lambda: bool(statuses) and statuses[-1].blame != '', 20, process.text)
-    assert statuses[-1].blame == 'observe' and statuses[-1].rate < 40.0
+    # The first answers are late, since the time for them passes while a tick observes.
+    side.wait(lambda: any(one.blame == 'observe' for one in statuses), 20, process.text)
+    assert statuses[-1].rate < 40.0
     words = 'does not hold 50 Hz: observe takes 3'
     side.wait(lambda: any(words in one.message for one in told), 20, process.text)
     assert next(one for one in told if words in one.message).level == DiagnosticStatus.WARN
