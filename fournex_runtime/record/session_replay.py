@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Mapping
 
 from ..errors import ArtifactError
 from ..pipeline.messages import Messages
-from ..pipeline.observation import Observation
 from ..policy.backend import Backend
 from ..policy.backend import Request as Arguments
 from ..policy.batch import MOST_ROWS
@@ -33,6 +32,7 @@ from ..session.tick import (
     TickRecord,
     Timing,
 )
+from .anchoring import anchored_request, anchored_state, is_own
 from .deviations import SessionDeviations
 from .difference import array_difference, decision_difference
 from .doubt import Doubt
@@ -191,7 +191,7 @@ class SessionReplay:
         doubt = self._doubt.about(record, before.mode)
         sure = not doubt and self._inputs.complete
         chosen = self._selection.holds(record)
-        own = self._is_own(record, request)
+        own = is_own(self._engine, record, request)
         observed = self._judge_observation(record, request, sure)
         inferred, recurrent = self._judge_inference(record, request, timing, chosen)
         from_messages = self._engine.begins_where_measured(before)
@@ -207,7 +207,7 @@ class SessionReplay:
                 words = tuple(self._differences)
                 self._watch(ReplayedTick(self._engine, record, timing, before, request, words))
         self._differences.clear()
-        self._state = self._anchor(state, record, request)
+        self._state = anchored_state(self._engine, record, request, state)
         self._doubt.passed(record, own, self._inputs.complete)
 
     def _tell_first(self) -> None:
@@ -286,13 +286,13 @@ class SessionReplay:
 
     def _acted(self, record: TickRecord, request: Request) -> bool:
         """Return whether the record holds the recurrent state that the policy gave."""
-        if self._is_own(record, request):
+        if is_own(self._engine, record, request):
             return record.mode is Mode.POLICY
         return bool(array_difference('state', request.recurrent, record.state))
 
     def _recurrent(self, record: TickRecord, request: Request) -> Arrays | None:
         """Return the recurrent state that the policy of a record was asked with; None: unknown."""
-        if self._is_own(record, request):
+        if is_own(self._engine, record, request):
             state = self._engine.contract.state
             carried = any(one.keeps or not record.episode_start for one in state)
             if self._doubt.recurrent and carried:
@@ -336,27 +336,7 @@ class SessionReplay:
             a soft start begins.
         :returns: the state after it, the verdict over the decision and that over the commands.
         """
-        anchored = request
-        if record.observation:
-            history = (
-                request.observation.history
-                if request.observation is not None
-                else (self._state.history)
-            )
-            observation = Observation(record.observation, history)
-            if self._is_own(record, request):
-                anchored = dataclasses.replace(
-                    request,
-                    observation=observation,
-                    fault=None,
-                    waiting='',
-                    stop='',
-                    manual=None,
-                    playing=None,
-                    second=None,
-                )
-            else:
-                anchored = _anchored_second(request, observation)
+        anchored = anchored_request(self._engine, record, request, self._state)
         problem = record.cause.split(': ', 1)[-1]
         answer = Answer(record.answer, problem=problem)
         if record.answer in ANSWERED:
@@ -390,47 +370,6 @@ class SessionReplay:
                 self._differs(f'tick {record.tick}: the command on {topic} has other bytes')
         return tuple(recorded) == made.commands
 
-    def _is_own(self, record: TickRecord, request: Request) -> bool:
-        """Return whether the session's own policy was asked, and not a second one."""
-        reference, second = self._engine.contract.reference, request.second
-        if second is None or record.policy != reference:
-            return record.policy == reference
-        return self._engine.seconds[second.name].contract.reference != reference
-
-    def _anchor(self, state: SessionState, record: TickRecord, request: Request) -> SessionState:
-        """Set the state back onto the record, so that a difference does not spread."""
-        last_action, last_safe = state.last_action, state.last_safe
-        if record.safe_action:
-            last_safe = self._engine.commanded(record.safe_action, state.last_safe)
-        own = self._is_own(record, request)
-        awaited = state.awaits_soft_start
-        commanded_anew = record.mode in (Mode.POLICY, Mode.MANUAL)
-        if record.mode is Mode.POLICY and record.raw_action:
-            last_action = self._engine.last_action(record.raw_action)
-        second = state.second
-        if second is not None and not own:
-            second = dataclasses.replace(second, recurrent=record.state)
-        commands = state.commands
-        if record.command_indices:
-            commands = tuple(
-                index or before for index, before in zip(record.command_indices, state.commands)
-            )
-        return dataclasses.replace(
-            state,
-            tick=record.tick + 1,
-            mode=record.mode,
-            cause=record.cause,
-            episode=dataclasses.replace(record.episode, tick=record.episode.tick + 1),
-            recurrent=record.state if own else state.recurrent,
-            second=second,
-            last_action=last_action,
-            last_safe=last_safe,
-            soft_start=None if awaited and record.mode is Mode.POLICY else state.soft_start,
-            fresh_ns=record.steady_ns if commanded_anew else state.fresh_ns,
-            reacting=state.reacting if record.mode is Mode.FALLBACK else None,
-            commands=commands,
-        )
-
     def _deviate(self, stage: str, record: TickRecord, before: Arrays, after: Arrays) -> bool:
         """Count how far values are off, if the tick is asked for; return whether that is known."""
         own = record.policy in ('', self._engine.contract.reference)
@@ -444,15 +383,3 @@ class SessionReplay:
 
 def _values(engine: Engine) -> ContractValues:
     return ContractValues(engine.contract, engine.bundle.statistics)
-
-
-def _anchored_second(request: Request, observation: Observation) -> Request:
-    """Return a request with the recorded observation of a second policy, if it asks one."""
-    second = request.second
-    if second is None:
-        return request
-    made = dataclasses.replace(
-        second.request, observation=observation, fault=None, waiting='', playing=None
-    )
-    second = dataclasses.replace(second, request=made)
-    return dataclasses.replace(request, observation=observation, second=second)
