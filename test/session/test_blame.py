@@ -44,6 +44,10 @@ def test_late_answers_are_the_policys():
     assert blame([{'infer': 20, 'late': True}, {}] * 50) == 'infer'
 
 
+def test_late_answers_are_of_who_took_the_time_for_them():
+    assert blame([{'observe': 30, 'skipped': 1, 'late': True}] * 50) == 'observe'
+
+
 def test_it_goes_by_the_time_of_the_ticks_when_the_window_has_gone_round():
     before = [{'observe': 25, 'skipped': 1}] * 1024
     assert blame([*before, *[{'infer': 25, 'skipped': 1}] * 1000]) == 'infer'
