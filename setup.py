@@ -44,7 +44,15 @@ setup(
     install_requires=['setuptools', 'numpy', 'pyyaml'],
     # What rosdep does not know: pip installs it, into the environment that ROS 2 runs in.
     extras_require={
-        'run': ['mcap', 'onnxruntime', 'rosbags', 'safetensors', 'zstandard', 'lz4'],
+        'run': [
+            'mcap',
+            'onnxruntime',
+            'rosbags',
+            'safetensors',
+            'zstandard',
+            'lz4',
+            'threadpoolctl',
+        ],
         'sb3': ['onnx'],
         'sim': ['mujoco'],
         'images': ['pillow'],

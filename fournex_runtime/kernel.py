@@ -19,6 +19,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _KEPT_BYTES = 32 << 20
 """Of one allocation, and of what is freed: the most that glibc lets be kept."""
 SHORTEST_TURN_NS = 100_000
+CPU_LATENCY = '/dev/cpu_dma_latency'
 _SCHED_SETATTR = {'x86_64': 314, 'aarch64': 274}
 _SCHED_ATTR = struct.Struct('=IIQiIQQQ')
 """Size, policy, flags, nice, priority, turn, and two for others; see sched_setattr(2)."""
@@ -153,6 +154,35 @@ def lock_refusal(problem: OSError) -> str:
     return (
         f'{_reason(problem)}: this user may lock {amount} (ulimit -Hl). Allow it in '
         '/etc/security/limits.d: @realtime - memlock unlimited'
+    )
+
+
+def limit_cpu_latency(latency_ns: int) -> int:
+    """
+    Keep every core from states of sleep out of which it takes longer to wake.
+
+    PM QoS of Linux (Documentation/power/pm_qos_interface.rst): in force as long as the returned
+    descriptor is open, so it ends with this process at the latest.
+
+    :param latency_ns: the longest time; the kernel counts in microseconds. 0: cores never sleep.
+    :raises OSError: it is not allowed.
+    """
+    descriptor = os.open(CPU_LATENCY, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, struct.pack('=i', latency_ns // 1000))
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def cpu_latency_refusal(problem: OSError) -> str:
+    """Return why cores may sleep as they like, and what would change it."""
+    if isinstance(problem, FileNotFoundError):
+        return f'{CPU_LATENCY} is not there; a container needs it as a device'
+    return (
+        f'{_reason(problem)}: this process may not write to {CPU_LATENCY}; a udev rule allows it: '
+        'KERNEL=="cpu_dma_latency", GROUP="realtime", MODE="0660"'
     )
 
 

@@ -100,6 +100,11 @@ class Backend(Protocol):
         """Return what computes it, as wirings name it: ``cpu``, ``cuda`` or ``tensorrt``."""
         ...
 
+    @property
+    def threads(self) -> int:
+        """Return how many processor threads its library uses, as that says itself."""
+        ...
+
     def run(self, inputs: Arrays, state: Arrays) -> tuple[Arrays, Arrays]:
         """
         Run the policy once.

@@ -139,7 +139,7 @@ class Refusal:
 
 
 def read_inference(
-    section: Section | None, folder: pathlib.Path, backend: str, period_ns: int
+    section: Section | None, folder: pathlib.Path, backend: str, period_ns: int, threads: int = 1
 ) -> Inference:
     """
     Read the section ``inference`` of a wiring.
@@ -148,10 +148,11 @@ def read_inference(
     :param folder: what a relative ``python`` is relative to.
     :param backend: that of the policy.
     :param period_ns: its control period.
+    :param threads: how many its library may use where the section does not say.
     :raises WiringError: it is not valid.
     """
     if section is None:
-        return DEFAULT_INFERENCE
+        return dataclasses.replace(DEFAULT_INFERENCE, threads=threads)
     providers = section.texts('providers', DEFAULT_INFERENCE.providers)
     for one in providers:
         if one not in PROVIDERS:
@@ -165,7 +166,7 @@ def read_inference(
     python = None
     if 'python' in section:
         python = folder / pathlib.Path(section.text('python')).expanduser()
-    threads = section.integer('threads', DEFAULT_INFERENCE.threads, least=1, most=MOST_THREADS)
+    threads = section.integer('threads', threads, least=1, most=MOST_THREADS)
     isolation = section.choice('isolation', ISOLATIONS, DEFAULT_INFERENCE.isolation)
     cores = section.cores('cores') if 'cores' in section else ()
     if isolation == 'inline':

@@ -157,6 +157,11 @@ class OnnxModel:
         return self._session.provider
 
     @property
+    def threads(self) -> int:
+        """Return how many processor threads ONNX Runtime uses."""
+        return self._session.threads
+
+    @property
     def batch_size(self) -> int:
         """Return how many rows a batch is to have; 0: none."""
         return self._batch_size

@@ -113,6 +113,11 @@ class OnnxSession:
         return options
 
     @property
+    def threads(self) -> int:
+        """Return how many processor threads a run uses."""
+        return int(self._session.get_session_options().intra_op_num_threads)
+
+    @property
     def inputs(self) -> list[Any]:
         """Return the inputs that must be given."""
         return list(self._session.get_inputs())

@@ -106,6 +106,11 @@ class TorchModule:
         """Return what computes it."""
         return self._device.name
 
+    @property
+    def threads(self) -> int:
+        """Return how many processor threads torch uses."""
+        return int(torch.get_num_threads())
+
     @functools.cached_property
     def batch_size(self) -> int:
         """Return how many rows a batch is to have; 0: none."""

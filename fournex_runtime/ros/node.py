@@ -42,7 +42,7 @@ from .graph import GraphWatch, message_class
 from .hosted import HostedSession
 from .loop import Loop
 from .paced import Clock
-from .realtime import Manners
+from .realtime import Manners, threads_of
 from .recorded_diagnostics import RecordedDiagnostics
 from .recording_service import RecordingService
 from .run_recording import RunRecording
@@ -288,7 +288,10 @@ class RuntimeNode(LifecycleNodeMixin, Node):
         of_workers = [
             dataclasses.replace(one, name=f'{one.name}.{session.name}')
             for session in self._sessions
-            for one in worker_grants(session.backend)
+            for one in (
+                *worker_grants(session.backend),
+                threads_of(session.backend, session.engine.wiring.inference.threads),
+            )
         ]
         granted = [*self.loop.call(manners.ask), *of_workers]
         for one in granted:

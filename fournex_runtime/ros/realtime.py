@@ -1,8 +1,8 @@
 """
 Asking the kernel for the real-time manners of a wiring, and giving them back.
 
-Affinity and priority are those of the calling thread, which is the loop's; memory and the garbage
-collector are the process's.
+Affinity and priority are those of the calling thread, which is the loop's; memory, the garbage
+collector and the threads of BLAS are the process's; how deeply cores sleep is the machine's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,19 @@ import threading
 import time
 from collections.abc import Callable
 
-from ..kernel import Grant, be_urgent, lock_memory, lock_refusal, priority_refusal, unlock_memory
+from ..blas_threads import limit_blas
+from ..errors import MissingDependencyError
+from ..kernel import (
+    Grant,
+    be_urgent,
+    cpu_latency_refusal,
+    limit_cpu_latency,
+    lock_memory,
+    lock_refusal,
+    priority_refusal,
+    unlock_memory,
+)
+from ..policy.backend import Backend
 from ..session.realtime import Realtime
 
 COLLECTION_PERIOD_NS = 1_000_000_000
@@ -52,6 +64,8 @@ class Manners:
             ('priority', bool(wanted.priority), self._priority),
             ('lock_memory', wanted.lock_memory, self._lock_memory),
             ('garbage_collector', wanted.quiet_collector, self._quiet_collector),
+            ('cpu_latency', wanted.cpu_latency_ns is not None, self._cpu_latency),
+            ('threads', wanted.threads is not None, self._threads),
         ]
         found = []
         for name, is_wanted, ask in asked:
@@ -61,6 +75,8 @@ class Manners:
                 found.append(Grant(name, True, ask()))
             except OSError as problem:
                 found.append(Grant(name, False, self._mend(name, problem)))
+            except MissingDependencyError as problem:
+                found.append(Grant(name, False, str(problem)))
         if wanted.spin_ns:
             found.append(Grant('spin', True, f'the last {wanted.spin_ns / 1e3:g} µs of a wait'))
         return found
@@ -140,12 +156,45 @@ class Manners:
         self._undo.append(undo)
         return 'between ticks'
 
+    def _cpu_latency(self) -> str:
+        wanted_ns = self._wanted.cpu_latency_ns
+        assert wanted_ns is not None
+        descriptor = limit_cpu_latency(wanted_ns)
+        self._undo.append(lambda: os.close(descriptor))
+        if wanted_ns < 1000:
+            return 'no core sleeps'
+        return f'every core wakes within {wanted_ns // 1000} µs'
+
+    def _threads(self) -> str:
+        assert self._wanted.threads is not None
+        words, undo = limit_blas(self._wanted.threads)
+        self._undo.append(undo)
+        return f'{self._wanted.threads} of BLAS in the runtime ({words})'
+
     def _mend(self, name: str, problem: OSError) -> str:
         """Return why the kernel refused, and what would change its mind."""
         if name == 'cores':
             here = ', '.join(map(str, sorted(os.sched_getaffinity(0))))
             asked = ', '.join(map(str, self._wanted.cores))
             return f'{problem.strerror}: asked for {asked}, this process may run on {here}'
+        if name == 'cpu_latency':
+            return cpu_latency_refusal(problem)
+        if name == 'threads':
+            return str(problem.strerror)
         if name == 'priority':
             return priority_refusal(problem, self._wanted.priority)
         return lock_refusal(problem)
+
+
+def threads_of(backend: Backend, wanted: int) -> Grant:
+    """
+    Return whether what runs a policy uses the processor threads that it is to use.
+
+    :param backend: what runs it.
+    :param wanted: how many it is to use.
+    """
+    used = backend.threads
+    words = f'{used} ({backend.description})'
+    if used != wanted:
+        words += f', asked for {wanted}'
+    return Grant('threads', used == wanted, words)

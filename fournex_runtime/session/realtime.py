@@ -10,10 +10,11 @@ from __future__ import annotations
 import dataclasses
 
 from ..configuration import Section
-from ..policy.inference import Inference
+from ..policy.inference import MOST_THREADS, Inference
 
 LEAST_PRIORITY, GREATEST_PRIORITY = 1, 99
 GREATEST_SPIN_NS = 2_000_000
+GREATEST_CPU_LATENCY_NS = 1_000_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +25,9 @@ class Realtime:
     :param cores: processor cores that its thread may run on; empty for all.
     :param priority: of ``SCHED_FIFO``; 0 for none.
     :param worker_priority: that of the workers, which the loop waits for; 0 for none.
+    :param cpu_latency_ns: how long a core that sleeps may take to wake; None: as the kernel likes.
+    :param threads: how many processor threads BLAS, torch and ONNX Runtime may use each, unless a
+        session's ``inference:`` says otherwise; None: one, and BLAS as it likes.
     :param lock_memory: keep every page of the process, and of its workers, in memory.
     :param quiet_collector: collect garbage between ticks only, where there is time for it.
     :param spin_ns: the last part of each wait for a release, and the first of each wait for an
@@ -35,6 +39,8 @@ class Realtime:
     cores: tuple[int, ...] = ()
     priority: int = 0
     worker_priority: int = 0
+    cpu_latency_ns: int | None = None
+    threads: int | None = None
     lock_memory: bool = False
     quiet_collector: bool = False
     spin_ns: int = 0
@@ -78,10 +84,18 @@ def read_realtime(section: Section | None) -> Realtime:
             f'expected at most {GREATEST_SPIN_NS / 1e6:g} ms: while it looks at the clock, the '
             'loop keeps its core and the interpreter from everybody else',
         )
+    cpu_latency_ns = section.duration_ns('cpu_latency') if 'cpu_latency' in section else None
+    if cpu_latency_ns is not None and not 0 <= cpu_latency_ns <= GREATEST_CPU_LATENCY_NS:
+        raise section.problem('cpu_latency', 'expected 0 us to 1 s')
+    threads = None
+    if 'threads' in section:
+        threads = section.integer('threads', least=1, most=MOST_THREADS)
     found = Realtime(
         cores=cores,
         priority=priority,
         worker_priority=worker_priority,
+        cpu_latency_ns=cpu_latency_ns,
+        threads=threads,
         lock_memory=section.flag('lock_memory', False),
         quiet_collector=section.choice(
             'garbage_collector', ('automatic', 'between_ticks'), 'automatic'

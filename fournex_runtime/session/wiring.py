@@ -88,7 +88,8 @@ def _read(
             bundles[name] = load_bundle(_located(one, policy, file) if bundle is None else bundle)
         seconds = _fallbacks(one, name, file, known or {})
         _check_references(one, bundles[name], seconds)
-        reader = SessionReader(name, one, bundles[name].contract, file.parent, seconds)
+        contract, threads = bundles[name].contract, realtime.threads or 1
+        reader = SessionReader(name, one, contract, file.parent, seconds, threads)
         session = reader.read()
         read += reader.read_of_urdfs
         session = _with_cores(session, realtime)

@@ -23,6 +23,7 @@ def read_fallbacks(
     sources: SourceReader,
     names: JointNames,
     folder: pathlib.Path,
+    threads: int,
 ) -> dict[str, tuple[Bundle, Ports, Inference]]:
     """
     Read ``fallback:``: by name, policies that can act when the session's own cannot.
@@ -33,6 +34,7 @@ def read_fallbacks(
     :param sources: takes their topics.
     :param names: what the robot calls the joints.
     :param folder: what paths in it are relative to.
+    :param threads: how many their libraries may use unless ``inference:`` says otherwise.
     :raises WiringError: it is not valid, or a policy does not fit the session.
     """
     section = session.optional_section('fallback')
@@ -51,6 +53,7 @@ def read_fallbacks(
             folder,
             bundle.contract.artifact.backend,
             bundle.contract.period_ns,
+            threads,
         )
         one.finish()
         found[name] = (bundle, ports, inference)

@@ -37,6 +37,7 @@ class SessionReader:
     :param contract: the contract of its policy.
     :param folder: what paths in it are relative to.
     :param fallbacks: the bundles of its second policies, by their names.
+    :param threads: how many their libraries may use unless ``inference:`` says otherwise.
     """
 
     def __init__(
@@ -46,12 +47,14 @@ class SessionReader:
         contract: Contract,
         folder: pathlib.Path,
         fallbacks: Mapping[str, Bundle],
+        threads: int = 1,
     ) -> None:
         self._name = name
         self._section = section
         self._contract = contract
         self._folder = folder
         self._fallbacks = fallbacks
+        self._threads = threads
         self._sources = SourceReader()
         self.read_of_urdfs: list[tuple[int, int, str]] = []
         """What was read of other files, and which part of the text it stands for."""
@@ -71,7 +74,13 @@ class SessionReader:
         targets, stops = read_targets(section.section('outputs'), self._contract, names)
         limits = read_limits(section.section('limits'), self._contract, robot)
         seconds = read_fallbacks(
-            section, self._contract, self._fallbacks, self._sources, names, self._folder
+            section,
+            self._contract,
+            self._fallbacks,
+            self._sources,
+            names,
+            self._folder,
+            self._threads,
         )
         reactions = read_reactions(section.section('reactions'), list(seconds))
         poses = read_poses(section.optional_section('poses'), self._contract)
@@ -83,6 +92,7 @@ class SessionReader:
             self._folder,
             self._contract.artifact.backend,
             self._contract.period_ns,
+            self._threads,
         )
         start_tolerance = self._start_tolerance()
         frames = read_frames(section.optional_section('frames'), self._sources)

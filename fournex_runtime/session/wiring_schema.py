@@ -237,6 +237,8 @@ def _realtime() -> Schema:
             'cores': _CORES,
             'priority': {**priority, 'minimum': LEAST_PRIORITY},
             'worker_priority': {**priority, 'minimum': 0},
+            'cpu_latency': _DURATION,
+            'threads': {'type': 'integer', 'minimum': 1, 'maximum': MOST_THREADS},
             'lock_memory': _FLAG,
             'garbage_collector': {'enum': ['automatic', 'between_ticks']},
             'spin': _DURATION,

@@ -144,6 +144,11 @@ class WorkerBackend:
         return self._handles.answer, self._process.death
 
     @property
+    def threads(self) -> int:
+        """Return how many processor threads its library uses, as the worker says."""
+        return self.report.threads
+
+    @property
     def description(self) -> str:
         """Return library, version and provider."""
         return self.report.description

@@ -66,6 +66,7 @@ def serve(configuration: dict[str, Any], caps: list[Cap]) -> None:
             'description': model.description,
             'provider': model.provider,
             'batch_size': model.batch_size,
+            'threads': model.threads,
             'python': platform.python_version(),
             'numpy': np.__version__,
             'caps': [dataclasses.astuple(one) for one in caps],

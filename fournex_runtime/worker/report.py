@@ -13,6 +13,7 @@ _TYPES = {
     'description': str,
     'provider': str,
     'batch_size': int,
+    'threads': int,
     'python': str,
     'numpy': str,
     'load_ns': int,
@@ -30,6 +31,7 @@ class WorkerReport:
     :param description: library, version and provider.
     :param provider: what computes it.
     :param batch_size: how many rows a batch is to have; 0: none.
+    :param threads: how many processor threads its library uses.
     :param python: its interpreter's version.
     :param numpy: its numpy's version.
     :param load_ns: how long loading the artifact took, imports counted.
@@ -41,6 +43,7 @@ class WorkerReport:
     description: str
     provider: str
     batch_size: int
+    threads: int
     python: str
     numpy: str
     load_ns: int

@@ -97,6 +97,11 @@ class SuccessiveWorkers:
         return self._newest.provider
 
     @property
+    def threads(self) -> int:
+        """Return how many processor threads its library uses, as the newest worker says."""
+        return self._newest.threads
+
+    @property
     def batch_size(self) -> int:
         """Return how many rows a batch is to have; 0: none."""
         return self._newest.batch_size

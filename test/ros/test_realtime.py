@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import os
+import pathlib
+import struct
 import subprocess
 import sys
 
 import pytest
+import threadpoolctl
 from diagnostic_msgs.msg import DiagnosticArray
 from tiny_session import edited
 
 from fournex_runtime.configuration import parse
 from fournex_runtime.errors import WiringError
+from fournex_runtime.kernel import CPU_LATENCY
+from fournex_runtime.policy.backend import load_backend
+from fournex_runtime.policy.bundle import load_bundle
 from fournex_runtime.policy.inference import DEFAULT_INFERENCE, INLINE
 from fournex_runtime.record.bag_reader import BagReader
 from fournex_runtime.record.replay import read_manifest, verify
-from fournex_runtime.ros.realtime import COLLECTION_PERIOD_NS, Manners
+from fournex_runtime.ros.realtime import COLLECTION_PERIOD_NS, Manners, threads_of
 from fournex_runtime.session.realtime import AS_IT_COMES, Realtime, read_realtime
 
+PENDULUM = pathlib.Path(__file__).resolve().parents[2] / 'examples' / 'pendulum' / 'bundle'
 WIRED = """
 cores: [0]
 priority: 50
 lock_memory: true
 garbage_collector: between_ticks
 spin: 100 us
+cpu_latency: 20 us
+threads: 2
 on_refusal: refuse
 """
 UNPRIVILEGED = """
@@ -39,7 +49,7 @@ if os.getuid() == 0:
     os.setgroups([])
     os.setgid(65534)
     os.setuid(65534)
-manners = Manners(Realtime(cores=(9999,), priority=50, lock_memory=True))
+manners = Manners(Realtime(cores=(9999,), priority=50, lock_memory=True, cpu_latency_ns=0))
 for grant in manners.ask():
     print(grant)
 """
@@ -47,7 +57,7 @@ for grant in manners.ask():
 
 def test_the_block_is_read():
     found = read_realtime(parse(WIRED, 'wiring.yaml', WiringError))
-    assert found == Realtime((0,), 50, 49, True, True, 100_000, True)
+    assert found == Realtime((0,), 50, 49, 20_000, 2, True, True, 100_000, True)
     assert read_realtime(None) == AS_IT_COMES
 
 
@@ -59,6 +69,8 @@ def test_the_block_is_read():
         (('priority: 50', 'priority: 100'), '100 is no priority of SCHED_FIFO: expected 1 to 99'),
         (('priority: 50', 'priority: 0'), '0 is no priority of SCHED_FIFO'),
         (('spin: 100 us', 'spin: 5 ms'), 'spin: expected at most 2 ms'),
+        (('20 us', '2 s'), 'cpu_latency: expected 0 us to 1 s'),
+        (('threads: 2', 'threads: 0'), 'threads: expected'),
         (('spin: 100 us', 'worker_priority: 100'), '100 is no priority of SCHED_FIFO'),
         (('lock_memory', 'lock_memori'), 'Did you mean lock_memory?'),
         (('on_refusal: refuse', 'on_refusal: panic'), 'on_refusal'),
@@ -102,6 +114,56 @@ def test_what_is_granted_is_in_force_and_given_back():
         manners.give_back()
     assert (os.sched_getaffinity(0), scheduling(), gc.isenabled()) == before
     assert gc.get_freeze_count() == 0
+
+
+def cpu_latency_us():
+    """Return the shortest time that somebody lets cores sleep for; None where nobody may know."""
+    try:
+        return struct.unpack('=i', pathlib.Path(CPU_LATENCY).read_bytes()[:4])[0]
+    except OSError:
+        return None
+
+
+def test_cores_sleep_as_deeply_as_before_when_it_is_given_back():
+    before = cpu_latency_us()
+    manners = Manners(Realtime(cpu_latency_ns=7000))
+    (grant,) = manners.ask()
+    try:
+        assert grant.granted == (before is not None)
+        if grant.granted:
+            assert grant.words == 'every core wakes within 7 µs'
+            assert cpu_latency_us() == min(before, 7)
+    finally:
+        manners.give_back()
+    assert cpu_latency_us() == before
+
+
+def blas_threads():
+    return [one['num_threads'] for one in threadpoolctl.threadpool_info()]
+
+
+def test_blas_uses_as_many_threads_as_the_wiring_says():
+    with threadpoolctl.threadpool_limits(1, 'blas'):
+        assert blas_threads() == [1]
+        manners = Manners(Realtime(threads=2))
+        (grant,) = manners.ask()
+        try:
+            assert grant.granted and grant.words.startswith('2 of BLAS in the runtime (openblas')
+            assert blas_threads() == [2]
+        finally:
+            manners.give_back()
+        assert blas_threads() == [1]
+        manners = Manners(Realtime(threads=1000))
+        (grant,) = manners.ask()
+        assert not grant.granted and 'asked for 1000' in grant.words
+        assert blas_threads() == [1]
+
+
+def test_what_runs_a_policy_says_how_many_threads_it_uses():
+    with_two = load_backend(load_bundle(PENDULUM), dataclasses.replace(INLINE, threads=2))
+    assert str(threads_of(with_two, 2)).startswith('threads: granted, 2 (onnxruntime')
+    refused = threads_of(with_two, 3)
+    assert not refused.granted and refused.words.endswith('asked for 3')
 
 
 class SteadyClock:
@@ -155,19 +217,21 @@ def test_a_refusal_says_why_and_how_to_mend_it():
         timeout=30,
         check=True,
     )
-    cores, priority, memory = done.stdout.splitlines()
+    cores, priority, memory, latency = done.stdout.splitlines()
     assert cores.startswith('cores: refused, Invalid argument: asked for 9999, this process may')
     assert priority.startswith('priority: refused, Operation not permitted: this user may ask for')
     assert 'at most 0 (ulimit -Hr)' in priority and '@realtime - rtprio 50' in priority
     assert memory.startswith('lock_memory: refused,')
     assert 'may lock 64 KiB (ulimit -Hl)' in memory
+    assert latency.startswith('cpu_latency: refused,') and '/dev/cpu_dma_latency' in latency
 
 
 # --- in the runtime ------------------------------------------------------------------------------
 
 BLOCK = (
     'robot: pendulum\n',
-    'robot: pendulum\nrealtime: {cores: [CORE], garbage_collector: between_ticks, spin: 100 us}\n',
+    'robot: pendulum\n'
+    'realtime: {cores: [CORE], garbage_collector: between_ticks, spin: 100 us, threads: 1}\n',
 )
 
 
@@ -192,6 +256,8 @@ def test_the_runtime_asks_and_says_what_came_of_it(robot, runtime, wiring_file, 
     side.wait(lambda: bool(found) and 'realtime cores' in found[-1], what='diagnostics')
     assert found[-1]['realtime cores'] == f'granted, {core}'
     assert found[-1]['realtime garbage_collector'] == 'granted, between ticks'
+    assert found[-1]['realtime threads'].startswith('granted, 1 of BLAS in the runtime')
+    assert found[-1]['realtime threads.pendulum'].startswith('granted, 1 (onnxruntime')
     assert os.sched_getaffinity(process.process.pid) == {core}
     process.signal(2)
     assert process.wait(10) == 0

@@ -247,6 +247,7 @@ SAID = {
     'description': 'a library 1.0 cpu',
     'provider': 'cpu',
     'batch_size': 0,
+    'threads': 1,
     'python': '3.12.0',
     'numpy': '2.0.0',
     'load_ns': 1,
