@@ -84,9 +84,7 @@ def read_realtime(section: Section | None) -> Realtime:
             f'expected at most {GREATEST_SPIN_NS / 1e6:g} ms: while it looks at the clock, the '
             'loop keeps its core and the interpreter from everybody else',
         )
-    cpu_latency_ns = section.duration_ns('cpu_latency') if 'cpu_latency' in section else None
-    if cpu_latency_ns is not None and not 0 <= cpu_latency_ns <= GREATEST_CPU_LATENCY_NS:
-        raise section.problem('cpu_latency', 'expected 0 us to 1 s')
+    cpu_latency_ns = _cpu_latency_ns(section)
     threads = None
     if 'threads' in section:
         threads = section.integer('threads', least=1, most=MOST_THREADS)
@@ -106,6 +104,17 @@ def read_realtime(section: Section | None) -> Realtime:
         fits=section.choice('on_overload', ('report', 'refuse'), 'refuse') == 'refuse',
     )
     section.finish()
+    return found
+
+
+def _cpu_latency_ns(section: Section) -> int | None:
+    if 'cpu_latency' not in section:
+        return None
+    if section.text('cpu_latency') == '0':
+        return 0
+    found = section.duration_ns('cpu_latency')
+    if found > GREATEST_CPU_LATENCY_NS:
+        raise section.problem('cpu_latency', 'expected 0, or a duration up to 1 s')
     return found
 
 

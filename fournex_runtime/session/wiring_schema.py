@@ -237,7 +237,7 @@ def _realtime() -> Schema:
             'cores': _CORES,
             'priority': {**priority, 'minimum': LEAST_PRIORITY},
             'worker_priority': {**priority, 'minimum': 0},
-            'cpu_latency': _DURATION,
+            'cpu_latency': {'anyOf': [_DURATION, {'const': 0}]},
             'threads': {'type': 'integer', 'minimum': 1, 'maximum': MOST_THREADS},
             'lock_memory': _FLAG,
             'garbage_collector': {'enum': ['automatic', 'between_ticks']},

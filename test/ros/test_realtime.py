@@ -59,6 +59,8 @@ def test_the_block_is_read():
     found = read_realtime(parse(WIRED, 'wiring.yaml', WiringError))
     assert found == Realtime((0,), 50, 49, 20_000, 2, True, True, 100_000, True)
     assert read_realtime(None) == AS_IT_COMES
+    never = read_realtime(parse('cpu_latency: 0', 'wiring.yaml', WiringError))
+    assert never.cpu_latency_ns == 0
 
 
 @pytest.mark.parametrize(
@@ -69,7 +71,7 @@ def test_the_block_is_read():
         (('priority: 50', 'priority: 100'), '100 is no priority of SCHED_FIFO: expected 1 to 99'),
         (('priority: 50', 'priority: 0'), '0 is no priority of SCHED_FIFO'),
         (('spin: 100 us', 'spin: 5 ms'), 'spin: expected at most 2 ms'),
-        (('20 us', '2 s'), 'cpu_latency: expected 0 us to 1 s'),
+        (('20 us', '2 s'), 'cpu_latency: expected 0, or a duration up to 1 s'),
         (('threads: 2', 'threads: 0'), 'threads: expected'),
         (('spin: 100 us', 'worker_priority: 100'), '100 is no priority of SCHED_FIFO'),
         (('lock_memory', 'lock_memori'), 'Did you mean lock_memory?'),

@@ -1,11 +1,13 @@
 """
 Faults at random into a robot at 200 Hz: every tick has a valid command, and nothing grows.
 
-``FOURNEX_SOAK_MINUTES`` (``make soak MINUTES=5``) says how long the long one takes.
+``FOURNEX_SOAK_MINUTES`` (``make soak MINUTES=5``) says how long the long one takes,
+``FOURNEX_SOAK_KILLS`` how often a worker is killed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -18,15 +20,22 @@ from fault_run import STOP, FaultRun, valid
 from flatness import Samples, table
 from obedient_policy import obedient_wiring
 from runtime_process import resources, workers
+from stalls import Stalls, witnessed
 
 from fournex_runtime.session.tick import Mode
 
 PERIOD_MS = 5
 MINUTES = float(os.environ.get('FOURNEX_SOAK_MINUTES', '30'))
+KILLS = int(os.environ.get('FOURNEX_SOAK_KILLS', '1000'))
 PATIENT = 'default: stop, ' + ', '.join(
     f'{one}: hold 1 min then stop' for one in ('late', 'failed', 'stale')
 )
 """Reactions: a machine that has other things to do, and a worker that is being started."""
+URGENT = (
+    'priority: 50, lock_memory: true, garbage_collector: between_ticks, on_refusal: refuse, '
+    'cpu_latency: 0'
+)
+"""Real-time manners of a robot that is to miss no release."""
 PART = 100
 """After so many kills the robot is left alone for half as long, to compare."""
 NOT_AT_RANDOM = ('kill publisher', 'kill subscriber', 'disk full')
@@ -50,8 +59,8 @@ What leaked a little with every fault would be hundreds.
 def fast_robot(robot, runtime, tmp_path):
     """Return a function that starts a robot and its session at 200 Hz."""
 
-    def make(seconds, **changes):
-        wiring = obedient_wiring(tmp_path, PERIOD_MS, budget_ms=50, reactions=PATIENT)
+    def make(seconds, realtime=''):
+        wiring = obedient_wiring(tmp_path, PERIOD_MS, 50, PATIENT, realtime)
         side = robot(rate_hz=100.0)
         process = runtime(wiring, record=tmp_path / 'runs', timeout_s=seconds + 120)
         run = FaultRun(side, process)
@@ -100,26 +109,40 @@ def kill_at_random(pid, chance, kills):
             killed += 1
 
 
+def unserved(ticks, stalls):
+    """Return the ticks before which a release was skipped, and the machine did not stand still."""
+    period_ns = PERIOD_MS * 1_000_000
+    return [
+        tick.tick
+        for tick in ticks
+        if tick.timing.skipped
+        and not stalls.met(tick.due_ns - (tick.timing.skipped + 1) * period_ns, tick.due_ns)
+    ]
+
+
 @pytest.mark.parametrize(
-    'kills',
+    ('kills', 'realtime'),
     [
-        10,
-        pytest.param(1000, marks=[pytest.mark.soak, pytest.mark.timeout(3000)]),
+        (10, ''),
+        pytest.param(KILLS, '', marks=[pytest.mark.soak, pytest.mark.timeout(3000)]),
+        pytest.param(KILLS, URGENT, marks=[pytest.mark.soak, pytest.mark.timeout(3000)]),
     ],
+    ids=['few', 'many', 'many-urgent'],
 )
 def test_workers_are_killed_at_random_and_every_tick_has_a_valid_command(
-    kills, fast_robot, tmp_path, capsys
+    kills, realtime, fast_robot, tmp_path, capsys
 ):
-    side, process, run = fast_robot(seconds=3 * kills)
+    side, process, run = fast_robot(3 * kills, realtime)
     chance = random.Random(kills)
     parts = []
-    for _ in range(0, kills, PART):
-        begin_ns = time.monotonic_ns()
-        kill_at_random(process.pid, chance, min(PART, kills))
-        end_ns = time.monotonic_ns()
-        time.sleep(max(1.0, 0.5e-9 * (end_ns - begin_ns)) if kills > PART else 1.0)
-        parts.append((begin_ns, end_ns))
-    side.wait_for_commands(20)
+    with witnessed() if realtime else contextlib.nullcontext(Stalls()) as stalls:
+        for _ in range(0, kills, PART):
+            begin_ns = time.monotonic_ns()
+            kill_at_random(process.pid, chance, min(PART, kills))
+            end_ns = time.monotonic_ns()
+            time.sleep(max(1.0, 0.5e-9 * (end_ns - begin_ns)) if kills > PART else 1.0)
+            parts.append((begin_ns, end_ns))
+        side.wait_for_commands(20)
     ticks = judge(side, process, tmp_path)
     during = [tick for tick in ticks if not tick.stop_requested]
     assert {tick.cause for tick in during if tick.mode == Mode.STOPPED} == set()
@@ -132,6 +155,10 @@ def test_workers_are_killed_at_random_and_every_tick_has_a_valid_command(
         )
         print(f'  while they were killed: {told(sorted_out[True])}')
         print(f'  while they were not:    {told(sorted_out[False])}')
+        if realtime:
+            print(f'  {stalls}; releases skipped in others: {unserved(during, stalls)}')
+    if realtime:
+        assert unserved(during, stalls) == []
 
 
 @pytest.mark.soak

@@ -23,6 +23,7 @@ artifact: {file: policy.onnx, sha256: ZEROS, backend: onnx}
 """
 WIRING = """\
 robot: obedient
+realtime: {REALTIME}
 sessions:
   obedient:
     policy: bundle
@@ -50,6 +51,7 @@ def obedient_wiring(
     period_ms: int = 20,
     budget_ms: int = 100,
     reactions: str = HELD,
+    realtime: str = '',
 ) -> pathlib.Path:
     """Make bundle and wiring in a folder, and return the wiring: ``action = 2 obs[0]``."""
     bundle = folder / 'bundle'
@@ -64,5 +66,5 @@ def obedient_wiring(
     seal_bundle(bundle)
     wiring = folder / 'wiring.yaml'
     text = WIRING.replace('PYTHON', str(interpreter(folder))).replace('BUDGET', str(budget_ms))
-    wiring.write_text(text.replace('REACTIONS', reactions))
+    wiring.write_text(text.replace('REACTIONS', reactions).replace('REALTIME', realtime))
     return wiring
