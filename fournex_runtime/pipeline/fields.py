@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..clip import clip
 from ..configuration import nearest
 from ..errors import MessageError
 from ..immutable import immutable
@@ -246,7 +247,7 @@ class Within(Reworked):
         self._low, self._high = low, high
 
     def _rework(self, out: Vector) -> None:
-        np.clip(out, self._low, self._high, out=out)
+        clip(out, self._low, self._high, out)
 
 
 class Filled(Reworked):

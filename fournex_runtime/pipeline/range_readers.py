@@ -36,7 +36,7 @@ class ScanReader(Picker):
         self._low = float(term.options['angle_min'])
         self._high = float(term.options['angle_max'])
         self._geometry: tuple[int, float, float] | None = None
-        self._order: NDArray[np.intp] = np.empty(0, np.intp)
+        self._order: NDArray[np.intp] | slice = slice(0)
         self._starts: NDArray[np.intp] = np.empty(0, np.intp)
 
     def __call__(self, messages: Sequence[Any], out: Vector, frames: Frames) -> None:
@@ -61,11 +61,12 @@ class ScanReader(Picker):
         if geometry != self._geometry:
             self._order, self._starts = self._divided(*geometry)
             self._geometry = geometry
-        np.minimum.reduceat(ranges.astype(np.float64)[self._order], self._starts, out=out)
+        ordered = ranges.astype(np.float64, copy=False)[self._order]
+        np.minimum.reduceat(ordered, self._starts, out=out)
 
     def _divided(
         self, beams: int, first: float, increment: float
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    ) -> tuple[NDArray[np.intp] | slice, NDArray[np.intp]]:
         """Return the beams that count, sector by sector, and where each sector begins in them."""
         if beams < self._sectors:
             raise MessageError(
@@ -88,7 +89,7 @@ class ScanReader(Picker):
         gaps = np.diff([0.0, *seen, wanted])
         if gaps.max() > _GAP + _EARLY or (np.diff([*starts, len(order)]) == 0).any():
             raise self._uncovered(beams, first, increment)
-        return order, starts
+        return _as_slice(order), starts
 
     def _uncovered(self, beams: int, first: float, increment: float) -> MessageError:
         end = first + (beams - 1) * increment
@@ -97,3 +98,11 @@ class ScanReader(Picker):
             f'with {beams} beams, the contract wants {self._sectors} sectors from {self._low:.3f} '
             f'to {self._high:.3f} rad'
         )
+
+
+def _as_slice(numbers: NDArray[np.intp]) -> NDArray[np.intp] | slice:
+    """Return numbers that go up one by one as a slice, which is a view and no copy."""
+    first, last = int(numbers[0]), int(numbers[-1])
+    if last - first == len(numbers) - 1 and (np.diff(numbers) == 1).all():
+        return slice(first, last + 1)
+    return numbers
