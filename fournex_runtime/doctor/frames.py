@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..configuration import FOREVER_NS
 from ..errors import MessageError
 from ..pipeline.told_transforms import TF_TYPE, told
-from ..pipeline.transforms import Frames, FrameTree, NoFrames, TickFrames
+from ..pipeline.transforms import NO_FRAMES, Frames, FrameTree, TickFrames
 from .survey import Case, Survey
 
 
@@ -13,7 +13,7 @@ def surveyed_frames(case: Case, survey: Survey) -> Frames:
     """Return the frames at the end of a survey; how old they may be is left to the session."""
     wired = case.wiring.frames
     if wired is None:
-        return NoFrames()
+        return NO_FRAMES
     tree = FrameTree()
     for source, fixed in ((wired.tf_static, True), (wired.tf, False)):
         for sample in survey.topics[case.wiring.sources[source].topic].samples:

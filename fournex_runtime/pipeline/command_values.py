@@ -73,7 +73,8 @@ class CommandValues:
             values = values.copy()
             part = values[self._quaternion]
             values[self._quaternion] = part / np.sqrt((part**2).sum())  # limits may shorten it
-        values = self._in_robots_unit(values)
+        if self._conversion is not None:
+            values = self._conversion(values)
         if not self._all:
             values = values[self._only]
         if self._dtype == np.float64:

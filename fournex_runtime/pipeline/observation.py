@@ -38,7 +38,7 @@ from .term_plan import (
     TimeTerm,
     Values,
 )
-from .transforms import Frames, NoFrames
+from .transforms import NO_FRAMES, Frames
 
 __all__ = [
     'History',
@@ -132,10 +132,10 @@ class ObservationPipeline:
         :raises MessageError: a message lacks what its term needs.
         """
         following: dict[str, NDArray[Any]] = {}
-        seen = Seen(messages, last_action, tick, frames or NoFrames(), seed)
-        inputs = {
-            name: plan.build(seen, history, following) for name, plan in self._inputs.items()
-        }
+        seen = Seen(messages, last_action, tick, frames or NO_FRAMES, seed)
+        inputs: dict[str, NDArray[Any]] = {}
+        for name, plan in self._inputs.items():
+            inputs[name] = plan.build(seen, history, following)
         return Observation(inputs, following)
 
     def as_read(
@@ -153,7 +153,7 @@ class ObservationPipeline:
         :meth:`build`.
         """
         found: dict[str, Values] = {}
-        seen = Seen(messages, last_action, tick, frames or NoFrames(), seed)
+        seen = Seen(messages, last_action, tick, frames or NO_FRAMES, seed)
         for plan in self._inputs.values():
             found.update(plan.as_read(seen))
         return found

@@ -239,3 +239,6 @@ class NoFrames:
         if target == source:
             return NO_TRANSFORM
         raise UnresolvedFrame('the wiring has no frames: to look it up in tf')
+
+
+NO_FRAMES = NoFrames()

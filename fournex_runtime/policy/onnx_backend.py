@@ -168,7 +168,7 @@ class OnnxModel:
 
     def run(self, inputs: Arrays, state: Arrays) -> tuple[Arrays, Arrays]:
         """Run the model once; see :class:`~fournex_runtime.policy.backend.Backend`."""
-        feed = self._feed(inputs, state)
+        feed = self._feed(inputs, state) if self._state else inputs
         try:
             if self._bound is not None and len(feed) == len(self._takes):
                 found = self._bound.run(feed)

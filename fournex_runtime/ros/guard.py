@@ -118,7 +118,7 @@ class GuardedSession:
         ros_ns = self._node.get_clock().now().nanoseconds
         held = self._commands.held([watch.last for watch in self._watches])
         stop = self._commands.stop(held)
-        stops, self._counts = self._commands.encode(stop, ros_ns, self._counts)
+        stops, _, self._counts = self._commands.encode(stop, ros_ns, self._counts)
         stops = stops or (None,) * len(self._watches)
         for watch, publisher, data in zip(self._watches, self._publishers, stops):
             if data is not None and watch.speaks(now_ns):

@@ -116,6 +116,7 @@ class HostedSession:
         self.statistics = TickStatistics()
         self.state: SessionState = engine.initial_state()
         self.ages_ns: tuple[int, ...] = (-1,) * len(engine.wiring.sources)
+        self._in_lockstep = bool(engine.wiring.lockstep)
         self._feeds: list[Feed] = []
         self._queues: list[list[Received]] = []
         self._outlets: Outlets | None = None
@@ -293,7 +294,7 @@ class HostedSession:
         :param ros_now_ns: reads the ROS clock.
         """
         begun = self.begin_tick(due, ros_now_ns)
-        concluded = self.conclude_tick(begun, self.asked(begun.request))
+        concluded = self.conclude_tick(begun, self.asked(begun.request, begun.begin_ns))
         self.account(concluded)
         return concluded.record
 
@@ -310,11 +311,11 @@ class HostedSession:
         begin_ns = time.monotonic_ns()
         for feed in self._feeds:
             feed.drain()
-        messages = tuple([tuple(queue) for queue in self._queues])
+        messages = tuple(map(tuple, self._queues))
         sampled_ns = time.monotonic_ns()
         episode, self._episode = self._episode, None
         stop, self._stop = self._stop, ''
-        if self.trigger is None:
+        if not self._in_lockstep:
             inputs = TickInputs(messages, due.ns, sampled_ns, ros_now_ns(), episode, stop)
         else:
             messages = tuple(arrived_at(due.ns, taken) for taken in messages)
@@ -369,14 +370,19 @@ class HostedSession:
         self._account(tick.record, tick.timing, tick.begun.request, tick.begun.begin_ns, outlets)
         self._record_ns = time.monotonic_ns() - began_ns
 
-    def asked(self, request: Request) -> Answered:
-        """Run the policy, or the second one whose turn it is, and wait for it."""
+    def asked(self, request: Request, since_ns: int | None = None) -> Answered:
+        """
+        Run the policy, or the second one whose turn it is, and wait for it.
+
+        :param request: with or without an observation.
+        :param since_ns: when the time of a worker began, on the steady clock; now if left out.
+        """
         if request.observation is None:
             return NOT_ASKED
         policy, row = self.asks(request)
         if policy.is_alone:
             return policy.answer(request)
-        policy.ask([(row, request)])
+        policy.ask([(row, request)], since_ns)
         (answered,) = policy.answers() or (NOT_ASKED,)
         return answered
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from ..session.clock_watch import ClockWatch
-from ..session.schedule import Schedule, Slot
+from ..session.schedule import Schedule, Slot, schedule
 from .alarm import Alarm
 from .hosted import Due, HostedSession
 from .lockstep import LOCKSTEP_WAIT_NS, Lockstep
@@ -125,7 +125,7 @@ class Loop:
         self._waiting_since_ns = None
         self._paced = [Paced(session, now_ns) for session in sessions]
         self._clock_watch.begin()
-        self._schedule = Schedule(
+        self._schedule = schedule(
             [
                 Slot(one, one.release, id(one.session.policy), one.session.batch_wait_ns)
                 for one in self._paced
@@ -155,7 +155,8 @@ class Loop:
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         _least_timer_slack()
         while not self._quit:
-            self.serve()
+            if self._calls:
+                self.serve()
             if self._quit:
                 break
             if not self._paced:
@@ -202,8 +203,9 @@ class Loop:
 
     def _begin(self, slots: Sequence[Slot[Paced]]) -> None:
         """Begin the round of some sessions; conclude it, too, where the answers are there."""
-        if len(slots) == 1 and slots[0].item.session.infers_here:
-            self._tick_here(slots[0])
+        alone = len(self._schedule.slots) == 1  # nobody else is to be served meanwhile
+        if len(slots) == 1 and (alone or slots[0].item.session.infers_here):
+            self._tick_whole(slots[0])
             return
         waited_ns, now_ns = self._waited_ns(), self._clock.now_ns
         ticks = [
@@ -217,8 +219,8 @@ class Loop:
         elif self._schedule.wake_ns is None and len(self._rounds) == 1:
             self._finish(begun, None)  # there is nobody else to be served
 
-    def _tick_here(self, slot: Slot[Paced]) -> None:
-        """Run the tick of a session that waits for nobody, and is asked with nobody else."""
+    def _tick_whole(self, slot: Slot[Paced]) -> None:
+        """Run the tick of a session that is asked by itself, and wait for its answer."""
         one, waited_ns, clock = slot.item, self._waited_ns(), self._clock
         record = one.session.tick(one.due(clock.now_ns(), waited_ns), clock.ros_now_ns)
         one.advance(record, clock)

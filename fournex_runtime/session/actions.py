@@ -96,7 +96,9 @@ class SessionActions:
 
     def rows(self, outputs: Arrays) -> NDArray[np.float64]:
         """Return the raw actions of the artifact's outputs, one a row."""
-        parts = [outputs[spec.name].reshape(self._rows, -1) for spec, _ in self._outputs]
+        parts = []
+        for spec, _ in self._outputs:
+            parts.append(outputs[spec.name].reshape(self._rows, -1))
         whole = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         return whole.astype(np.float64)
 
@@ -109,8 +111,10 @@ class SessionActions:
 
     def asked(self, action: LastAction) -> tuple[Vector, ...]:
         """Return what an action asks for, term by term, before all limits."""
-        parts = zip(self._terms, self._slices)
-        return tuple([term.command(action.clipped[where]) for term, where in parts])
+        found = []
+        for term, where in zip(self._terms, self._slices):
+            found.append(term.command(action.clipped[where]))
+        return tuple(found)
 
     def through_gate(
         self, asked: SafeAction, last_safe: SafeAction | None, before_safe: SafeAction | None

@@ -126,21 +126,36 @@ class SessionCommands:
 
     def encode(
         self, safe: SafeAction | None, ros_ns: int, counts: tuple[int, ...]
-    ) -> tuple[tuple[bytes | None, ...], tuple[int, ...]]:
+    ) -> tuple[tuple[bytes | None, ...], tuple[int, ...], tuple[int, ...]]:
         """
-        Return the messages to publish, one a topic, and how many each topic has had with them.
+        Return the messages to publish, one a topic, their numbers there, and the new counts.
 
         :param safe: the safe action of every term; None publishes nothing.
         :param ros_ns: ROS clock of the tick, for the messages' stamps.
         :param counts: how many each topic has had before.
-        :returns: None for a topic whose terms have no command.
+        :returns: None and the number 0 for a topic whose terms have no command.
         """
         if safe is None:
-            return (), counts
+            return (), (), counts
         commands: list[bytes | None] = []
-        for encode, indices in zip(self._encoders, self._terms):
-            values = [one for index in indices if (one := safe[index]) is not None]
-            commands.append(encode(values, ros_ns) if len(values) == len(indices) else None)
-        return tuple(commands), tuple(
-            [count + (data is not None) for count, data in zip(counts, commands)]
-        )
+        numbers, after = [], []
+        for encode, indices, count in zip(self._encoders, self._terms, counts):
+            values = []
+            for index in indices:
+                one = safe[index]
+                if one is not None:
+                    values.append(one)
+            whole = len(values) == len(indices)
+            commands.append(encode(values, ros_ns) if whole else None)
+            numbers.append(count + 1 if whole else 0)
+            after.append(count + whole)
+        return tuple(commands), tuple(numbers), tuple(after)
+
+    def by_term(self, safe: SafeAction | None) -> dict[str, Vector]:
+        """Return what each action term commands, by name; without those that command nothing."""
+        found: dict[str, Vector] = {}
+        if safe is not None:
+            for target, values in zip(self._wiring.term_targets, safe):
+                if values is not None:
+                    found[target.term] = values
+        return found

@@ -180,15 +180,15 @@ class Decision:
         started = inputs.episode is not None
         if fault is not None:
             return self._modes.wrong(state, inputs.steady_ns, started, *fault, own=False)
-        return None if started else self._modes.well(state, inputs.steady_ns)
+        if started or state.reacting is None:
+            return None
+        return self._modes.well(state.reacting, state, inputs.steady_ns)
 
-    def awaits_late(self, inputs: TickInputs, state: SessionState) -> bool:
+    def awaits_late(self, reacting: Reacting, inputs: TickInputs) -> bool:
         """Return whether the answer that was late in the tick before may be used in this one."""
-        reacting = state.reacting
         return (
             self._uses_late
             and inputs.episode is None
-            and reacting is not None
             and reacting.kind is Fault.LATE
             and reacting.well_since_ns is None
         )
@@ -213,7 +213,10 @@ class Decision:
             assert self._player is not None
             raw, chunk = self._player.action(playing), self._player.following(playing)
         action = self._actions.as_last(raw)
-        asked, soft_start = self._softened(self._actions.asked(action), request, state)
+        asked: SafeAction = self._actions.asked(action)
+        soft_start: SoftStart | None = None
+        if self._measured is not None:
+            asked, soft_start = self._softened(self._measured, asked, request, state)
         safe, limited = self._actions.through_gate(asked, state.last_safe, state.before_safe)
         return Act(
             Mode.POLICY,
@@ -228,14 +231,12 @@ class Decision:
         )
 
     def _softened(
-        self, asked: SafeAction, request: Request, state: SessionState
+        self, measured: Measured, asked: SafeAction, request: Request, state: SessionState
     ) -> tuple[SafeAction, SoftStart | None]:
         """Return what is asked for while the policy takes over, and how that goes on."""
-        if self._measured is None:
-            return asked, None
         now_ns, soft_start = request.inputs.steady_ns, state.soft_start
         if self._takes_over(state):
-            at = _commanded(state) or self._where_measured(self._measured, request, state)
+            at = _commanded(state) or self._where_measured(measured, request, state)
             soft_start = SoftStart(now_ns, at)
         if soft_start is None:
             return asked, None

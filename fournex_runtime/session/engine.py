@@ -193,7 +193,7 @@ class Engine:
             latched=latched,
             ages_ns=ages,
             observation=observation,
-            episode=Episode(episode.id, episode.seed, episode.tick, episode.total + reward),
+            episode=episode if reward == 0.0 else _rewarded(episode, reward),
             started=inputs.episode is not None,
             recurrent=recurrent,
             reward=reward,
@@ -204,7 +204,9 @@ class Engine:
             frames=tree,
             stop=stop,
             manual=manual,
-            awaits_late=observation is not None and self._decision.awaits_late(inputs, state),
+            awaits_late=observation is not None
+            and state.reacting is not None
+            and self._decision.awaits_late(state.reacting, inputs),
         )
         driven = manual is not None and manual.fault is None
         if self.seconds and not (stop or stopped or driven or waiting):
@@ -310,7 +312,7 @@ class Engine:
         answer = asked._actions.answered(answer)
         act = self._decision.decide(request, answer, self._kept, state)
         inputs = request.inputs
-        commands, counts = self._commands.encode(act.safe, inputs.ros_ns, state.commands)
+        commands, indices, counts = self._commands.encode(act.safe, inputs.ros_ns, state.commands)
         episode = request.episode
         record = TickRecord(
             tick=state.tick,
@@ -320,32 +322,17 @@ class Engine:
             steady_ns=inputs.steady_ns,
             ros_ns=inputs.ros_ns,
             stop_requested=bool(inputs.stop),
-            inputs=tuple(
-                [
-                    _NOTHING
-                    if one is None
-                    else TickInput(one.index, one.arrival_ns, one.stamp_ns, age)
-                    for one, age in zip(request.latched, request.ages_ns)
-                ]
-            ),
+            inputs=_as_recorded(request),
             answer=answer.kind,
             mode=act.mode,
             cause=act.cause,
             observation=request.observation.inputs if request.observation is not None else {},
             state=act.recurrent if asked is self else _of_second(act, request),
             raw_action=answer.outputs,
-            safe_action={}
-            if act.safe is None
-            else {
-                one.term: values
-                for one, values in zip(self.wiring.term_targets, act.safe)
-                if values is not None
-            },
+            safe_action=self._commands.by_term(act.safe),
             limited=act.limited,
             commands=commands,
-            command_indices=tuple(
-                [0 if data is None else count for data, count in zip(commands, counts)]
-            ),
+            command_indices=indices,
             reward=request.reward,
             policy=asked._reference,
         )
@@ -401,6 +388,21 @@ _NOTHING = TickInput(0, 0, 0, -1)
 """What a record says about a source without a message."""
 
 
+def _as_recorded(request: Request) -> tuple[TickInput, ...]:
+    """Return what a record says about each source."""
+    found = []
+    for one, age_ns in zip(request.latched, request.ages_ns):
+        if one is None:
+            found.append(_NOTHING)
+        else:
+            found.append(TickInput(one.index, one.arrival_ns, one.stamp_ns, age_ns))
+    return tuple(found)
+
+
+def _rewarded(episode: Episode, reward: float) -> Episode:
+    return Episode(episode.id, episode.seed, episode.tick, episode.total + reward)
+
+
 def _of_second(act: Act, request: Request) -> Arrays:
     """Return the recurrent state of the second policy that was asked."""
     return request.recurrent if act.second is None else act.second.recurrent
@@ -410,4 +412,7 @@ def _latest(safe: SafeAction | None, before: SafeAction | None) -> SafeAction | 
     """Return the last command of each term, this tick's or one before."""
     if safe is None or before is None:
         return safe or before
-    return tuple([old if new is None else new for new, old in zip(safe, before)])
+    for new in safe:
+        if new is None:
+            return tuple(old if new is None else new for new, old in zip(safe, before))
+    return safe

@@ -61,12 +61,11 @@ class SessionInputs:
         self, inputs: TickInputs, before: Sequence[Latched | None]
     ) -> tuple[Latched | None, ...]:
         """Return the newest message of each source: this tick's, or that of the ticks before."""
-        return tuple(
-            [
-                self._latch(source, received[-1]) if received else before[source]
-                for source, received in enumerate(inputs.messages)
-            ]
-        )
+        found = list(before)
+        for source, received in enumerate(inputs.messages):
+            if received:
+                found[source] = self._latch(source, received[-1])
+        return tuple(found)
 
     def resumed(self, newest: Sequence[Received | None]) -> tuple[Latched | None, ...]:
         """Return the newest message of each source, as it was taken before."""
@@ -95,8 +94,11 @@ class SessionInputs:
 
     def waiting(self, latched: Sequence[Latched | None]) -> str:
         """Return the topics that the session needs and that were always silent; empty for none."""
-        silent = [source for source in self._required if latched[source] is None]
-        return ', '.join(self._wiring.sources[source].topic for source in silent) if silent else ''
+        silent = []
+        for source in self._required:
+            if latched[source] is None:
+                silent.append(self._wiring.sources[source].topic)
+        return ', '.join(silent)
 
     def reward(self, inputs: TickInputs) -> float:
         """Return the sum of the rewards that came since the tick before."""

@@ -53,16 +53,14 @@ class Modes:
         found = Reacting(kind, words, own, since_ns, step, begun_ns, given_up=given_up)
         return _from_where(found, before, state, now_ns)
 
-    def well(self, state: SessionState, now_ns: int) -> Reacting | None:
+    def well(self, before: Reacting, state: SessionState, now_ns: int) -> Reacting | None:
         """
         Return what is done though nothing is wrong any more; None: the policy may act.
 
+        :param before: what was done in the tick before.
         :param state: what the session remembered before the tick.
         :param now_ns: steady time of the tick.
         """
-        before = state.reacting
-        if before is None:
-            return None
         after_ns = self._reactions.return_after_ns
         since_ns = now_ns if before.well_since_ns is None else before.well_since_ns
         if after_ns is None:

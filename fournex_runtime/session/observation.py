@@ -12,9 +12,9 @@ from ..pipeline.messages import Messages
 from ..pipeline.newest_messages import NewestMessages, SourceDecoder
 from ..pipeline.observation import History, LastAction, Observation, ObservationPipeline
 from ..pipeline.told_transforms import Told, TransformDecoder
-from ..pipeline.transforms import Frames, FrameTree, NoFrames, TickFrames
+from ..pipeline.transforms import NO_FRAMES, Frames, FrameTree, TickFrames
 from ..policy.bundle import Bundle
-from .tick import Episode, Latched, Newest, Received, Request, TickInputs, frozen
+from .tick import Episode, Latched, Newest, Received, Request, TickInputs
 from .wiring_types import SessionWiring
 
 
@@ -88,7 +88,7 @@ class SessionObservation:
     def _frames(self, inputs: TickInputs, tree: FrameTree) -> Frames:
         """Return the frames as a tick sees them."""
         if self._wiring is None:
-            return NoFrames()
+            return NO_FRAMES
         return TickFrames(tree, inputs.steady_ns, inputs.ros_ns, self._wiring.budget_ns)
 
     def made(
@@ -111,8 +111,9 @@ class SessionObservation:
         made = self._pipeline.build(
             self._seen(newest), last_action, history, episode.tick, frames, episode.seed
         )
-        for array in (*made.inputs.values(), *made.history.values()):
-            frozen(array)
+        for arrays in (made.inputs, made.history):
+            for array in arrays.values():
+                array.setflags(write=False)
         return made
 
     def as_read(self, request: Request, last_action: LastAction) -> dict[str, NDArray[Any]]:

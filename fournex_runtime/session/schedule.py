@@ -133,3 +133,37 @@ class Schedule(Generic[Item]):
                 slot.release.begin(now_ns)
         self._begin()
         return True
+
+
+class OneSession(Schedule[Item]):
+    """
+    The schedule of a single session, in which nothing has to be put in order.
+
+    :param slot: the session.
+    """
+
+    def __init__(self, slot: Slot[Item]) -> None:
+        super().__init__([slot])
+        self._slot = slot
+        self._is_out = False
+
+    @property
+    def wake_ns(self) -> int | None:
+        """Return its next release; None while it is out."""
+        return None if self._is_out else self._slot.release.due_ns
+
+    def take(self, now_ns: int) -> list[Slot[Item]]:
+        """Return it, if it is due."""
+        if self._is_out or self._slot.release.due_ns > now_ns:
+            return []
+        self._is_out = True
+        return [self._slot]
+
+    def back(self, round_: Sequence[Slot[Item]]) -> None:
+        """Take it back."""
+        self._is_out = False
+
+
+def schedule(slots: Sequence[Slot[Item]]) -> Schedule[Item]:
+    """Return the schedule of some sessions."""
+    return OneSession(slots[0]) if len(slots) == 1 else Schedule(slots)

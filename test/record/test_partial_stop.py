@@ -82,7 +82,7 @@ def test_of_a_message_of_both_who_knows_it_alone_holds_the_one_and_stops_the_oth
     (said,) = run.tick(run.joints(), answer=ACTION).commands
     before = messages().decode(said, JOINT_STATE)
     assert (before.position.tolist(), before.velocity.tolist()) == ([0.5, -0.5], [0.25, -0.25])
-    (stop,), _ = commands.encode(commands.stop(commands.held([said])), 7_000_000_000, (0,))
+    (stop,), _, _ = commands.encode(commands.stop(commands.held([said])), 7_000_000_000, (0,))
     after = messages().decode(stop, JOINT_STATE)
     assert (after.position.tolist(), after.velocity.tolist()) == ([0.5, -0.5], [0.0, 0.0])
     assert after.header.stamp.sec == 7
