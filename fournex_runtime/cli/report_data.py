@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..configuration import FOREVER_NS
 from ..policy.contract import Contract, parse_contract
+from ..session.blame import STAGE_WORDS, STAGES
 from ..session.tick import Mode
 from .recorded_run import RecordedRun, RecordedSession
 from .report_marks import Marks
@@ -25,7 +26,6 @@ MOST_POINTS = 6000
 """Points of a curve; of longer runs least and greatest value of each stretch are shown."""
 _MOST_CURVES = 12
 _BINS = 60
-_STAGES = ('take', 'observe', 'infer', 'conclude', 'publish')
 
 
 def report_data(run: RecordedRun, marks: Sequence[Marks] = ()) -> dict[str, Any]:
@@ -140,8 +140,10 @@ def _summary(session: RecordedSession) -> list[tuple[str, str]]:
 
 
 def _times(run: RecordedRun, session: RecordedSession) -> list[tuple[str, ...]]:
-    names = ('lateness', *_STAGES)
-    rows = [_percentiles(name, session.column('timing', f'{name}_ns')) for name in names]
+    rows = [
+        _percentiles(STAGE_WORDS.get(name, name), session.column('timing', f'{name}_ns'))
+        for name in ('lateness', *STAGES)
+    ]
     for source, topic in enumerate(session.manifest.input_topics):
         ages = session.ages_ns(source)
         rows.append(_percentiles(f'age of {topic}', ages[ages >= 0]))
@@ -208,11 +210,11 @@ def _panel(title: str, unit: str, curves: Sequence[dict[str, Any]], **more: Any)
 
 def _stage_panel(session: RecordedSession, columns: Columns) -> Panel:
     curves = []
-    for name in ('lateness', *_STAGES):
+    for name in ('lateness', *STAGES):
         values_ms = session.column('timing', f'{name}_ns') * 1e-6
         values_ms[values_ms <= 0.0] = np.nan  # not done in this tick; and no logarithm
         if np.isfinite(values_ms).any():
-            curves.append({'name': name, 'y': columns(values_ms)})
+            curves.append({'name': STAGE_WORDS.get(name, name), 'y': columns(values_ms)})
     return _panel('release lateness and stages', 'ms', curves, log=True)
 
 

@@ -10,6 +10,7 @@ from ..errors import MessageError
 from ..pipeline.action_terms import build_action
 from ..policy.contract import Term
 from ..record.session_replay import ReplayedTick
+from ..session.blame import STAGE_WORDS, STAGES
 from ..session.tick import AnswerKind, Mode
 from .table import number, table
 from .traces import newest_position
@@ -198,8 +199,10 @@ def _commands(tick: ReplayedTick) -> str:
 
 def _timing(tick: ReplayedTick) -> str:
     timing = tick.timing
-    names = ('take', 'observe', 'infer', 'conclude', 'publish')
-    stages = ', '.join(f'{name} {duration(getattr(timing, f"{name}_ns"))}' for name in names)
+    stages = ', '.join(
+        f'{STAGE_WORDS.get(name, name)} {duration(getattr(timing, f"{name}_ns"))}'
+        for name in STAGES
+    )
     skipped = f'; {timing.skipped} releases skipped before it' if timing.skipped else ''
     return f'released {duration(timing.lateness_ns)} late; {stages}{skipped}'
 

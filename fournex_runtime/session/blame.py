@@ -11,6 +11,8 @@ _MOST = 0.5
 """Share of the period that a tick must have taken for the blame to be on one of its stages."""
 STAGES = ('wait', 'take', 'decode', 'observe', 'infer', 'conclude', 'publish', 'record')
 """The stages of a tick, in their order; of ``fournex_msgs/TickTiming``, without ``_ns``."""
+STAGE_WORDS = {'record': 'record of the tick before'}
+"""What a stage is called beside the others of a tick's timing, where not by its name."""
 _MENDING = {
     'wait': 'it is woken late: by other sessions of its runtime, or other processes on its core; '
     'give it a core and a priority (realtime:)',

@@ -10,6 +10,7 @@ from fournex_runtime.cli import replay
 from fournex_runtime.errors import FournexError
 from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.record.bag_reader import RecordedMessage
+from fournex_runtime.session.blame import STAGES
 
 STATES = '/joint_states'
 
@@ -121,6 +122,9 @@ def test_one_tick_is_shown_as_the_policy_saw_it(fournex, bag):
     assert (joint, unit) == ('cart', 'N')
     assert float(wanted) == pytest.approx(10.0 * float(raw), rel=1e-3)
     assert wanted == sent
+    timing = next(line for line in done.out.splitlines() if line.startswith('released '))
+    stages = [part.split()[0] for part in timing.split('; ')[1].split(', ')]
+    assert stages == list(STAGES)
     assert done.out.rstrip().endswith('made again: equal to the last bit')
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from fournex_runtime.cli.recorded_run import read_run
 from fournex_runtime.cli.report_data import MOST_POINTS, report_data, thinned
+from fournex_runtime.session.blame import STAGE_WORDS, STAGES
 
 
 @pytest.fixture(scope='module')
@@ -40,6 +41,16 @@ def test_its_data_are_those_of_the_recording(page, bag):
     seen = panels['obs: joint_position']['curves']
     assert [curve['name'] for curve in seen] == ['cart', 'pole']
     assert seen[1]['y'][7] == pytest.approx(float(ticks[7].observation[0].float32_data[1]), 1e-4)
+    timed = [row[0] for row in session['times'] if not row[0].startswith('age of ')]
+    assert timed == ['lateness', *STAGES[:-1], 'record of the tick before']
+    stages = {STAGE_WORDS.get(stage, stage): f'{stage}_ns' for stage in STAGES}
+    measured = [
+        stage
+        for stage, field in stages.items()
+        if any(getattr(tick.timing, field) for tick in ticks)
+    ]
+    drawn = [curve['name'] for curve in panels['release lateness and stages']['curves']]
+    assert measured and drawn == measured
     assert panels['age of inputs']['bounds'] == [{'name': 'budget of /joint_states', 'at': 50.0}]
     (histogram,) = session['histograms']
     assert sum(histogram['sent']) == len(ticks)
