@@ -21,6 +21,7 @@ from tick_trace import COLUMNS, TRACE, load
 from workloads import Workload, write_workload
 
 from fournex_runtime.cli.discovery import discovery_profiles
+from fournex_runtime.kernel import limit_cpu_latency
 
 HERE = pathlib.Path(__file__).resolve().parent
 PEERS = HERE / 'peers'
@@ -48,7 +49,8 @@ class Case:
         inline apart`` (each session asked by itself), ``bare``, ``bare multi``, ``floor``,
         ``kernel`` or ``cyclictest``; a number behind it is the same once more.
     :param condition: ``idle``, ``loaded`` (a busy process on the other core), ``fifo`` (idle, with
-        ``SCHED_FIFO`` of one priority for every peer; Fournex asks for it by its wiring) or
+        ``SCHED_FIFO`` of one priority for every peer, for which Fournex asks by its wiring, and no
+        core that sleeps) or
         ``flood`` (service calls to the peer as fast as it answers).
     """
 
@@ -137,6 +139,8 @@ class Machine:
                 robot = [sys.executable, str(PEERS / 'robot.py'), case.workload.name]
                 end.enter_context(self._started(robot, (self.other_core,), folder / 'robot.log'))
                 time.sleep(0.7)
+            if case.condition == 'fifo':
+                end.callback(os.close, limit_cpu_latency(0))
             if case.condition == 'loaded':
                 busy = [sys.executable, '-c', 'while True: pass']
                 end.enter_context(self._started(busy, (self.other_core,), folder / 'busy.log'))

@@ -53,6 +53,9 @@ FLOORS = ('kernel', 'kernel 2', *(['cyclictest'] if cyclictest.installed() else 
 WAKING = ('ours', 'ours inline', 'bare', *FLOORS)
 URGENT = ('ours', 'ours inline', 'ours spin', 'bare', *FLOORS)
 WORKING = ('ours', 'ours inline', 'bare', 'floor')
+DISTURBED = ('ours', 'ours inline', 'bare')
+MANY = ('ours', 'ours inline')
+"""No bare node plays many robots."""
 PLAN = (
     Part(
         'arm_200',
@@ -73,7 +76,16 @@ PLAN = (
     Part('scan_50', WORKING, every=3),
     Part('arm_50', WORKING, every=3),
     Part('arm_200', WORKING, 'loaded', every=3),
-    Part('arm_200', ('ours', 'bare'), 'flood', every=3),
+    *(
+        Part(workload, DISTURBED, 'loaded', every=3)
+        for workload in ('arm_50', 'scan_50', 'camera_30')
+    ),
+    *(Part(workload, MANY, 'loaded', every=3) for workload in ('arms_8', 'arms_64')),
+    *(
+        Part(workload, DISTURBED, 'flood', every=3)
+        for workload in ('arm_50', 'arm_200', 'arm_500', 'arm_1000', 'scan_50', 'camera_30')
+    ),
+    *(Part(workload, MANY, 'flood', every=3) for workload in ('arms_8', 'arms_64')),
     Part('arms_8', ('ours', 'ours apart', 'ours inline', 'ours inline apart'), every=3),
     Part('arms_64', ('ours', 'ours apart'), every=3),
 )

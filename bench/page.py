@@ -70,8 +70,9 @@ messages and the same ONNX file (a perceptron of 51-64-64-12 for an arm), and no
 in memory.
 
 *idle* is nothing else running, *loaded* a busy process on the other core, *fifo* idle with
-SCHED_FIFO 50 for all peers (for Fournex by its wiring, which gives its worker 49), *flood* service
-calls to the peer as fast as it answers. *Fournex* asks the network in a worker process, as it does
+SCHED_FIFO 50 for all peers (for Fournex by its wiring, which gives its worker 49) on cores that do
+not sleep (PM QoS, as cyclictest asks for, too), *flood* service calls to the peer as fast as it
+answers. *Fournex* asks the network in a worker process, as it does
 unless a wiring says otherwise; *inline* in its own, as all its peers do. A *bare node* is
 what a user would write with rclpy (`bench/peers/bare.py`), the *floor loop* takes, infers,
 publishes and does nothing else (`bench/peers/floor.py`), the *kernel floor* is absolute sleeps in

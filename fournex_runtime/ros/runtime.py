@@ -21,7 +21,7 @@ from rclpy.executors import MultiThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from ..kernel import SHORTEST_TURN_NS, keep_freed_memory, take_turns
-from .spinning import Spinning
+from .spinning import REST_S, Spinning
 from .steady_timer import SteadyTimer
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def main(args: list[str] | None = None) -> int:
     def failed(problem: Exception) -> None:
         node.get_logger().error(f'a service or timer failed: {problem!r}')
 
-    spinning = Spinning(executor, failed)
+    spinning = Spinning(executor, failed, REST_S)
     try:
         node.loop.run()
         started.wait(START_PATIENCE_S)  # it sees that the loop has quit

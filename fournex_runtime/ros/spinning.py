@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 from rclpy.exceptions import InvalidHandle
 from rclpy.executors import ExternalShutdownException, ShutdownException
+
+REST_S = 0.002
+"""
+Between two callbacks of a runtime: whoever calls its services as fast as they answer takes a part
+of the interpreter then, and not nearly all of it from the loop.
+"""
 
 
 class Spinning:
@@ -21,17 +28,26 @@ class Spinning:
 
     :param executor: an executor of rclpy with its nodes.
     :param failed: takes what a callback raised; the others are served all the same.
+    :param rest_s: how long nothing is served after each callback.
     """
 
-    def __init__(self, executor: Any, failed: Callable[[Exception], None] | None = None) -> None:
+    def __init__(
+        self,
+        executor: Any,
+        failed: Callable[[Exception], None] | None = None,
+        rest_s: float = 0.0,
+    ) -> None:
         self._executor = executor
         self._failed = failed
+        self._rest_s = rest_s
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._serve, name='executor')
         self._thread.start()
 
     def _serve(self) -> None:
         while not self._closing.is_set():
+            if self._rest_s:
+                time.sleep(self._rest_s)
             try:
                 self._executor.spin_once()
             except (ExternalShutdownException, ShutdownException):

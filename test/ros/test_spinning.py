@@ -52,3 +52,15 @@ def test_what_a_callback_raises_is_told_and_the_others_are_served(node):
     assert ticks.wait(20.0)
     spinning.close(10.0)
     assert {str(problem) for problem in told} == {'a callback failed'}
+
+
+def test_between_two_callbacks_it_rests(node):
+    called_ns = []
+    node.create_timer(1e-4, lambda: called_ns.append(time.monotonic_ns()))
+    executor = SingleThreadedExecutor(context=node.context)
+    executor.add_node(node)
+    spinning = Spinning(executor, rest_s=0.02)
+    time.sleep(0.5)
+    spinning.close(10.0)
+    gaps_ns = [after - before for before, after in zip(called_ns, called_ns[1:])]
+    assert len(gaps_ns) >= 2 and min(gaps_ns) > 15_000_000
