@@ -126,7 +126,7 @@ class Activation:
         }
         for topic, source in sources.items():
             self._feeds[topic] = Feed(
-                PolledTopic(self._node, topic, message_class(source.type), qos[topic])
+                PolledTopic(self._node, topic, message_class(source.type), qos[topic], self._log)
             )
         first = self._first_messages()
         for session in self._sessions:
@@ -274,6 +274,7 @@ class Activation:
             contents.channels(qos),
             self._messages,
             self._node.get_logger(),
+            self._log,
             self._wiring.record,
         )
         recording.snapshots = Snapshots(

@@ -13,6 +13,7 @@ from rclpy.qos import QoSProfile
 
 from ..session.tick import Received
 from .direct_take import direct_take
+from .log_thread import LogThread
 
 _LARGE_BYTES = 65536
 """From this length on a message is taken without rclpy."""
@@ -42,10 +43,20 @@ class PolledTopic:
     :param topic: the topic as the wiring writes it.
     :param message_class: the message's class.
     :param qos: of the subscription; its depth bounds a drain.
+    :param log: calls the node's logger, for who drains it and has no time for that; None: it is
+        called at once.
     """
 
-    def __init__(self, node: Node, topic: str, message_class: type, qos: QoSProfile) -> None:
+    def __init__(
+        self,
+        node: Node,
+        topic: str,
+        message_class: type,
+        qos: QoSProfile,
+        log: LogThread | None = None,
+    ) -> None:
         self._node = node
+        self._log = log
         self._depth = max(1, qos.depth)
         self._taken = 0
         self._following: int | None = None
@@ -102,10 +113,18 @@ class PolledTopic:
         self._decided = True
         direct = direct_take(self._handle, size)
         if isinstance(direct, str):
-            words = f'large messages cost a copy more than they need: {direct}'
-            self._node.get_logger().warning(words, once=True)
+            self._say(f'large messages cost a copy more than they need: {direct}')
         else:
             self._take = direct
+
+    def _say(self, words: str) -> None:
+        def warn() -> None:
+            self._node.get_logger().warning(words, once=True)
+
+        if self._log is None:
+            warn()
+        else:
+            self._log.say(warn)
 
     def take_newest(self) -> Received | None:
         """

@@ -16,6 +16,7 @@ from ..record.recording import Recording
 from ..record.recording_summary import Summary
 from ..record.ring import RingRecord
 from ..session.wiring_record import EVERYTHING, RecordWiring
+from .log_thread import LogThread
 
 Write = Callable[[bytes, int], None]
 """Takes the bytes of a message and its number on its topic, from 1."""
@@ -32,6 +33,7 @@ class RunRecording:
     :param channels: the other topics.
     :param messages: the message types.
     :param logger: of the node; told how the recording ends.
+    :param log: calls the logger for the control loop.
     :param options: how the recording is cut, packed and kept within bounds.
     """
 
@@ -42,6 +44,7 @@ class RunRecording:
         channels: Sequence[Channel],
         messages: Messages,
         logger: Any,
+        log: LogThread,
         options: RecordWiring = EVERYTHING,
     ) -> None:
         every = [Channel(manifest_topic, MANIFEST_TYPE, LATCHED, latched=True), *channels]
@@ -54,6 +57,7 @@ class RunRecording:
         self._manifest_topic = manifest_topic
         self._messages = messages
         self._logger = logger
+        self._log = log
         self._later: collections.deque[tuple[str, bytes]] = collections.deque()
         self._numbers: collections.Counter[str] = collections.Counter()
         self._failed = False
@@ -104,8 +108,9 @@ class RunRecording:
         try:
             begins_with = self.snapshots()
         except MessageError as problem:  # a recording is no reason to stop a robot
+            words = f'files of this recording cannot be replayed alone: {problem}'
             if not self._marked_badly:
-                self._logger.error(f'files of this recording cannot be replayed alone: {problem}')
+                self._log.say(lambda: self._logger.error(words))
             self._marked_badly = True
         self._recording.mark(begins_with, time.time_ns())
         self._recording.commit()
@@ -130,10 +135,9 @@ class RunRecording:
             self.mark()
         if not self._failed and not self._recording.alive():
             self._failed = True
-            self._logger.error(
-                'the recorder has ended; the robot goes on without a recording: '
-                f'{self._recording.problem()}'
-            )
+            problem = self._recording.problem()
+            words = f'the recorder has ended; the robot goes on without a recording: {problem}'
+            self._log.say(lambda: self._logger.error(words))
 
     def close(self) -> None:
         """Let the recorder finish the bag, and say what became of it."""

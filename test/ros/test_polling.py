@@ -137,3 +137,25 @@ def test_where_the_libraries_are_not_known_rclpy_takes_large_messages(camera, mo
     assert [one.data for one in take(topic, len(sent))] == sent
     publisher.publish(sent[0])
     assert [(one.index, one.data) for one in take(topic)] == [(5, sent[0])]
+
+
+def test_what_there_is_to_say_of_that_is_not_said_by_who_drains(nodes, camera, monkeypatch):
+    class Log:
+        def __init__(self):
+            self.said = []
+
+        def say(self, log):
+            self.said.append(log)
+
+    monkeypatch.setattr(direct_taking, '_problem', lambda: 'as another distribution would say')
+    publisher, first = camera
+    log = Log()
+    topic = PolledTopic(nodes[1], first.name, message_class(IMAGE), QOS, log)
+    deadline = time.monotonic() + 30
+    while publisher.get_subscription_count() < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    publisher.publish(image(80_000, 0))
+    take(topic)
+    topic.destroy()
+    assert len(log.said) == 1
