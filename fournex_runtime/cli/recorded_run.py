@@ -108,7 +108,7 @@ class RecordedRun:
     :param topics: its topics by name.
     :param sessions: its sessions in the order of the manifest.
     :param messages: log time and decoded message of each message of the types asked for.
-    :param truncated: it was cut off.
+    :param problem: what of it is not there: it is cut off, for instance; empty when all is well.
     :param recovered: it was, and then recovered.
     :param dropped: messages that the recording lost as it was made, by topic.
     :param cause: what set it off; empty where that goes without saying.
@@ -120,7 +120,7 @@ class RecordedRun:
     topics: Mapping[str, RecordedTopic]
     sessions: Sequence[RecordedSession]
     messages: Mapping[str, Sequence[tuple[int, Any]]]
-    truncated: bool
+    problem: str
     recovered: bool
     dropped: Mapping[str, int] = dataclasses.field(default_factory=dict)
     cause: str = ''
@@ -176,7 +176,7 @@ def read_run(path: pathlib.Path, keep: Sequence[str] = ()) -> RecordedRun:
             topics,
             sessions,
             kept,
-            reader.truncated,
+            reader.problem or '',
             bool(reader.recovered),
             reader.dropped,
             reader.cause,

@@ -49,16 +49,20 @@ def told(found: Recovery) -> str:
         lines.append(f'  {name}: nothing in it can be read; put aside')
     for name in found.before:
         lines.append(f'  {name}: was cut off when it was recovered before')
-    if not found.mended and not found.aside and not found.before:
+    for name in found.gone:
+        lines.append(f'  {name}: is not there, and metadata.yaml had it')
+    if not (found.mended or found.aside or found.before or found.gone):
         lines.append('  no file was cut off')
     for what, counts in (
+        ('missing of what metadata.yaml had', found.lost),
         ('missing between the first and the last', found.missing),
         ('lost while it was recorded', found.dropped),
     ):
         if counts:
             lines.append(f'  {what}: {", ".join(words_of(counts))}')
-    if found.mended or found.aside or found.before:
+    told = found.gone or found.lost
+    if (found.mended or found.aside or found.before) and not told:
         lines.append('  missing at the end: what came after that, which nothing here knows')
-    elif not found.missing and not found.dropped:
+    elif not (told or found.missing or found.dropped):
         lines.append('  nothing is missing between the first message and the last')
     return '\n'.join(lines)

@@ -229,7 +229,7 @@ def replay(
     several = len(found) > 1
     with BagReader(bag) as reader:
         if reader.truncated:
-            print(f'{bag} is cut off; what is there of it is compared')
+            print(f'{bag} is not whole: {reader.problem}; what is there of it is compared')
         elif reader.recovered:
             print(f'{bag} was cut off and then recovered; what is there of it is compared')
     for one in found:

@@ -40,7 +40,7 @@ def report_data(run: RecordedRun, marks: Sequence[Marks] = ()) -> dict[str, Any]
     span_s = (run.last_ns - run.first_ns) * 1e-9
     lost = sum(topic.missing for topic in run.topics.values())
     facts = [
-        ('recording', str(run.path) + (' (cut off)' if run.truncated or run.recovered else '')),
+        ('recording', str(run.path) + (' (not whole)' if run.problem or run.recovered else '')),
         ('begun', utc(run.first_ns)),
         ('duration', f'{span_s:.1f} s'),
         ('dropped', f'{lost} messages' if lost else 'nothing'),

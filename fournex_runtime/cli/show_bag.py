@@ -43,7 +43,7 @@ def _head(run: RecordedRun) -> str:
             (
                 'bag',
                 f'{run.path}'
-                + ('  CUT OFF: it ends where its writer was killed' if run.truncated else '')
+                + (f'  NOT WHOLE: {run.problem}' if run.problem else '')
                 + ('  WAS CUT OFF, and then recovered' if run.recovered else ''),
             ),
             ('set off by', run.cause),

@@ -38,7 +38,7 @@ class BagReader:
         self._files: list[McapFile] = []
         self._channels: dict[str, RecordedChannel] = {}
         self._problems: list[str] = []
-        self._expected: dict[str, int] | None = None
+        self._claim: metadata.Claim | None = None
 
     def __enter__(self) -> BagReader:
         """Open the bag; see :meth:`open`."""
@@ -66,7 +66,7 @@ class BagReader:
                 file.open()
             except RecordingError as problem:
                 # The last file of a recorder that was killed may have no more than its name.
-                if path is not found[-1] or not self._files or self._expected is not None:
+                if path is not found[-1] or not self._files or self._claim is not None:
                     raise
                 self._problems.append(str(problem))
                 continue
@@ -127,13 +127,17 @@ class BagReader:
 
     @property
     def expected_counts(self) -> dict[str, int] | None:
-        """Return the messages by topic after ``metadata.yaml``; None where there is none."""
-        if self._expected is None:
+        """
+        Return the messages by topic after ``metadata.yaml``; None where there is none.
+
+        Of a bag that was recovered these are the messages that it had before.
+        """
+        if self._claim is None:
             return None
         again: collections.Counter[str] = collections.Counter()
         for file in self._files:
             again.update(file.beginning.head if self._goes_on(file) else {})
-        return {topic: count - again[topic] for topic, count in self._expected.items()}
+        return {topic: count - again[topic] for topic, count in self._claim.counts.items()}
 
     @property
     def truncated(self) -> bool:
@@ -141,10 +145,26 @@ class BagReader:
         return bool(self._problems)
 
     @property
+    def lost(self) -> dict[str, int]:
+        """Return the messages by topic that ``metadata.yaml`` says were there and are not."""
+        counts = self.counts
+        return {
+            topic: expected - counts.get(topic, 0)
+            for topic, expected in (self.expected_counts or {}).items()
+            if expected > counts.get(topic, 0)
+        }
+
+    @property
+    def lost_files(self) -> tuple[str, ...]:
+        """Return the files that ``metadata.yaml`` says were there and are not."""
+        claimed = () if self._claim is None else self._claim.files
+        return tuple(name for name in claimed if not (self._path / name).is_file())
+
+    @property
     def recovered(self) -> tuple[str, ...]:
         """Return the files that were cut off and then recovered, and those put aside for it."""
         mended = [one.path.name for one in self._files if one.beginning.recovered]
-        aside = [path.name for path in self._path.glob('*.mcap' + ASIDE)]
+        aside = [path.name for path in self._path.glob('*' + ASIDE)]
         return (*mended, *sorted(aside))
 
     @property
@@ -245,19 +265,19 @@ class BagReader:
             )
         try:
             names = [pathlib.PurePath(name).name for name in information['relative_file_paths']]
-            self._expected = {
-                topic['topic_metadata']['name']: int(topic['message_count'])
-                for topic in information['topics_with_message_count']
-            }
         except (KeyError, TypeError, ValueError) as problem:
             raise RecordingError(
                 f'{self._path / metadata.FILE_NAME} lacks a field that rosbag2 writes: {problem}'
             ) from problem
+        self._claim = metadata.claim(self._path, information)
         if not names:
             raise RecordingError(f'{self._path} has no .mcap file: its metadata lists none')
         for name in names:
             if not (self._path / name).is_file():
-                raise RecordingError(f'{self._path} lacks {name}, which its metadata lists')
+                raise RecordingError(
+                    f'{self._path} lacks {name}, which its metadata lists; fournex recover makes '
+                    'a bag of the others'
+                )
         return [self._path / name for name in names]
 
     def _add(self, channel: RecordedChannel) -> None:
@@ -269,16 +289,13 @@ class BagReader:
             )
 
     def _compare_counts(self) -> None:
-        if self.expected_counts is None:
-            return
-        counts = self.counts
-        missing = {
-            topic: expected - counts.get(topic, 0)
-            for topic, expected in self.expected_counts.items()
-            if expected > counts.get(topic, 0)
-        }
-        if missing:
-            listed = ', '.join(f'{count} of {topic}' for topic, count in missing.items())
+        """Note what ``metadata.yaml`` claims and is not there."""
+        if self.lost_files:
+            self._problems.append(
+                f'{metadata.FILE_NAME} has more files: {", ".join(self.lost_files)}'
+            )
+        if self.lost:
+            listed = ', '.join(f'{count} of {topic}' for topic, count in self.lost.items())
             self._problems.append(f'{metadata.FILE_NAME} has more messages: {listed}')
 
 

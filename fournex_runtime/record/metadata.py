@@ -8,9 +8,10 @@ without its outermost key is the ``serialized_metadata`` of the MCAP metadata re
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -22,6 +23,7 @@ FILE_NAME = 'metadata.yaml'
 FORMAT_VERSION = 9
 
 _ROOT = 'rosbag2_bagfile_information'
+_CLAIM = 'fournex_claim'
 _NEVER = {'sec': 9223372036, 'nsec': 854775807}  # RMW_DURATION_INFINITE
 _NO_START_NS = 2**63 - 1  # rosbag2's starting time of a bag without messages
 
@@ -46,6 +48,19 @@ class Extent:
     def plain(self) -> dict[str, Any]:
         """Return the file as rosbag2 lists it."""
         return {'path': self.name, **_times([self]), 'message_count': sum(self.counts)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """
+    What ``metadata.yaml`` says that a bag has, or had before it was recovered.
+
+    :param counts: messages by topic, with those that a file repeats of the one before it.
+    :param files: names of its files.
+    """
+
+    counts: Mapping[str, int]
+    files: tuple[str, ...]
 
 
 def qos_plain(qos: QosProfile) -> dict[str, Any]:
@@ -82,13 +97,14 @@ def _times(files: Sequence[Extent]) -> dict[str, dict[str, int]]:
 
 
 def bag_information(
-    channels: Sequence[DescribedChannel], files: Sequence[Extent]
+    channels: Sequence[DescribedChannel], files: Sequence[Extent], claim: Claim | None = None
 ) -> dict[str, Any]:
     """
     Return what rosbag2 wants to know about a bag.
 
     :param channels: the topics.
     :param files: its files, oldest first.
+    :param claim: what it had before it was recovered, if that is known.
     """
     times = _times(files)
     return {
@@ -114,7 +130,7 @@ def bag_information(
         'compression_mode': '',
         'relative_file_paths': [one.name for one in files],
         'files': [one.plain for one in files],
-        'custom_data': {},
+        'custom_data': {} if claim is None else {_CLAIM: json.dumps(dataclasses.asdict(claim))},
         'ros_distro': os.environ.get('ROS_DISTRO', 'unknown'),
     }
 
@@ -155,3 +171,30 @@ def read(folder: pathlib.Path) -> dict[str, Any]:
     if not isinstance(information, dict):
         raise RecordingError(f'{file} is not the metadata of a rosbag2 bag: it lacks {_ROOT!r}')
     return information
+
+
+def claim(folder: pathlib.Path, information: Mapping[str, Any]) -> Claim:
+    """
+    Return what a bag is said to have; after a recovery, what it had before.
+
+    :param folder: the bag.
+    :param information: from :func:`read`.
+    :raises RecordingError: it lacks a field that rosbag2 writes.
+    """
+    try:
+        before = (information.get('custom_data') or {}).get(_CLAIM)
+        if before is not None:
+            plain = json.loads(before)
+            counts, files = plain['counts'].items(), plain['files']
+        else:
+            files = information['relative_file_paths']
+            counts = [
+                (topic['topic_metadata']['name'], topic['message_count'])
+                for topic in information['topics_with_message_count']
+            ]
+        names = tuple(pathlib.PurePath(name).name for name in files)
+        return Claim({topic: int(count) for topic, count in counts}, names)
+    except (AttributeError, KeyError, TypeError, ValueError) as problem:
+        raise RecordingError(
+            f'{folder / FILE_NAME} lacks a field that rosbag2 writes: {problem}'
+        ) from problem

@@ -3,7 +3,8 @@ Making a proper bag of one that was not finished.
 
 A file without its end is read as far as it goes and written again with summary and index; then it
 takes the place of the one that was cut off, all of whose whole chunks it has. A file of which
-nothing can be read is put aside under another name. ``metadata.yaml`` is written anew.
+nothing can be read is put aside under another name. ``metadata.yaml`` is written anew; what it
+said before of files and messages stays in it, so that what is lost is never forgotten.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ class Recovery:
     :param mended: the files that were cut off, with how many bytes of them could not be used.
     :param aside: the files of which nothing could be read, under their new names.
     :param before: those that were mended or put aside by a recovery before this one.
+    :param gone: the files that ``metadata.yaml`` had and that are not there under any name.
+    :param lost: messages that it had and that are not in the bag now, by topic.
     :param counts: messages in the bag now, by topic.
     :param missing: numbers that are left out between the first and the last message, by topic.
     :param dropped: messages that the recording had lost while it was made, by topic.
@@ -47,6 +50,8 @@ class Recovery:
     mended: Mapping[str, int]
     aside: tuple[str, ...]
     before: tuple[str, ...]
+    gone: tuple[str, ...]
+    lost: Mapping[str, int]
     counts: Mapping[str, int]
     missing: Mapping[str, int]
     dropped: Mapping[str, int]
@@ -66,7 +71,7 @@ def recover(bag: pathlib.Path) -> Recovery:
         raise RecordingError(f'{bag}: there is no {what}')
     _refuse_what_is_being_written(files)
     mended: dict[str, int] = {}
-    aside: list[str] = []
+    claim, aside = _claim(bag)
     opened: list[tuple[pathlib.Path, McapFile]] = []
     refusal: RecordingError | None = None
     for path in files:
@@ -86,10 +91,20 @@ def recover(bag: pathlib.Path) -> Recovery:
             if file.truncated:
                 mended[path.name] = _mend(path, file)
         if bag.is_dir():
-            metadata.write(bag, _information([path for path, _ in opened]))
+            metadata.write(bag, _information([path for path, _ in opened], claim))
     except OSError as problem:
         raise RecordingError(f'{bag} cannot be written: {problem.strerror}') from problem
     return _told(bag, mended, tuple(aside))
+
+
+def _claim(bag: pathlib.Path) -> tuple[metadata.Claim | None, list[str]]:
+    """Return what ``metadata.yaml`` says; under which name to put it aside, if it says nothing."""
+    if not (bag / metadata.FILE_NAME).is_file():
+        return None, []
+    try:
+        return metadata.claim(bag, metadata.read(bag)), []
+    except RecordingError:
+        return None, [metadata.FILE_NAME + ASIDE]
 
 
 def _refuse_what_is_being_written(files: Sequence[pathlib.Path]) -> None:
@@ -165,7 +180,7 @@ def _described(channel: RecordedChannel) -> DescribedChannel:
     )
 
 
-def _information(paths: list[pathlib.Path]) -> dict[str, object]:
+def _information(paths: list[pathlib.Path], claim: metadata.Claim | None) -> dict[str, object]:
     """Return ``metadata.yaml`` of the files as they are now."""
     files = [(path, _opened(path)) for path in paths]
     described = {
@@ -180,7 +195,7 @@ def _information(paths: list[pathlib.Path]) -> dict[str, object]:
         )
         for path, file in files
     ]
-    return metadata.bag_information(list(described.values()), extents)
+    return metadata.bag_information(list(described.values()), extents, claim)
 
 
 def _told(bag: pathlib.Path, mended: Mapping[str, int], aside: tuple[str, ...]) -> Recovery:
@@ -194,7 +209,16 @@ def _told(bag: pathlib.Path, mended: Mapping[str, int], aside: tuple[str, ...]) 
             last[one.topic] = one.sequence
         before = tuple(one for one in reader.recovered if one not in mended and one not in aside)
         return Recovery(
-            bag, mended, aside, before, reader.counts, missing, reader.dropped, reader.end_ns
+            bag,
+            mended,
+            aside,
+            before,
+            tuple(one for one in reader.lost_files if one + ASIDE not in (*aside, *before)),
+            reader.lost,
+            reader.counts,
+            missing,
+            reader.dropped,
+            reader.end_ns,
         )
 
 

@@ -88,7 +88,7 @@ def test_what_is_there_of_a_bag_that_was_cut_off_is_compared(fournex, bag, tmp_p
     done = fournex('replay', cut)
     assert done.status == 0, done.out + done.err
     notice, counts = done.out.splitlines()
-    assert notice == f'{cut} is cut off; what is there of it is compared'
+    assert notice == f'{cut} is not whole: cut.mcap is cut off; what is there of it is compared'
     ticks = int(counts.split()[1])
     assert 500 < ticks < 1500 and f'observations {ticks} equal' in counts
 

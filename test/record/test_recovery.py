@@ -142,6 +142,38 @@ def test_numbers_that_are_left_out_are_told(bag):
     assert recovery.missing == {'/a': 200} and not recovery.mended
 
 
+def test_files_that_metadata_had_are_named_for_ever(bag):
+    (bag / 'bag_2.mcap').unlink()
+    with pytest.raises(RecordingError, match='lacks bag_2.mcap.*fournex recover'):
+        contents(bag)
+    for _ in range(2):
+        recovery = recover(bag)
+        assert recovery.gone == ('bag_2.mcap',) and recovery.lost['/a'] == COUNT - 401
+        with BagReader(bag) as reader:
+            assert reader.lost == recovery.lost and reader.lost_files == recovery.gone
+            assert 'metadata.yaml has more files: bag_2.mcap' in reader.problem
+    with AnyReader([bag]) as theirs:
+        assert theirs.message_count == sum(1 for _ in theirs.messages()) == len(contents(bag)) + 1
+
+
+def test_a_file_that_comes_back_is_missed_no_longer(bag, whole):
+    (bag / 'bag_1.mcap').unlink()
+    assert recover(bag).gone == ('bag_1.mcap',)
+    shutil.copy(whole / 'bag_1.mcap', bag)
+    recovery = recover(bag)
+    assert not recovery.gone and not recovery.lost
+    with BagReader(bag) as reader:
+        assert reader.problem is None
+    assert contents(bag) == contents(whole)
+
+
+def test_metadata_that_cannot_be_read_is_put_aside(bag):
+    (bag / 'metadata.yaml').write_text('no metadata')
+    assert recover(bag).aside == ('metadata.yaml.unreadable',)
+    assert (bag / 'metadata.yaml.unreadable').read_text() == 'no metadata'
+    assert recover(bag).before == ('metadata.yaml.unreadable',)
+
+
 def test_one_file_is_recovered_alone(bag):
     last = unfinished(bag, 5000)
     found = contents(last)
