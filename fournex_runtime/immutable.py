@@ -25,6 +25,9 @@ else:
         lock; a tick makes two dozen, of a hundred fields in all. That no tick changes what it was
         given is shown by a test.
 
+        Those that every tick makes are given their fields by place: by keyword it takes up to
+        three times as long.
+
         :param kind: the class with its fields.
         """
         return dataclasses.dataclass(slots=True)(kind)

@@ -345,20 +345,21 @@ class HostedSession:
             if data is not None:
                 publish(data, index)
         published_ns = time.monotonic_ns()
-        timing = Timing(
-            lateness_ns=due.lateness_ns,
-            wait_ns=due.wait_ns,
-            take_ns=begun.sampled_ns - begun.begin_ns,
-            decode_ns=begun.decoded_ns - begun.sampled_ns,
-            observe_ns=begun.observed_ns - begun.decoded_ns,
-            infer_ns=answered_ns - begun.observed_ns if request.observation is not None else 0,
-            conclude_ns=concluded_ns - answered_ns,
-            publish_ns=published_ns - concluded_ns,
-            record_ns=self._record_ns,
-            skipped=due.skipped,
-            worker=answered.worker,
-            batch_size=answered.batch_size,
-            batch_row=answered.batch_row,
+        infer_ns = answered_ns - begun.observed_ns if request.observation is not None else 0
+        timing = Timing(  # by place: see ``immutable``
+            due.lateness_ns,
+            due.wait_ns,
+            begun.sampled_ns - begun.begin_ns,
+            begun.decoded_ns - begun.sampled_ns,
+            begun.observed_ns - begun.decoded_ns,
+            infer_ns,
+            concluded_ns - answered_ns,
+            published_ns - concluded_ns,
+            self._record_ns,
+            due.skipped,
+            answered.worker,
+            answered.batch_size,
+            answered.batch_row,
         )
         return Concluded(record, timing, begun)
 

@@ -90,20 +90,22 @@ class PolledTopic:
                 return found
             # Read once: between two readings a busy machine may put a later arrival first.
             steady_ns, epoch_ns = time.monotonic_ns(), time.time_ns()
+            number, last, following = self._taken, self._taken + self._depth, self._following
             while taken is not None:
                 data, info = taken
-                self._taken += 1
+                number += 1
                 age_ns = epoch_ns - info.get('received_timestamp', 0)
                 if not 0 <= age_ns <= _GREATEST_AGE_NS:
                     age_ns = _plausible_age_ns(age_ns, epoch_ns)
-                found.append(Received(self._taken, steady_ns - age_ns, data))
+                found.append(Received(number, steady_ns - age_ns, data))
                 sequence = info.get('publication_sequence_number')
-                if sequence != self._following:
-                    self._count_missed(sequence)
-                self._following = None if sequence is None else sequence + 1
-                if len(found) == self._depth:
+                if sequence != following:
+                    self._count_missed(following, sequence)
+                following = None if sequence is None else sequence + 1
+                if number == last:
                     break
                 taken = take()
+            self._taken, self._following = number, following
             if len(data) >= _LARGE_BYTES and not self._decided:
                 self._take_directly(len(data))
         return found
@@ -139,9 +141,8 @@ class PolledTopic:
         self.missed = 0
         return Received(1, found[-1].arrival_ns, found[-1].data)
 
-    def _count_missed(self, sequence: int | None) -> None:
+    def _count_missed(self, following: int | None, sequence: int | None) -> None:
         """Count a gap in the publisher's numbering; only sound with a single publisher."""
-        following = self._following
         if following is not None and sequence is not None and sequence > following:
             self.missed += sequence - following
 

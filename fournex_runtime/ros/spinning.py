@@ -10,6 +10,12 @@ from typing import Any
 from rclpy.exceptions import InvalidHandle
 from rclpy.executors import ExternalShutdownException, ShutdownException
 
+_TURN_S = 5.0
+"""
+How long one wait takes at most; what a callback raised is told with the next one, or then.
+
+Each end of a wait costs a control loop in this process a millisecond.
+"""
 REST_S = 0.002
 """
 Between two callbacks of a runtime: whoever calls its services as fast as they answer takes a part
@@ -23,8 +29,7 @@ class Spinning:
 
     ``Executor.spin`` misses a ``shutdown`` that comes between its look at whether to go on and its
     wait: the guard condition that would wake it is gone then, and the thread keeps its process
-    alive. Here a task that does nothing ends the last wait, and the shutdown comes after it. So no
-    wait needs an end of its own: each costs a control loop in this process a millisecond.
+    alive. Here a task that does nothing ends the last wait, and the shutdown comes after it.
 
     :param executor: an executor of rclpy with its nodes.
     :param failed: takes what a callback raised; the others are served all the same.
@@ -49,7 +54,7 @@ class Spinning:
             if self._rest_s:
                 time.sleep(self._rest_s)
             try:
-                self._executor.spin_once()
+                self._executor.spin_once(timeout_sec=_TURN_S)
             except (ExternalShutdownException, ShutdownException):
                 return
             except InvalidHandle:  # rclpy waited for what was just destroyed

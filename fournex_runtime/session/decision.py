@@ -227,7 +227,8 @@ class Decision:
             history,
             action,
             chunk,
-            soft_start=soft_start,
+            None,
+            soft_start,
         )
 
     def _softened(

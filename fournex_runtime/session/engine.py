@@ -188,25 +188,28 @@ class Engine:
                     fault = (Fault.STALE, str(problem))
                 except MessageError as problem:
                     fault = (Fault.INVALID, str(problem))
-        request = Request(
-            inputs=inputs,
-            latched=latched,
-            ages_ns=ages,
-            observation=observation,
-            episode=episode if reward == 0.0 else _rewarded(episode, reward),
-            started=inputs.episode is not None,
-            recurrent=recurrent,
-            reward=reward,
-            waiting=waiting,
-            fault=fault,
-            playing=playing,
-            history=played_history,
-            frames=tree,
-            stop=stop,
-            manual=manual,
-            awaits_late=observation is not None
+        awaits_late = (
+            observation is not None
             and state.reacting is not None
-            and self._decision.awaits_late(state.reacting, inputs),
+            and self._decision.awaits_late(state.reacting, inputs)
+        )
+        request = Request(  # by place: see ``immutable``
+            inputs,
+            latched,
+            ages,
+            observation,
+            episode if reward == 0.0 else _rewarded(episode, reward),
+            inputs.episode is not None,
+            recurrent,
+            reward,
+            waiting,
+            fault,
+            playing,
+            played_history,
+            tree,
+            stop,
+            manual,
+            awaits_late,
         )
         driven = manual is not None and manual.fault is None
         if self.seconds and not (stop or stopped or driven or waiting):
@@ -314,46 +317,46 @@ class Engine:
         inputs = request.inputs
         commands, indices, counts = self._commands.encode(act.safe, inputs.ros_ns, state.commands)
         episode = request.episode
-        record = TickRecord(
-            tick=state.tick,
-            due_ns=inputs.due_ns,
-            episode=episode,
-            episode_start=request.started,
-            steady_ns=inputs.steady_ns,
-            ros_ns=inputs.ros_ns,
-            stop_requested=bool(inputs.stop),
-            inputs=_as_recorded(request),
-            answer=answer.kind,
-            mode=act.mode,
-            cause=act.cause,
-            observation=request.observation.inputs if request.observation is not None else {},
-            state=act.recurrent if asked is self else _of_second(act, request),
-            raw_action=answer.outputs,
-            safe_action=self._commands.by_term(act.safe),
-            limited=act.limited,
-            commands=commands,
-            command_indices=indices,
-            reward=request.reward,
-            policy=asked._reference,
+        record = TickRecord(  # by place: see ``immutable``
+            state.tick,
+            inputs.due_ns,
+            episode,
+            request.started,
+            inputs.steady_ns,
+            inputs.ros_ns,
+            bool(inputs.stop),
+            _as_recorded(request),
+            answer.kind,
+            act.mode,
+            act.cause,
+            request.observation.inputs if request.observation is not None else {},
+            act.recurrent if asked is self else _of_second(act, request),
+            answer.outputs,
+            self._commands.by_term(act.safe),
+            act.limited,
+            commands,
+            indices,
+            request.reward,
+            asked._reference,
         )
         following = SessionState(
-            tick=state.tick + 1,
-            mode=act.mode,
-            cause=act.cause,
-            episode=Episode(episode.id, episode.seed, episode.tick + 1, episode.total),
-            latched=request.latched,
-            history=act.history,
-            last_action=act.last_action,
-            recurrent=act.recurrent,
-            last_safe=_latest(act.safe, state.last_safe),
-            before_safe=state.last_safe,
-            reacting=act.reacting,
-            soft_start=act.soft_start,
-            second=act.second,
-            fresh_ns=inputs.steady_ns if act.is_new else state.fresh_ns,
-            commands=counts,
-            chunk=act.chunk,
-            frames=request.frames,
+            state.tick + 1,
+            act.mode,
+            act.cause,
+            Episode(episode.id, episode.seed, episode.tick + 1, episode.total),
+            request.latched,
+            act.history,
+            act.last_action,
+            act.recurrent,
+            _latest(act.safe, state.last_safe),
+            counts,
+            state.last_safe,
+            act.reacting,
+            act.soft_start,
+            act.second,
+            inputs.steady_ns if act.is_new else state.fresh_ns,
+            act.chunk,
+            request.frames,
         )
         return record, following
 
