@@ -126,7 +126,7 @@ def machine_words(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-PARTS = ('worker_cost', 'recording_cost', 'recording_throughput')
+PARTS = ('worker_cost', 'recording_cost', 'recording_throughput', 'tick_cost')
 
 
 def measure_parts(machine: Machine, folder: pathlib.Path) -> dict[str, object]:

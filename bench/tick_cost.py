@@ -4,7 +4,9 @@ What the engine of a session costs at a tick, stage by stage, without ROS and wi
 ``python bench/tick_cost.py [--against CHECKOUT]``. Blocks of ticks in processes of their own, of
 two checkouts in turn; a ratio is of blocks that ran beside each other. *Warm* ticks follow each
 other at once; before each of the *rested* there is a pause as on a robot, after which a part of
-what a tick needs is no longer in the caches of the processor.
+what a tick needs is no longer in the caches of the processor. *timing* is what the stopwatch
+around all stages of a tick of the runtime costs, with its statistics; ``--json FILE`` writes it,
+in microseconds, for each round.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ from typing import Any
 import numpy as np
 
 HERE = pathlib.Path(__file__).resolve().parent
-STAGES = ('decode', 'observe', 'conclude', 'record')
+STAGES = ('decode', 'observe', 'infer', 'conclude', 'record', 'timing')
+STAMPS = 9
+"""Looks at the clock in a tick of the runtime."""
 TICKS = {'warm': 1500, 'rested': 300}
 PAUSE_S = 0.004
 _STAMP = struct.Struct('<iI')
@@ -52,6 +56,7 @@ def block(name: str) -> dict[str, list[float]]:
     from fournex_runtime.policy.backend import load_backend
     from fournex_runtime.record.tick_record import TickCodec
     from fournex_runtime.session.engine import Engine
+    from fournex_runtime.session.statistics import TickStatistics
     from fournex_runtime.session.tick import (
         Answer,
         AnswerKind,
@@ -73,6 +78,7 @@ def block(name: str) -> dict[str, list[float]]:
         one = wiring.sessions[0]
         engine: Any = Engine(wiring.bundles[one.name], one, messages())
         backend = load_backend(engine.bundle)
+    statistics = TickStatistics()
     topics = [source.topic for source in one.sources]
     codec = TickCodec(messages(), one.name, topics, [target.topic for target in one.targets])
     raw = [bytearray(bytes_of[source.type]()) for source in one.sources]
@@ -105,11 +111,28 @@ def block(name: str) -> dict[str, list[float]]:
             concluded = clock()
             codec.encode(record, Timing())
             recorded = clock()
+            for _ in range(STAMPS):
+                time.monotonic_ns()
+            timing = Timing(
+                lateness_ns=observed - decoded,
+                wait_ns=observed - decoded,
+                take_ns=observed - decoded,
+                decode_ns=observed - decoded,
+                observe_ns=observed - decoded,
+                infer_ns=observed - decoded,
+                conclude_ns=observed - decoded,
+                publish_ns=observed - decoded,
+                record_ns=observed - decoded,
+            )
+            statistics.add(began, timing, AnswerKind.RESULT, False)
+            timed = clock()
             rows[tick] = (
                 decoded - began,
                 observed - decoded,
+                answered - observed,
                 concluded - answered,
                 recorded - concluded,
+                timed - recorded,
             )
         found[pace] = (np.median(rows[ticks // 10 :], axis=0) / 1e3).tolist()
     return found
@@ -130,6 +153,7 @@ def main() -> None:
     parser.add_argument('--against', type=pathlib.Path, help='another checkout, the denominator')
     parser.add_argument('--workload', default='arm_200')
     parser.add_argument('--rounds', type=int, default=6)
+    parser.add_argument('--json', type=pathlib.Path, metavar='FILE')
     parser.add_argument('--block', action='store_true', help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.block:
@@ -151,6 +175,9 @@ def main() -> None:
         if len(checkouts) == 2:
             cells = np.median(blocks[:, 0] / np.maximum(blocks[:, 1], 1e-3), axis=0)
             print(f'{pace + " ratio":16}' + ''.join(f'{cell:10.2f}' for cell in cells))
+    if options.json is not None:
+        timing_us = {pace: [one[0][pace][-1] for one in rounds] for pace in TICKS}
+        options.json.write_text(json.dumps(timing_us))
 
 
 if __name__ == '__main__':
