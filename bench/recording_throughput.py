@@ -1,20 +1,23 @@
 """
 What a recording sustains: 100 MB/s of images over reliable DDS, beside a loop of 200 Hz.
 
-``python bench/recording_throughput.py`` publishes the images of a camera from a process of its own
-(``--images``), and has what a runtime has: a polled subscription that is drained at each tick,
-four small messages a tick, and the recorder process. It prints for each compression what came,
-what is in the bag, and what was dropped where (*missed*: by the middleware, before the loop could
-take it); a small message that is not in the bag ends it with an error. The images are a gradient
-with noise in the low bits. ``--json FILE`` also writes what it prints.
+``python bench/recording_throughput.py`` has the runtime drive an arm at 200 Hz and look at a
+camera at 30 Hz, recording both; a process of its own plays the arm's robot, another
+(``--images``) the camera. It prints for each compression what is in the bag and what was lost
+where: *dropped* by the recording and counted in the bag, *missed* by the middleware before the
+loop could take it, and *skipped* releases of the arm. A tick that is not in the bag ends it with
+an error. The images are a gradient with noise in the low bits and their number in the first
+pixels. ``--json FILE`` also writes what it prints.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import pathlib
-import random
+import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -22,29 +25,29 @@ import time
 
 import numpy as np
 import rclpy
-from rclpy.node import Node
+import yaml
+from blocks import PEERS, Machine
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
+from workloads import IMAGE, WORKLOADS, write_workload
 
 from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.record.bag_reader import BagReader
-from fournex_runtime.record.channel import Channel
-from fournex_runtime.record.recording import Recording
+from fournex_runtime.record.tick_record import TICK_TYPE
 from fournex_runtime.ros.graph import message_class
-from fournex_runtime.ros.polling import PolledTopic
-from fournex_runtime.session.wiring_record import COMPRESSIONS, RecordWiring
+from fournex_runtime.session.wiring_record import COMPRESSIONS
 
-IMAGE = 'sensor_msgs/msg/Image'
-QOS = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
+DEPTH = 20
 HEIGHT, WIDTH = 720, 1280
 RATE_MB = 100.0
-PERIOD_NS = 5_000_000
 SECONDS = 10.0
-WRITES, SIZE = 4, 300
-READY_S = 20.0
+START_S, END_S = 30.0, 60.0
+PIXELS = -HEIGHT * WIDTH * 3
+"""Where they begin in a message, from its end."""
+_STAMP, _NUMBER = struct.Struct('<iI'), struct.Struct('<Q')
 
 
-def images(count: int) -> list[bytes]:
+def images(count: int) -> list[bytearray]:
     """Return some different images as CDR bytes."""
     make = messages().type
     rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
@@ -64,7 +67,7 @@ def images(count: int) -> list[bytes]:
             step=3 * WIDTH,
             data=(base + noise).astype(np.uint8).reshape(-1),
         )
-        found.append(messages().encode(message, IMAGE))
+        found.append(bytearray(messages().encode(message, IMAGE)))
     return found
 
 
@@ -72,92 +75,101 @@ def publish() -> None:
     """Publish images at the rate until killed."""
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node = rclpy.create_node('camera')
-    publisher = node.create_publisher(message_class(IMAGE), 'image', QOS)
+    qos = QoSProfile(depth=DEPTH, reliability=ReliabilityPolicy.RELIABLE)
+    publisher = node.create_publisher(message_class(IMAGE), 'image', qos)
     data = images(8)
     period_s = len(data[0]) / (RATE_MB * 1e6)
     release = time.monotonic()
     number = 0
     while True:
-        publisher.publish(data[number % len(data)])
+        image = data[number % len(data)]
+        _STAMP.pack_into(image, 4, *divmod(time.time_ns(), 1_000_000_000))
+        _NUMBER.pack_into(image, len(image) + PIXELS, number)
+        publisher.publish(bytes(image))
         number += 1
         release += period_s
         time.sleep(max(0.0, release - time.monotonic()))
 
 
-class Loop:
-    """
-    The loop of a runtime as far as recording goes.
-
-    :param node: the node to subscribe with.
-    """
-
-    def __init__(self, node: Node) -> None:
-        self.topic = PolledTopic(node, 'image', message_class(IMAGE), QOS)
-        self.images = 0
-        self.ticks = 0
-        self.overruns = 0
-        self.bytes = 0
-
-    def run(self, recording: Recording) -> None:
-        """Tick for a while."""
-        write_image = recording.writer(0)
-        writers = [recording.writer(1 + number) for number in range(WRITES)]
-        small = random.Random(0).randbytes(SIZE)
-        due_ns = time.monotonic_ns()
-        end_ns = due_ns + round(SECONDS * 1e9)
-        while due_ns < end_ns:
-            for received in self.topic.take():
-                self.images += 1
-                self.bytes += len(received.data)
-                write_image(received.data, received.index)
-            self.ticks += 1
-            for write in writers:
-                write(small, self.ticks)
-            recording.commit()
-            due_ns += PERIOD_NS
-            late_ns = time.monotonic_ns() - due_ns
-            if late_ns > 0:
-                self.overruns += 1 + late_ns // PERIOD_NS
-                due_ns += late_ns // PERIOD_NS * PERIOD_NS
-            else:
-                time.sleep(-late_ns * 1e-9)
+def write_wiring(folder: pathlib.Path, compression: str) -> pathlib.Path:
+    """Write the wiring of an arm at 200 Hz and a camera at 30 Hz in one runtime."""
+    sessions = {}
+    for name, workload in (('arm', 'arm_200'), ('camera', 'camera_30')):
+        wired = yaml.safe_load(write_workload(WORKLOADS[workload], folder / name).read_text())
+        (sessions[name],) = wired['sessions'].values()
+        sessions[name]['policy'] = f'{name}/bundle'
+        sessions[name]['outputs'] = {
+            term: {**output, 'topic': f'{name}/commands'}
+            for term, output in sessions[name]['outputs'].items()
+        }
+    qos = {'reliability': 'reliable', 'depth': DEPTH}
+    sessions['camera']['inputs']['image']['qos'] = qos
+    wiring = folder / 'wiring.yaml'
+    record = {'compression': compression}
+    wiring.write_text(yaml.safe_dump({**wired, 'record': record, 'sessions': sessions}))
+    return wiring
 
 
-def measure(folder: pathlib.Path, node: Node, compression: str) -> dict[str, float]:
+def measure(folder: pathlib.Path, machine: Machine, compression: str) -> dict[str, float]:
     """Record for a while; return what came of it, by the name of its column."""
-    channels = [Channel('/image', IMAGE)]
-    channels += [Channel(f'/small_{n}', 'std_msgs/msg/String') for n in range(WRITES)]
-    loop = Loop(node)
-    deadline = time.monotonic() + READY_S
-    while not loop.topic.take():
-        if time.monotonic() > deadline:
-            raise SystemExit(f'no image in {READY_S:g} s')
-        time.sleep(0.01)
-    recording = Recording(
-        folder, channels, messages=messages(), options=RecordWiring(compression=compression)
-    )
-    recording.start()
-    first = loop.topic.take()
-    loop.topic.missed = 0
-    loop.run(recording)
-    summary = recording.close(60.0)
-    missed = loop.topic.missed
-    loop.topic.destroy()
-    lost_ticks = sum(summary.dropped[one.topic] for one in channels[1:])
-    with BagReader(folder) as bag:
-        counts = bag.counts
-    size = sum(file.stat().st_size for file in folder.glob('*.mcap'))
-    if lost_ticks or any(counts[one.topic] != loop.ticks for one in channels[1:]):
-        raise SystemExit(f'{compression}: {lost_ticks} small messages are not in the bag')
-    del first
+    folder.mkdir()
+    wiring, runs = write_wiring(folder, compression), folder / 'runs'
+    command = [sys.executable, '-m', 'fournex_runtime.cli.main', 'run', str(wiring)]
+    log = folder / 'runtime.log'
+    with contextlib.ExitStack() as end:
+        for other in ([str(PEERS / 'robot.py'), 'arm_200'], [__file__, '--images']):
+            process = subprocess.Popen([sys.executable, *other], env=machine.environment)
+            end.callback(process.wait)
+            end.callback(process.kill)
+        runtime = subprocess.Popen(
+            [*command, '--record', str(runs)],
+            env=machine.environment,
+            stdout=log.open('wb'),
+            stderr=subprocess.STDOUT,
+        )
+        end.callback(runtime.wait)
+        end.callback(runtime.kill)
+        deadline = time.monotonic() + START_S
+        while not any(runs.glob('*/*.mcap')):
+            if runtime.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit(f'the runtime did not begin:\n{log.read_text()[-3000:]}')
+            time.sleep(0.05)
+        time.sleep(SECONDS)
+        runtime.send_signal(signal.SIGINT)
+        if runtime.wait(END_S):
+            raise SystemExit(f'the runtime failed:\n{log.read_text()[-3000:]}')
+    (bag,) = runs.iterdir()
+    return found_in(bag, compression)
+
+
+def found_in(bag: pathlib.Path, compression: str) -> dict[str, float]:
+    """Return what a bag says."""
+    arm, image = '/fournex/arm/tick', '/image'
+    numbers, ticks, times_ns, size = [], [], [], 0
+    with BagReader(bag) as reader:
+        types, dropped = reader.types(), reader.dropped
+        for one in reader.messages([arm, image]):
+            if one.topic == arm:
+                ticks.append(types.decode(one.data, TICK_TYPE))
+                continue
+            numbers.append(_NUMBER.unpack_from(one.data, len(one.data) + PIXELS)[0])
+            times_ns.append(one.log_time_ns)
+            size += len(one.data)
+    lost = sum(count for topic, count in dropped.items() if topic != image)
+    if lost or [tick.tick for tick in ticks] != list(range(len(ticks))):
+        raise SystemExit(f'{compression}: {len(ticks)} ticks are in the bag, others were dropped')
+    seconds = (times_ns[-1] - times_ns[0]) * 1e-9
+    sent = numbers[-1] - numbers[0] + 1
+    on_disk = sum(file.stat().st_size for file in bag.glob('*.mcap'))
+    drops = dropped.get(image, 0)
     return {
-        'MB/s in': round(loop.bytes / SECONDS / 1e6, 1),
-        'images': loop.images,
-        'dropped': summary.dropped['/image'],
-        'missed': missed,
-        'ticks': loop.ticks,
-        'overruns': loop.overruns,
-        'MB/s disk': round(size / SECONDS / 1e6, 1),
+        'MB/s in': round(size / seconds / 1e6, 1),
+        'images': len(numbers),
+        'dropped': drops,
+        'missed': max(0, sent - len(numbers) - drops),
+        'ticks': len(ticks),
+        'skipped': sum(tick.timing.skipped for tick in ticks),
+        'MB/s disk': round(on_disk / seconds / 1e6, 1),
     }
 
 
@@ -170,27 +182,19 @@ def main() -> None:
     if options.images:
         publish()
         return
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    node = rclpy.create_node('recording_throughput')
-    camera = subprocess.Popen([sys.executable, __file__, '--images'])
     print(
-        f'images of {WIDTH} x {HEIGHT}, {RATE_MB:g} MB/s offered, reliable; 200 Hz, '
-        f'{WRITES} x {SIZE} B a tick; {SECONDS:g} s each'
+        f'images of {WIDTH} x {HEIGHT}, {RATE_MB:g} MB/s offered, reliable; an arm at 200 Hz and '
+        f'a camera at 30 Hz; {SECONDS:g} s each'
     )
     found: dict[str, dict[str, float]] = {}
-    try:
-        with tempfile.TemporaryDirectory(prefix='fournex-bench-') as parent:
-            for compression in COMPRESSIONS:
-                one = measure(pathlib.Path(parent) / compression, node, compression)
-                if not found:
-                    print(f'{"compression":12}' + ''.join(f'{name:>10}' for name in one))
-                print(f'{compression:12}' + ''.join(f'{value:10}' for value in one.values()))
-                found[compression] = one
-    finally:
-        camera.kill()
-        camera.wait()
-        node.destroy_node()
-        rclpy.shutdown()
+    with tempfile.TemporaryDirectory(prefix='fournex-bench-') as parent:
+        machine = Machine(pathlib.Path(parent))
+        for compression in COMPRESSIONS:
+            one = measure(pathlib.Path(parent) / compression, machine, compression)
+            if not found:
+                print(f'{"compression":12}' + ''.join(f'{name:>10}' for name in one))
+            print(f'{compression:12}' + ''.join(f'{value:10}' for value in one.values()))
+            found[compression] = one
     if options.json is not None:
         options.json.write_text(json.dumps(found))
 
