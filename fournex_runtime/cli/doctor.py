@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..doctor.finding import Level
@@ -15,7 +15,7 @@ from .ros_imports import needing_ros
 from .show_findings import finding_data, show_findings
 
 if TYPE_CHECKING:
-    from ..ros.doctor import Examined
+    from ..ros.doctor import Examination
 
 FAILED = 1
 
@@ -66,17 +66,21 @@ def main(arguments: Sequence[str]) -> int:
     if options.json:
         print(json.dumps(_data(wiring, examined), indent=1, ensure_ascii=False))
     else:
-        print('\n\n'.join(_shown(wiring, one, options.verbose) for one in examined))
-    failed = any(f.level is Level.FAILURE for one in examined for f in one.findings)
+        print('\n\n'.join(_shown(wiring, examined, options.verbose)))
+    failed = any(one.level is Level.FAILURE for one in examined.findings)
     return FAILED if failed else 0
 
 
-def _shown(wiring: Wiring, one: Examined, verbose: bool) -> str:
-    title = f'session {one.session}: {one.policy}  ×  robot {wiring.robot}'
-    return show_findings(title, one.findings, verbose)
+def _shown(wiring: Wiring, examined: Examination, verbose: bool) -> Iterator[str]:
+    for one in examined.sessions:
+        title = f'session {one.session}: {one.policy}  ×  robot {wiring.robot}'
+        yield show_findings(title, one.findings, verbose)
+    if examined.together:
+        title = f'all {len(examined.sessions)} sessions  ×  robot {wiring.robot}'
+        yield show_findings(title, examined.together, verbose)
 
 
-def _data(wiring: Wiring, examined: Sequence[Examined]) -> dict[str, Any]:
+def _data(wiring: Wiring, examined: Examination) -> dict[str, Any]:
     return {
         'robot': wiring.robot,
         'wiring': str(wiring.file),
@@ -90,6 +94,7 @@ def _data(wiring: Wiring, examined: Sequence[Examined]) -> dict[str, Any]:
                 },
                 'findings': [finding_data(found) for found in one.findings],
             }
-            for one in examined
+            for one in examined.sessions
         ],
+        'together': [finding_data(found) for found in examined.together],
     }

@@ -56,7 +56,7 @@ def _together(findings: Sequence[Finding]) -> list[Finding]:
 def counts(count: collections.Counter[Level]) -> str:
     """Return how many checks were made and how they ended."""
     made = sum(count.values()) - count[Level.NOT_CHECKED]
-    words = [f'{made} checks', f'{count[Level.FAILURE]} failed']
+    words = [f'{made} check{"" if made == 1 else "s"}', f'{count[Level.FAILURE]} failed']
     warnings = count[Level.WARNING]
     words.append(f'{warnings} warning{"" if warnings == 1 else "s"}')
     if count[Level.NOT_CHECKED]:

@@ -117,6 +117,7 @@ CHECKS = {
     'limits': Check("the wiring's limits are within the robot's", When.OVERRIDE),
     'inference': Check('the policy answers in time', When.OVERRIDE),
     'tick': Check('a whole tick is done in time'),
+    'load': Check('one loop has the time for all sessions', When.ACTIVATION),
 }
 """Every check by name, in the order in which they are made."""
 

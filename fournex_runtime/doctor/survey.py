@@ -152,6 +152,7 @@ class Survey:
         ``second_name``.
     :param inference_problem: why that was not measured, by the same.
     :param tick_ns: how long the stages of a tick took, by session and stage.
+    :param in_loop: the sessions whose policy the loop itself runs, and not a worker.
     """
 
     duration_ns: int
@@ -167,3 +168,4 @@ class Survey:
     inference_ns: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
     inference_problem: Mapping[str, str] = dataclasses.field(default_factory=dict)
     tick_ns: Mapping[str, Mapping[str, tuple[int, ...]]] = dataclasses.field(default_factory=dict)
+    in_loop: frozenset[str] = frozenset()

@@ -6,9 +6,11 @@ import time
 
 import numpy as np
 
+from ..pipeline.messages import Messages
 from ..policy.backend import Backend
+from ..record.tick_record import TickCodec
 from ..session.engine import Engine
-from ..session.tick import Answer, AnswerKind, EpisodeStart, Received, TickInputs
+from ..session.tick import Answer, AnswerKind, EpisodeStart, Received, TickInputs, Timing
 from .finding import Finding, failure, not_checked, passed, warning
 from .survey import Case, Sample, Survey
 
@@ -20,21 +22,32 @@ _MENDING = {
     'observe': 'fewer or simpler observation terms, smaller messages',
     'infer': 'a smaller network, threads: 2 (inference:)',
     'conclude': 'fewer commands and limits',
+    'record': 'a smaller observation or state',
 }
 
 
-def measure_tick(engine: Engine, survey: Survey, backend: Backend) -> dict[str, tuple[int, ...]]:
+def measure_tick(
+    engine: Engine, survey: Survey, backend: Backend, messages: Messages
+) -> dict[str, tuple[int, ...]]:
     """
     Make many ticks of the newest message of each topic, none of which is published.
 
     :param engine: the session's.
     :param survey: what was seen.
     :param backend: its policy, warm.
-    :returns: how long the stages ``observe``, ``infer`` and ``conclude`` took, in nanoseconds;
-        empty where no tick can be made of the messages.
+    :param messages: the message types.
+    :returns: how long the stages ``observe``, ``infer``, ``conclude`` and ``record`` took, in
+        nanoseconds; empty where no tick can be made of the messages.
     :raises ArtifactError: the policy failed.
     """
     inputs, state = _inputs(engine, survey), engine.initial_state()
+    wiring = engine.wiring
+    codec = TickCodec(
+        messages,
+        wiring.name,
+        [source.topic for source in wiring.sources],
+        [target.topic for target in wiring.targets],
+    )
     found: dict[str, list[int]] = {stage: [] for stage in _MENDING}
     end_ns = time.monotonic_ns() + round(LONGEST_S * 1e9)
     for run in range(RUNS):
@@ -47,10 +60,13 @@ def measure_tick(engine: Engine, survey: Survey, backend: Backend) -> dict[str, 
         observed_ns = time.perf_counter_ns()
         answer = backend.run(request.observation.inputs, request.recurrent)
         answered_ns = time.perf_counter_ns()
-        engine.conclude(request, Answer(AnswerKind.RESULT, *answer), state)
+        record, _ = engine.conclude(request, Answer(AnswerKind.RESULT, *answer), state)
+        concluded_ns = time.perf_counter_ns()
+        codec.encode(record, Timing())
         found['observe'].append(observed_ns - began_ns)
         found['infer'].append(answered_ns - observed_ns)
-        found['conclude'].append(time.perf_counter_ns() - answered_ns)
+        found['conclude'].append(concluded_ns - answered_ns)
+        found['record'].append(time.perf_counter_ns() - concluded_ns)
     return {stage: tuple(times) for stage, times in found.items()}
 
 

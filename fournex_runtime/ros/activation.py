@@ -16,10 +16,12 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from ..configuration import FOREVER_NS
+from ..doctor.finding import Level
+from ..doctor.load import check_load
 from ..doctor.topics import requested_qos
 from ..errors import GraphError
 from ..pipeline.messages import Messages
-from ..session.load import TickCost, overload
+from ..session.load import TickCost
 from ..session.tick import Received
 from ..session.wiring import Wiring
 from .checkup import Checkup
@@ -166,13 +168,11 @@ class Activation:
 
         :raises GraphError: it has not, and the wiring does not have that reported only.
         """
-        words = overload(costs)
-        if not words or all(session.engine.wiring.lockstep for session in self._sessions):
-            return
-        # How fast simulated time goes is not known.
-        if self._wiring.realtime.fits and not self._follows_clock:
-            raise GraphError(f'{self._wiring.file}: {words}')
-        self._node.get_logger().warning(words)
+        found = check_load(self._wiring, costs, self._follows_clock)
+        if found.level is Level.FAILURE:
+            raise GraphError(f'{self._wiring.file}: {found.text}')
+        if found.level is Level.WARNING:
+            self._node.get_logger().warning(found.text)
 
     def _await_graph(self) -> None:
         """Wait for the publishers that the policies need, and until the graph is still."""

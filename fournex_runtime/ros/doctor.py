@@ -14,6 +14,7 @@ from rclpy.signals import SignalHandlerOptions
 from ..doctor.examination import examine
 from ..doctor.finding import Finding
 from ..doctor.inference import measure_inference
+from ..doctor.load import check_load, surveyed_costs
 from ..doctor.survey import Case, Survey, second_name
 from ..doctor.tick_time import measure_tick
 from ..errors import ArtifactError, MissingDependencyError
@@ -21,6 +22,7 @@ from ..pipeline.messages import messages
 from ..policy.backend import Backend, load_backend, warm_up
 from ..session.engine import Engine
 from ..session.wiring import Wiring
+from ..worker.succession import SuccessiveWorkers
 from .spinning import Spinning
 from .survey import PATIENCE_S, Surveyor
 
@@ -37,7 +39,25 @@ class Examined:
     findings: tuple[Finding, ...]
 
 
-def examine_robot(wiring: Wiring, seconds: float, ros_arguments: Sequence[str]) -> list[Examined]:
+@dataclasses.dataclass(frozen=True)
+class Examination:
+    """
+    What was found about the sessions of a wiring.
+
+    :param sessions: each for itself, in their order.
+    :param together: about all of them; empty where there is one only.
+    """
+
+    sessions: tuple[Examined, ...]
+    together: tuple[Finding, ...]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Return everything that was found."""
+        return (*(found for one in self.sessions for found in one.findings), *self.together)
+
+
+def examine_robot(wiring: Wiring, seconds: float, ros_arguments: Sequence[str]) -> Examination:
     """
     Look at the live robot for a while and examine every session of a wiring.
 
@@ -61,7 +81,7 @@ def examine_robot(wiring: Wiring, seconds: float, ros_arguments: Sequence[str]) 
 
 def examine_from(
     node: Node, wiring: Wiring, seconds: float, patience_s: float = PATIENCE_S
-) -> list[Examined]:
+) -> Examination:
     """
     Look at the live robot by a node that nobody else spins.
 
@@ -83,7 +103,7 @@ def examine_from(
         spinning.close(2.0)
     for case, engine in zip(cases, engines):
         survey = _timed(case, engine, survey, python)
-    return [
+    sessions = tuple(
         Examined(
             case.wiring.name,
             case.contract.reference,
@@ -91,13 +111,18 @@ def examine_from(
             tuple(examine(case, survey)),
         )
         for case in cases
-    ]
+    )
+    if len(sessions) == 1:
+        return Examination(sessions, ())  # its own ticks are judged already
+    load = check_load(wiring, surveyed_costs(wiring, survey), survey.clock.followed)
+    return Examination(sessions, (load,))
 
 
 def _timed(case: Case, engine: Engine, survey: Survey, python: str) -> Survey:
     """Return the survey with how long the policies and whole ticks of a session take."""
     own, times = case.wiring.name, dict(survey.inference_ns)
     problems, ticks = dict(survey.inference_problem), dict(survey.tick_ns)
+    in_loop = set(survey.in_loop)
     policies = {own: case} | {
         second_name(own, one.name): dataclasses.replace(case, bundle=one.bundle, wiring=one.wiring)
         for one in case.wiring.fallbacks
@@ -108,13 +133,19 @@ def _timed(case: Case, engine: Engine, survey: Survey, python: str) -> Survey:
             try:
                 times[name] = measure_inference(backend, policy.contract)
                 if policy is case:
-                    ticks[name] = measure_tick(engine, survey, backend)
+                    ticks[name] = measure_tick(engine, survey, backend, case.messages)
+                    if not isinstance(backend, SuccessiveWorkers):
+                        in_loop.add(name)
             finally:
                 backend.close()
         except (ArtifactError, MissingDependencyError) as problem:
             problems[name] = str(problem)
     return dataclasses.replace(
-        survey, inference_ns=times, inference_problem=problems, tick_ns=ticks
+        survey,
+        inference_ns=times,
+        inference_problem=problems,
+        tick_ns=ticks,
+        in_loop=frozenset(in_loop),
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether the sessions of a runtime fit into its one loop."""
+"""Which part of the time of a runtime's one loop its sessions take."""
 
 from __future__ import annotations
 
@@ -52,17 +52,11 @@ def shares(costs: Sequence[TickCost]) -> dict[str, float]:
     return found
 
 
-def overload(costs: Sequence[TickCost]) -> str:
-    """Return in words why the sessions do not fit into one loop; empty if they may."""
+def load_words(costs: Sequence[TickCost]) -> str:
+    """Return in words which part of the loop's time the sessions take at least, and which most."""
     found = shares(costs)
-    total = sum(found.values())
-    if total <= 1.0:
-        return ''
     greatest = sorted(found, key=lambda name: -found[name])[:5]
     listed = ', '.join(f'{name} {found[name]:.0%}' for name in greatest)
     more = f' and {len(found) - 5} more' if len(found) > 5 else ''
-    return (
-        f'the sessions need at least {total:.0%} of the time that one loop has: {listed}{more}. '
-        'Put some into a runtime of their own, have them tick more seldom, or take a faster '
-        'machine; realtime: {on_overload: report} begins all the same'
-    )
+    total = sum(found.values())
+    return f'they need at least {total:.0%} of the time that one loop has: {listed}{more}'

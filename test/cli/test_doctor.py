@@ -30,17 +30,26 @@ def test_a_sound_robot_and_a_mistake(fournex, simulator, wiring, checkout, tmp_p
     )
     sound = fournex('doctor', second, '--seconds', 1, '--json')
     assert sound.status == 0, sound.out + sound.err
-    (session,) = json.loads(sound.out)['sessions']
+    data = json.loads(sound.out)
+    (session,) = data['sessions']
+    assert data['together'] == [], 'there is one only'
     assert session['policy'].startswith('pendulum-balance@')
     assert session['counts']['failure'] == 0 and session['counts']['pass'] > 15
     assert {one['check'] for one in session['findings']} >= {'topic', 'rate', 'start_pose'}
     timed = [one['subject'] for one in session['findings'] if one['check'] == 'inference']
     assert timed == ['timing', 'fallback.calm.timing']
-    wrong = fournex('doctor', wiring(('budget: 50 ms', 'budget: 4 ms')), '--seconds', 1)
+    two = wiring(('budget: 50 ms', 'budget: 4 ms'))
+    body = two.read_text().split('  pendulum:\n')[1]
+    two.write_text(two.read_text() + '  other:\n' + edited(body, ('controller/', 'controller_2/')))
+    wrong = fournex('doctor', two, '--seconds', 1)
     assert wrong.status == 1, wrong.out + wrong.err
+    assert wrong.out.splitlines()[-2:] == [
+        'all 2 sessions  ×  robot pendulum  1 check, 0 failed, 0 warnings',
+        ' ✓ 1 passed (fournex doctor -v lists them)',
+    ]
     assert ', 1 failed, ' in wrong.out.splitlines()[0]
     failures = [line for line in wrong.out.splitlines() if line.startswith(' ✗')]
-    assert len(failures) == 1 and failures[0].startswith(' ✗ rate ')
+    assert len(failures) == 2 and all(line.startswith(' ✗ rate ') for line in failures)
     assert '→ Publish /joint_states faster, or write a budget above' in wrong.out
     assert '– range' in wrong.out and '(fournex doctor -v lists them)' in wrong.out
 

@@ -119,8 +119,7 @@ def doctor(context, relays, wiring_of):
         )
         open_now.append(node.destroy_node)
         wiring = wiring_of(robot, *changes)
-        (examined,) = examine_from(node, wiring, seconds, patience_s=1.5)
-        return list(examined.findings)
+        return list(examine_from(node, wiring, seconds, patience_s=1.5).findings)
 
     yield look
     for close in reversed(open_now):

@@ -250,11 +250,11 @@ def test_ticks_are_made_of_the_newest_messages_and_each_stage_is_timed():
     one = case(contract)
     backend = OnnxBackend(dataclasses.replace(one.bundle, artifact=LinearPolicy(6, 2).onnx))
     engine = Engine(one.bundle, one.wiring, messages())
-    times = measure_tick(engine, survey([[0.1, 0.2]]), backend)
-    assert set(times) == {'observe', 'infer', 'conclude'}
+    times = measure_tick(engine, survey([[0.1, 0.2]]), backend, messages())
+    assert set(times) == {'observe', 'infer', 'conclude', 'record'}
     assert all(len(taken) >= 3 and min(taken) > 0 for taken in times.values())
-    assert measure_tick(engine, survey([]), backend) == {}
-    assert measure_tick(engine, survey([[math.nan, 0.2]]), backend) == {}
+    assert measure_tick(engine, survey([]), backend, messages()) == {}
+    assert measure_tick(engine, survey([[math.nan, 0.2]]), backend, messages()) == {}
 
 
 def test_an_array_in_the_order_of_the_robot_and_in_another():
