@@ -13,7 +13,7 @@ from ..immutable import immutable
 from ..policy.backend import Backend
 from ..policy.backend import Request as Arguments
 from ..policy.batch import Outcomes, run_apart
-from ..worker.succession import SuccessiveWorkers, worker_number
+from ..worker.succession import SuccessiveWorkers
 from .tick import Answer, AnswerKind, Request
 
 
@@ -104,7 +104,7 @@ class SharedPolicy:
         :param since_ns: when the time of a worker began, on the steady clock; now if left out.
         """
         self._results, self._problem = None, None
-        if self._awaits_late([request for _, request in asked], since_ns):
+        if asked[0][1].awaits_late and self._awaits_late(since_ns):
             return
         arguments = [_arguments(request) for _, request in asked]
         size = self.backend.batch_size if self._shared else 0
@@ -129,12 +129,10 @@ class SharedPolicy:
         except ArtifactError as problem:
             self._problem = problem
 
-    def _awaits_late(self, requests: Sequence[Request], since_ns: int | None) -> bool:
+    def _awaits_late(self, since_ns: int | None) -> bool:
         """Wait for what was late in the tick before instead of asking, if the wiring says so."""
         workers = self._workers
-        if self._shared or workers is None or not requests[0].awaits_late:
-            return False
-        if not workers.await_late(since_ns):
+        if self._shared or workers is None or not workers.await_late(since_ns):
             return False
         self._rows, self._size, self._kind = [0], 0, AnswerKind.BELATED
         return True
@@ -160,7 +158,8 @@ class SharedPolicy:
             kind, words = AnswerKind.LATE, str(problem)
         except ArtifactError as problem:
             words = str(problem)
-        worker, size, results = worker_number(self.backend), self._size, self._results
+        worker = 0 if self._workers is None else self._workers.number
+        size, results = self._size, self._results
         found = []
         for row in self._rows:
             result = None if results is None else results[row]

@@ -174,7 +174,10 @@ class _Side:
 
     def copied(self) -> Arrays:
         """Copy arrays out."""
-        return {name: copy() for name, copy in self._copies}
+        found = {}
+        for name, copy in self._copies:
+            found[name] = copy()
+        return found
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """Which sessions are released next, with the test's own clock."""
 
+import random
+
 from fournex_runtime.session.pacing import Release
-from fournex_runtime.session.schedule import Schedule, Slot
+from fournex_runtime.session.schedule import Schedule, Slot, schedule
 
 MS = 1_000_000
 
@@ -121,3 +123,26 @@ def test_a_clock_that_jumps_back_begins_anew():
     assert sessions.schedule.went_back(5 * MS)
     assert sessions.wake == 5
     assert [sessions.tick(5) for _ in range(3)] == ['a', 'b', '']
+
+
+def test_a_single_session_is_released_as_it_would_be_among_others():
+    chance = random.Random(1)
+    general, single = Sessions(a=(10, 1, 0)), Sessions(a=(10, 1, 0))
+    single.schedule = schedule(list(single.slots.values()))
+    assert type(single.schedule) is not type(general.schedule)
+    now, released = 0.0, []
+    for _ in range(300):
+        now += chance.uniform(0, 9)
+        if chance.random() < 0.05:
+            now = max(0.0, now - 200)
+            back = [one.schedule.went_back(round(now * MS)) for one in (general, single)]
+            assert back[0] == back[1]
+        took = chance.choice((1, 1, 1, 25))
+        names = [one.tick(now, took) for one in (general, single)]
+        assert names[0] == names[1] and general.wake == single.wake
+        released.append(names[0])
+    assert {*released} == {'a', ''}
+    _, taken = single.take(single.wake)
+    assert single.schedule.wake_ns is None and single.take(now + 1000)[0] == ''
+    single.schedule.back(taken)
+    assert single.take(now + 1000)[0] == 'a'
