@@ -107,6 +107,14 @@ def not_negative(text: str) -> float:
     return value
 
 
+def fraction(text: str) -> float:
+    """Return a number from 0 to 1, for ``type=``; ArgumentTypeError for anything else."""
+    value = _number(text)
+    if not 0.0 <= value <= 1.0:
+        raise argparse.ArgumentTypeError(f'expected a number from 0 to 1, found {text!r}')
+    return value
+
+
 def _number(text: str) -> float:
     try:
         return parse_number(text)

@@ -16,7 +16,7 @@ from ..record.replay import verify
 from ..record.selection import ALL_TICKS, Selection
 from ..record.session_replay import ReplayedTick
 from ..record.verification import Verification
-from .parser import Parser, not_negative, whole_number
+from .parser import Parser, fraction, not_negative, whole_number
 from .progress import Progress
 from .show_comparison import show_comparison
 from .show_tick import show_tick
@@ -87,6 +87,13 @@ def parser() -> Parser:
         help='with these: exit status 1 if a value differs by more than this, in its unit; '
         "without: by how much the network's outputs may differ, on another machine for instance",
     )
+    found.add_argument(
+        '--max-unverifiable',
+        type=fraction,
+        metavar='SHARE',
+        help='how many of the ticks may be unverifiable before the exit status is 1, from 0 to 1 '
+        '(0.001: one of a thousand); left out: none',
+    )
     found.add_argument('--session', default='', metavar='NAME', help='with --tick: show only its')
     return found
 
@@ -105,8 +112,22 @@ def main(arguments: Sequence[str]) -> int:
     selection = Selection(options.first or 0, options.last, options.episode)
     if options.policy or options.wiring is not None:
         others = _bundles(options.bag, options.policy, '--policy')
-        return against(options.bag, others, options.wiring, bundles, selection, options.max_error)
-    return replay(options.bag, bundles, selection, max_error=options.max_error)
+        return against(
+            options.bag,
+            others,
+            options.wiring,
+            bundles,
+            selection,
+            options.max_error,
+            options.max_unverifiable or 0.0,
+        )
+    return replay(
+        options.bag,
+        bundles,
+        selection,
+        max_error=options.max_error,
+        max_unverifiable=options.max_unverifiable or 0.0,
+    )
 
 
 def _refuse_what_goes_nowhere(options: argparse.Namespace) -> None:
@@ -120,10 +141,15 @@ def _refuse_what_goes_nowhere(options: argparse.Namespace) -> None:
             '--policy': options.policy or None,
             '--wiring': options.wiring,
             '--max-error': options.max_error,
+            '--max-unverifiable': options.max_unverifiable,
         }
     elif options.policy or options.wiring is not None:
         what = '--policy and --wiring compare with another version'
         others = {'--verify': options.verify or None, '--session': options.session or None}
+        if options.max_error is None and options.max_unverifiable is not None:
+            raise ConfigurationError(
+                '--max-unverifiable: a comparison fails with --max-error only'
+            )
     else:
         what = 'without --tick every session is compared'
         others = {'--session': options.session or None}
@@ -172,6 +198,7 @@ def against(
     bundles: Mapping[str, pathlib.Path],
     selection: Selection,
     max_error: float | None,
+    max_unverifiable: float = 0.0,
 ) -> int:
     """
     Print what other versions would have done; returns the exit status.
@@ -182,6 +209,7 @@ def against(
     :param bundles: recorded policy bundles by session, for those that are not where they were.
     :param selection: the ticks to compare.
     :param max_error: the greatest difference that is fine; None: any.
+    :param max_unverifiable: the greatest share of the ticks that may be unknown.
     """
     progress = Progress('replaying')
     try:
@@ -192,7 +220,7 @@ def against(
         print(show_comparison(one))
     if max_error is None:
         return 0
-    return FAILED if any(one.exceeds(max_error) for one in found) else 0
+    return FAILED if any(one.exceeds(max_error, max_unverifiable) for one in found) else 0
 
 
 def _verified(
@@ -214,6 +242,7 @@ def replay(
     selection: Selection = ALL_TICKS,
     prefix: str = '',
     max_error: float | None = None,
+    max_unverifiable: float = 0.0,
 ) -> int:
     """
     Verify a recording and print what came of it; returns the exit status.
@@ -224,6 +253,7 @@ def replay(
     :param prefix: put before the first line.
     :param max_error: by how much the network's outputs may differ, in their units; None: not at
         all.
+    :param max_unverifiable: the greatest share of the ticks that may be unverifiable.
     """
     found = [one for one in _verified(bag, bundles, selection) if one.ticks]
     several = len(found) > 1
@@ -237,9 +267,7 @@ def replay(
         words = differences(one)
         if words:
             print(words)
-    if max_error is None:
-        return 0 if all(one.all_equal for one in found) else FAILED
-    return 0 if all(one.within(max_error) for one in found) else FAILED
+    return 0 if all(one.within(max_error, max_unverifiable) for one in found) else FAILED
 
 
 def _bundles(

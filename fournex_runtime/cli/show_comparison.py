@@ -24,7 +24,10 @@ def show_comparison(found: Comparison) -> str:
             'asked are left out'
         )
     if found.unknown:
-        lines.append(f'  {_ticks(found.unknown)} that are not in the bag with all their messages')
+        lines.append(
+            f'  {_ticks(found.unknown)} that are not in the bag with all their messages: nobody '
+            'knows what the other version would have done'
+        )
     if found.refused:
         lines.append(
             f'  {_ticks(found.refused).upper()} IN WHICH {found.other} WOULD NOT HAVE ACTED, '

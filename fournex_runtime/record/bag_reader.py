@@ -103,12 +103,30 @@ class BagReader:
 
     @property
     def dropped(self) -> dict[str, int]:
-        """Return the messages that the recording lost as it was made, by topic; none: empty."""
+        """
+        Return the messages that the recording lost as it was made, by topic; none: empty.
+
+        Those are left out that it had lost before the first file of the bag.
+        """
         found: dict[str, int] = {}
         for file in self._files:
             for topic, count in file.dropped.items():
                 found[topic] = max(count, found.get(topic, 0))
-        return found
+        before = self._files[0].beginning.dropped if self._files else {}
+        return {
+            topic: count - before.get(topic, 0)
+            for topic, count in found.items()
+            if count > before.get(topic, 0)
+        }
+
+    def made(self, topic: str) -> int:
+        """
+        Return how many messages of a topic there would be if none of them were lost.
+
+        What ``metadata.yaml`` has counts, and what was lost as the recording was made.
+        """
+        there = max(self.counts.get(topic, 0), (self.expected_counts or {}).get(topic, 0))
+        return there + self.dropped.get(topic, 0)
 
     @property
     def end_ns(self) -> int | None:

@@ -72,12 +72,18 @@ class BagWriter:
             or time.monotonic_ns() - self._begun_ns >= self._options.split_ns
         )
 
-    def open(self, head: Sequence[RingRecord] = (), cause: str = '') -> None:
+    def open(
+        self,
+        head: Sequence[RingRecord] = (),
+        cause: str = '',
+        dropped: Mapping[str, int] | None = None,
+    ) -> None:
         """
         Make the folder and the first file, and declare the channels.
 
         :param head: what the file begins with.
         :param cause: why the bag is made; empty where that goes without saying.
+        :param dropped: messages by topic that the recording had lost before it.
         :raises RecordingError: the folder exists or cannot be made or written; nothing is left.
         """
         if self._options.compression not in COMPRESSIONS:
@@ -86,7 +92,7 @@ class BagWriter:
                 f'{", ".join(COMPRESSIONS)}'
             )
         make_folder(self._folder)
-        self._cause = cause
+        self._cause, self._dropped = cause, dict(dropped or {})
         try:
             self._begin(head, again=False)
         except OSError as problem:
@@ -172,9 +178,8 @@ class BagWriter:
             self._options.chunk_bytes,
             head,
             self._cause,
+            self._dropped,
         )
-        if self._dropped:
-            self._file.write_dropped(self._dropped)
         self._begun_ns = time.monotonic_ns()
         self._again = list(self._file.counts) if again else [0] * len(self._channels)
 

@@ -71,7 +71,7 @@ def compare(
             )
         run_through(reader, sessions, progress)
         for topic, comparison in sessions.items():
-            comparison.finish((reader.expected_counts or {}).get(topic, 0))
+            comparison.finish(reader.made(topic))
         results = [one.result for one in sessions.values()]
         if not any(one.ticks for one in results):
             raise ReplayError(f'{bag}: holds none of {selection}')

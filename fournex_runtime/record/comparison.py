@@ -93,8 +93,16 @@ class Comparison:
         """Return how many ticks were compared."""
         return self.ticks - self.idle - self.left_out - self.refused - self.unknown
 
-    def exceeds(self, error: float) -> bool:
-        """Return whether a difference is above a bound, or the other version did not act once."""
+    def exceeds(self, error: float, unverifiable: float = 0.0) -> bool:
+        """
+        Return whether a difference is above a bound, or the other version did not act once.
+
+        :param error: the bound.
+        :param unverifiable: the greatest share of the ticks that may be unknown; where more are,
+            nobody knows whether a difference is above the bound.
+        """
         if self.refused or (self.ticks and not self.compared):
+            return True
+        if self.unknown > unverifiable * self.ticks:
             return True
         return not all(one.greatest[0] <= error for one in self.values)

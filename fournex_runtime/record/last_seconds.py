@@ -38,12 +38,14 @@ class _Span:
     :param head: what a file that begins here begins with.
     :param records: what came.
     :param size: bytes of all of it.
+    :param dropped: messages by topic that were known to be lost when it began.
     """
 
     begun_ns: int
     head: list[RingRecord]
     records: list[RingRecord]
     size: int
+    dropped: Mapping[str, int]
 
 
 class LastSeconds:
@@ -134,7 +136,7 @@ class LastSeconds:
                 self._add(one)
         head = self._latest.head(marked, log_time_ns)
         now_ns = time.monotonic_ns()
-        self._spans.append(_Span(now_ns, head, [], sum(map(_size, head))))
+        self._spans.append(_Span(now_ns, head, [], sum(map(_size, head)), self._dropped))
         while len(self._spans) > 1 and self._spans[1].begun_ns <= now_ns - self._options.keep_ns:
             self._spans.popleft()
         if self._cause:
@@ -193,7 +195,7 @@ class LastSeconds:
         self._dump = BagWriter(
             self._folder / f'dump-{self._dumps:02d}', self._channels, self._options
         )
-        self._dump.open(self._spans[0].head, cause=cause)
+        self._dump.open(self._spans[0].head, cause, self._spans[0].dropped)
         for span in self._spans:
             self._waiting.extend(span.records)
         self._waiting_bytes = sum(map(_size, self._waiting))

@@ -71,12 +71,14 @@ class FileBeginning:
     :param number: of the file in its recording, from 0.
     :param head: how many messages of each topic come first that were recorded before.
     :param cause: what set the recording off; empty where that goes without saying.
+    :param dropped: messages by topic that the recording had lost before the file.
     :param recovered: the file was cut off and has been given its end: what came then is missing.
     """
 
     number: int = 0
     head: Mapping[str, int] = dataclasses.field(default_factory=dict)
     cause: str = ''
+    dropped: Mapping[str, int] = dataclasses.field(default_factory=dict)
     recovered: bool = False
 
 
@@ -106,7 +108,7 @@ class McapFile:
         self.counts: dict[str, int] = {}
         self.beginning = FileBeginning()
         self.dropped: dict[str, int] = {}
-        """Messages by topic that the recording had lost as the file was finished."""
+        """Messages by topic that the recording had lost as the file was finished, of all files."""
         self.truncated = False
         self.readable_bytes = 0
         """Of a file that is cut off: where the last whole record ends."""
@@ -185,12 +187,16 @@ class McapFile:
         second = next(records, None)
         if isinstance(second, Metadata) and second.name == FILE_METADATA:
             self.beginning = self._read_beginning(second.metadata)
+            self.dropped = dict(self.beginning.dropped)
 
     def _read_beginning(self, values: Mapping[str, str]) -> FileBeginning:
         try:
-            head = {topic: int(n) for topic, n in json.loads(values['begins_with']).items()}
             return FileBeginning(
-                int(values['number']), head, values.get('cause', ''), 'cut_off' in values
+                int(values['number']),
+                _counts(values['begins_with']),
+                values.get('cause', ''),
+                _counts(values.get('dropped', '{}')),
+                'cut_off' in values,
             )
         except (ValueError, KeyError, TypeError, AttributeError) as problem:
             raise RecordingError(
@@ -299,6 +305,10 @@ class McapFile:
         if isinstance(problem, (McapError, ValueError)) and str(problem):
             return RecordingError(f'{self.path} is damaged: {problem}')
         return RecordingError(f'{self.path} is damaged: {type(problem).__name__} {problem}')
+
+
+def _counts(text: str) -> dict[str, int]:
+    return {topic: int(count) for topic, count in json.loads(text).items()}
 
 
 def _has_end(stream: IO[bytes]) -> bool:

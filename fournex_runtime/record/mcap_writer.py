@@ -7,9 +7,10 @@ file that ends without its summary is read from the front (``mcap_file.py``).
 
 Beside messages a file has metadata records of ours. ``fournex_file``, directly behind the header,
 has the ``number`` of the file in its recording; ``begins_with``, how many messages of each topic
-(JSON) come first that were recorded before the file begins, so that it stands alone; the
-``cause`` of a recording that something set off; and ``cut_off``, in a file that was recovered, how
-many of its bytes could not be used.
+(JSON) come first that were recorded before the file begins, so that it stands alone; ``dropped``,
+how many of each topic (JSON) the recording had lost by then; the ``cause`` of a recording that
+something set off; and ``cut_off``, in a file that was recovered, how many of its bytes could not
+be used.
 ``fournex_dropped`` has by topic how many messages the recording has lost so far; the last holds.
 """
 
@@ -50,6 +51,7 @@ class McapWriter:
     :param compression: of the chunks: ``zstd``, ``lz4`` or ``none``.
     :param chunk_bytes: size of a chunk before it is compressed.
     :param head: what the file begins with.
+    :param dropped: messages by topic that the recording had lost before, as far as known.
     :param cause: why the bag is made; empty where that goes without saying.
     :param name: of the file in the bag, if that is not to be its present one.
     :param cut_off: of a file that is written again because it was cut off: how many of its bytes
@@ -66,6 +68,7 @@ class McapWriter:
         chunk_bytes: int,
         head: Sequence[RingRecord] = (),
         cause: str = '',
+        dropped: Mapping[str, int] | None = None,
         name: str = '',
         cut_off: int | None = None,
     ) -> None:
@@ -87,7 +90,7 @@ class McapWriter:
             compression=_COMPRESSIONS[compression],
         )
         try:
-            self._begin(number, head, cause, cut_off)
+            self._begin(number, head, cause, dropped or {}, cut_off)
         except OSError:
             self._file.close()
             path.unlink()
@@ -172,11 +175,18 @@ class McapWriter:
             self._file.close()
 
     def _begin(
-        self, number: int, head: Sequence[RingRecord], cause: str, cut_off: int | None
+        self,
+        number: int,
+        head: Sequence[RingRecord],
+        cause: str,
+        dropped: Mapping[str, int],
+        cut_off: int | None,
     ) -> None:
         self._mcap.start(profile='ros2', library=f'fournex_runtime {__version__}')
         again = collections.Counter(self._channels[one.channel].channel.topic for one in head)
         about = {'number': str(number), 'begins_with': json.dumps(again, sort_keys=True)}
+        if dropped:
+            about['dropped'] = json.dumps(dict(dropped), sort_keys=True)
         if cause:
             about['cause'] = cause
         if cut_off is not None:

@@ -144,6 +144,7 @@ def _mend(path: pathlib.Path, file: McapFile) -> int:
             _CHUNK_BYTES,
             head,
             file.beginning.cause,
+            file.beginning.dropped,
             name=path.name,
             cut_off=path.stat().st_size - file.readable_bytes,
         )

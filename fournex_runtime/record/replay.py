@@ -90,7 +90,7 @@ def verify(
         run_through(reader, sessions, progress)
         for one in manifest.sessions:
             replay = sessions[one.tick_topic]
-            replay.finish((reader.expected_counts or {}).get(one.tick_topic, 0))
+            replay.finish(reader.made(one.tick_topic))
             contract = found[one.name].contract
             here = environment([replay.backend.description], [contract])
             replay.result.environment = environment_differences(manifest.environment, here)

@@ -32,7 +32,7 @@ from ..session.tick import (
 from .comparison import Comparison, ValueComparison
 from .manifest import SessionManifest
 from .recorded_inputs import RecordedInputs
-from .selection import ALL_TICKS, Selection
+from .selection import Selection
 from .snapshot import SNAPSHOT_TYPE, Snapshot, decode_snapshot, snapshot_topic
 from .tick_record import tick_decoder
 
@@ -73,7 +73,7 @@ class SessionComparison:
         self._selection = selection
         self._inputs = RecordedInputs(manifest.input_topics, recorded.wiring.remembered_ns)
         self._snapshot_topic = snapshot_topic(manifest.tick_topic)
-        self._begun = False
+        self._begin: int | None = None
         self._types = types
         self._sources = _sources(recorded, other, manifest)
         self._same_outputs = (
@@ -121,7 +121,7 @@ class SessionComparison:
     def _resume(self, snapshot: Snapshot) -> None:
         """Begin with what the recorded version remembered, where the bag begins late."""
         before, state = snapshot.state, self._state
-        if self._begun or before.tick == 0:
+        if self._begin is not None or before.tick == 0:
             return
         newest = self._inputs.resume(snapshot.inputs)
         state = self._other.resumed_state(state, [newest[source] for source in self._sources])
@@ -143,7 +143,9 @@ class SessionComparison:
         )
 
     def _tick(self, record: TickRecord) -> None:
-        self._begun = True
+        if self._begin is None:
+            self._begin = self._state.tick
+        self._gap(record.tick)
         given = self._inputs.of_tick(record)
         inputs: TickInputs = dataclasses.replace(
             given, messages=tuple(given.messages[source] for source in self._sources)
@@ -231,16 +233,23 @@ class SessionComparison:
             reacting=state.reacting if record.mode is Mode.FALLBACK else None,
         )
 
-    def finish(self, claimed: int) -> None:
+    def finish(self, made: int) -> None:
         """
-        Count what is not in the bag and should be, if every tick was asked for.
+        Count the ticks after the last one that are not in the bag and should be.
 
-        :param claimed: how many tick records the bag says it has.
+        :param made: how many tick records were made, after what the bag says.
         """
-        if self._selection == ALL_TICKS:
-            missing = max(0, claimed - self._counts['ticks'])
-            self._counts['ticks'] += missing
-            self._counts['unknown'] += missing
+        self._gap((self._begin or 0) + made)
+
+    def _gap(self, end: int) -> None:
+        """
+        Count ticks that are not in the bag.
+
+        :param end: the tick that comes next.
+        """
+        missing = self._selection.missing(self._state.tick, end)
+        self._counts['ticks'] += missing
+        self._counts['unknown'] += missing
 
     @property
     def result(self) -> Comparison:

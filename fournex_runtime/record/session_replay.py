@@ -156,17 +156,17 @@ class SessionReplay:
         self._next_tick = snapshot.state.tick
         self._doubt.forget()
 
-    def finish(self, claimed: int = 0) -> None:
+    def finish(self, made: int = 0) -> None:
         """
         Count what is not in the bag and should be.
 
-        That is the tick records that the bag claims to have, and, if every tick was asked for,
-        those of commands that no record accounts for.
+        That is the tick records that no gap in their numbers tells of, and, if every tick was
+        asked for, those of commands that no record accounts for.
 
-        :param claimed: how many tick records the bag says it has.
+        :param made: how many tick records were made, after what the bag says.
         """
         self.result.deviations = self._deviations.all
-        lost = claimed - (self._next_tick - self._begin)
+        lost = made - (self._next_tick - self._begin)
         if lost > 0:
             self._gap(self._next_tick + lost)
         if self._selection != ALL_TICKS:

@@ -123,21 +123,25 @@ class Verification:
         others = (self.observations, self.safe_actions, self.commands)
         return self.raw_actions.unequal > 0 and not any(count.unequal for count in others)
 
-    def within(self, error: float) -> bool:
+    def within(self, error: float | None = None, unverifiable: float = 0.0) -> bool:
         """
         Return whether every tick was judged and none is further off than a bound.
 
         That bound is for the network's outputs and its recurrent state alone: what is built of
         messages, and the gate before the actuators, are equal on every machine or wrong.
 
-        :param error: the greatest error that is fine, in the unit of the value.
+        :param error: the greatest error that is fine, in the unit of the value; None: none is.
+        :param unverifiable: the greatest share of the ticks that need not have been judged.
         """
         others = (self.observations, self.safe_actions, self.commands)
-        judged = not self.raw_actions.unverifiable and all(count.all_equal for count in others)
+        unknown = max(count.unverifiable for count in self.stages.values())
+        if not self.ticks or unknown > unverifiable * self.ticks:
+            return False
+        if error is None:
+            return not any(count.unequal for count in self.stages.values())
         known = [one for one in self.deviations if one.stage in ('raw action', 'state')]
         return (
-            self.ticks > 0
-            and judged
+            not any(count.unequal for count in others)
             and not self.unmeasured
             and not any(math.isnan(one.greatest) or one.greatest > error for one in known)
         )

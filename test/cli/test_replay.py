@@ -9,10 +9,15 @@ import pytest
 from fournex_runtime.cli import replay
 from fournex_runtime.errors import FournexError
 from fournex_runtime.pipeline.messages import messages
-from fournex_runtime.record.bag_reader import RecordedMessage
+from fournex_runtime.record.bag_reader import BagReader, RecordedMessage
+from fournex_runtime.record.bag_writer import BagWriter
+from fournex_runtime.record.channel import Channel
+from fournex_runtime.record.definitions import describe
+from fournex_runtime.record.ring import RingRecord
 from fournex_runtime.session.blame import STAGES
 
 STATES = '/joint_states'
+TICKS = '/fournex/pendulum/tick'
 
 
 def test_every_tick_is_equal(fournex, bag):
@@ -67,6 +72,30 @@ def test_a_missing_input_is_unverifiable_not_equal(fournex, bag, rewrite, tmp_pa
     assert done.status == 1
     assert 'observations 2001 equal and 1 unverifiable' in done.out
     assert 'tick 250: message 501 of /joint_states is not there' in done.out
+    altered = tmp_path / 'altered'
+    assert fournex('replay', altered, '--max-unverifiable', 0.001).status == 0
+    assert fournex('replay', altered, '--max-unverifiable', 0.0001).status == 1
+    assert fournex('replay', altered, '--max-unverifiable', 0.001, '--max-error', 0).status == 0
+
+
+def test_ticks_that_the_recorder_could_not_keep_are_unverifiable(bag, tmp_path, capsys):
+    """The last 1000 ticks found no room: no number is left out, but they are counted."""
+    with BagReader(bag) as reader:
+        channels = [Channel(one.topic, one.type) for one in reader.channels]
+        index = {channel.topic: place for place, channel in enumerate(channels)}
+        lossy = BagWriter(tmp_path / 'lossy', describe(channels, messages()))
+        lossy.open()
+        for one in reader.messages():
+            times = one.log_time_ns, one.publish_time_ns
+            lossy.write(RingRecord(index[one.topic], one.sequence, *times, memoryview(one.data)))
+            if (one.topic, one.sequence) == (TICKS, 1002):
+                break
+    lossy.write_dropped({TICKS: 1000})
+    lossy.close()
+    assert replay.main([str(tmp_path / 'lossy')]) == 1
+    assert 'replaying 2002 ticks' in (said := capsys.readouterr().out)
+    assert said.count('1002 equal and 1000 unverifiable') == 4
+    assert 'tick 1002: 1000 tick records are not in the bag' in said
 
 
 def test_a_bundle_elsewhere_is_taken_and_another_one_refused(fournex, bag, checkout, tmp_path):
@@ -168,6 +197,8 @@ def test_what_is_not_in_it_is_refused(fournex, bag):
         (('--verify', '--wiring', 'here'), 'compare with another version: leave out --verify'),
         (('--max-error', 'nan'), "--max-error: expected a finite number, found 'nan'"),
         (('--max-error', 'inf'), "--max-error: expected a finite number, found 'inf'"),
+        (('--max-unverifiable', '1.1'), '--max-unverifiable: expected a number from 0 to 1'),
+        (('--policy', 'BUNDLE', '--max-unverifiable', '0.1'), 'fails with --max-error only'),
         (('--max-error', '-1'), "--max-error: expected a number of at least 0, found '-1'"),
         (('--tick', '-1'), '--tick: expected a whole number of at least 0'),
         (('--bundle', 'rover=BUNDLE'), "the recording has no session 'rover'; it has pendulum"),

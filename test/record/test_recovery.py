@@ -82,6 +82,7 @@ def test_files_that_follow_each_other_are_read_once(whole):
         assert reader.dropped == {'/a': 400}
     with BagReader(whole / 'bag_2.mcap') as reader:
         assert next(reader.messages()).topic == '/map', 'alone, it has the map, too'
+        assert reader.dropped == {}, 'all of that was lost before this file'
         assert reader.counts == {'/map': 1, '/a': COUNT - 401}
 
 
