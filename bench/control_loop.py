@@ -69,7 +69,7 @@ PLAN = (
     Part('arm_500', URGENT, 'fifo'),
     Part('arm_1000', URGENT, 'fifo'),
     Part('camera_30', ('ours inline', 'bare'), quick=True),
-    Part('arms_64', ('ours inline', 'ours inline apart')),
+    Part('arms_64', ('ours', 'ours apart', 'ours inline', 'ours inline apart')),
     # What no target is about, more seldom.
     Part('arm_200', ('bare multi',), every=3),
     Part('camera_30', ('ours', 'floor'), every=3),
@@ -87,7 +87,6 @@ PLAN = (
     ),
     *(Part(workload, MANY, 'flood', every=3) for workload in ('arms_8', 'arms_64')),
     Part('arms_8', ('ours', 'ours apart', 'ours inline', 'ours inline apart'), every=3),
-    Part('arms_64', ('ours', 'ours apart'), every=3),
 )
 
 
