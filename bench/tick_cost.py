@@ -113,17 +113,7 @@ def block(name: str) -> dict[str, list[float]]:
             recorded = clock()
             for _ in range(STAMPS):
                 time.monotonic_ns()
-            timing = Timing(
-                lateness_ns=observed - decoded,
-                wait_ns=observed - decoded,
-                take_ns=observed - decoded,
-                decode_ns=observed - decoded,
-                observe_ns=observed - decoded,
-                infer_ns=observed - decoded,
-                conclude_ns=observed - decoded,
-                publish_ns=observed - decoded,
-                record_ns=observed - decoded,
-            )
+            timing = Timing(*[observed - decoded] * 9)
             statistics.add(began, timing, AnswerKind.RESULT, False)
             timed = clock()
             rows[tick] = (
