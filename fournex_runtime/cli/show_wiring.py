@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from ..configuration import FOREVER_NS
 from ..pipeline.ports import Port, Target
 from ..policy.inference import Inference
+from ..safety.limits import ORIENTATION, QUATERNION
 from ..safety.reactions import Fault, Kind, Reaction, Step
 from ..session.sharing import sharing
 from ..session.wiring import SessionWiring, Wiring
@@ -228,16 +229,24 @@ def _limits(wiring: Wiring, session: SessionWiring) -> str:
             label,
             number(low),
             number(high),
-            'unlimited' if math.isinf(rate) else number(rate),
+            _per_second(rate),
             by_term[limits.term][first],
         )
         for limits in session.limits
         for first, (label, low, high, rate) in enumerate(
             zip(limits.labels, limits.low, limits.high, limits.rate)
         )
+        if limits.turn is None or first < QUATERNION.start
     ]
+    for limits in session.limits:
+        if limits.turn is not None:
+            rows.append((limits.term, ORIENTATION, '', '', _per_second(limits.turn), 'rad'))
     header = ('term', 'value', 'min', 'max', 'per second', 'unit')
     return '  limits\n' + table(header, rows, '    ')
+
+
+def _per_second(rate: float) -> str:
+    return 'unlimited' if math.isinf(rate) else number(rate)
 
 
 def _reactions(session: SessionWiring) -> str:

@@ -3,6 +3,9 @@ From the policy's outputs to commanded values, term by term, in the unit of the 
 
 An action value passes ``clip → * scale → + offset`` (the contract). A choice is looked up in the
 contract's table. The quaternion of a pose is made one of norm 1 with w of at least 0.
+
+Between two commands, for ramps and soft starts, every value goes straight, and an orientation the
+shorter way round.
 """
 
 from __future__ import annotations
@@ -12,10 +15,10 @@ from numpy.typing import NDArray
 
 from ..policy.contract import Term
 from ..policy.term_kinds import DISCRETE
+from ..safety.limits import QUATERNION, has_quaternion
+from ..safety.orientation import LEAST_NORM
 
 Vector = NDArray[np.float64]
-LEAST_NORM = 0.5
-"""A quaternion shorter than this says too little about a rotation to be one."""
 
 
 class ActionTerm:
@@ -51,9 +54,15 @@ class ActionTerm:
             command = clipped * self._scale + self._offset
         return command
 
-    def problem(self, command: Vector) -> str:
-        """Return why a command within all limits cannot be sent all the same; usually empty."""
-        return ''
+    def between(self, begin: Vector, end: Vector, share: float) -> Vector:
+        """Return the command a share of the way from one to another; not finite if one is not."""
+        if has_quaternion(self.term.command, self.term.size):
+            turn = (begin * end)[QUATERNION].sum()
+            if turn < 0.0:  # a quaternion and its negative are one rotation
+                end = end.copy()
+                end[QUATERNION] = -end[QUATERNION]
+        way: Vector = begin + (end - begin) * share
+        return way
 
 
 class DiscreteTerm(ActionTerm):
@@ -87,13 +96,6 @@ class PoseTerm(ActionTerm):
             norm = np.where(pose[..., 6:] < 0.0, -norm, norm)
             pose[..., 3:] = np.where(abs(norm) >= LEAST_NORM, pose[..., 3:] / norm, np.nan)
         return pose
-
-    def problem(self, command: Vector) -> str:
-        """Return a complaint when the limits have left too little of the quaternion."""
-        norm = float(np.sqrt((command[3:] ** 2).sum()))
-        if norm >= LEAST_NORM:
-            return ''
-        return f'{self.term.name}: within its limits the quaternion has norm {norm:.2g}'
 
 
 def build_action(term: Term) -> ActionTerm:

@@ -62,17 +62,10 @@ class CommandValues:
         self._dtype = np.dtype(dtype)
         self._only = np.array(range(term.size) if only is None else only, np.intp)
         self._all = only is None
-        self._quaternion = (
-            slice(3, 7) if term.command == 'pose_target' and term.size == 7 else None
-        )
         self._low, self._high = self._bounds(part)
 
     def __call__(self, values: Vector) -> NDArray[Any]:
         """Return the values as the message holds them."""
-        if self._quaternion is not None:
-            values = values.copy()
-            part = values[self._quaternion]
-            values[self._quaternion] = part / np.sqrt((part**2).sum())  # limits may shorten it
         if self._conversion is not None:
             values = self._conversion(values)
         if not self._all:
@@ -90,8 +83,6 @@ class CommandValues:
         """Return the least and the greatest number of the type within the limits."""
         term, target = part.term, part.target
         low, high = (self._in_robots_unit(one.copy()) for one in (part.low, part.high))
-        if self._quaternion is not None:
-            low[self._quaternion], high[self._quaternion] = -1.0, 1.0
         low, high = low[self._only], high[self._only]
         labels = [term.labels[index] for index in self._only]
         if self._dtype.kind in 'iu' and target.rounding != 'nearest':

@@ -1,9 +1,9 @@
 """
 The gate before the actuators: the last code that touches a command's values.
 
-It lets through only what is finite and within the wiring's limits. The finite check cannot be
-turned off. Where limits are at odds, the range wins over the rate and the rate over the
-acceleration.
+It lets through only what is finite and within the wiring's limits, and that is what is published.
+The finite check cannot be turned off. Where limits are at odds, the range wins over the rate and
+the rate over the acceleration.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from ..clip import clip
 from ..finite import all_finite
-from .limits import RANGE, RATE, Limits
+from .limits import ORIENTATION, QUATERNION, RANGE, RATE, Limits
+from .orientation import NoRotation, Orientation, unit
 
-__all__ = ['Gate', 'Limits', 'NonFiniteCommand']
+__all__ = ['Gate', 'Limits', 'NoRotation', 'NonFiniteCommand']
 
 Vector = NDArray[np.float64]
 _LARGE = 1e300
@@ -53,6 +54,7 @@ class Gate:
         self._low_by = limits.low_by or (RANGE,) * size
         self._high_by = limits.high_by or (RANGE,) * size
         self._rate_by = limits.rate_by or (RATE,) * size
+        self._orientation = None if limits.turn is None else Orientation(limits.turn, period_ns)
 
     def check(
         self, values: Vector, last: Vector | None, before: Vector | None = None
@@ -65,13 +67,14 @@ class Gate:
             stop, and for what was let through already and is said again.
         :param before: the command before that; None: the robot was standing.
         :raises NonFiniteCommand: a value is not finite.
+        :raises NoRotation: the quaternion of a pose is too short to be one.
         """
         if not all_finite(values):
             bad = np.flatnonzero(~np.isfinite(values))
             names = ', '.join(self._limits.labels[index] for index in bad[:3])
             raise NonFiniteCommand(f'{self._limits.term}: not finite at {names}')
         limited: list[str] = []
-        safe = values
+        safe = values if self._orientation is None else self._oriented(values, last, limited)
         if last is not None and self._has_acceleration:
             safe = self._bent(self._in_range(safe, limited), last, before, limited)
         elif last is not None and self._has_rate:
@@ -80,6 +83,20 @@ class Gate:
                 self._note(safe, clipped, self._rate_by, limited)
             safe = clipped
         return self._in_range(safe, limited), tuple(limited)
+
+    def _oriented(self, values: Vector, last: Vector | None, limited: list[str]) -> Vector:
+        """Return a pose whose quaternion has norm 1 and turns no faster than it may."""
+        assert self._orientation is not None
+        before = None if last is None else last[QUATERNION].tolist()
+        try:
+            wanted = unit(values[QUATERNION].tolist())
+            found = self._orientation.bounded(wanted, before)
+        except NoRotation as problem:
+            raise NoRotation(f'{self._limits.term}: {problem}') from problem
+        asked, safe = values.copy(), values.copy()
+        asked[QUATERNION], safe[QUATERNION] = wanted, found
+        self._note(asked, safe, (ORIENTATION,) * len(values), limited)
+        return safe
 
     def _reach(self, last: Vector) -> tuple[Vector, Vector]:
         """Return what lies one step of the rate from a command."""

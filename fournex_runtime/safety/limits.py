@@ -9,6 +9,13 @@ RANGE, RATE = 'range', 'rate'
 POSITIONS = ('joint_position_target', 'pose_target')
 VELOCITIES = ('joint_velocity_target', 'twist')
 EFFORTS = ('joint_effort_target',)
+ORIENTATION, QUATERNION = 'orientation', slice(3, 7)
+"""What the limit of a pose's quaternion is called, and where in the pose its values are."""
+
+
+def has_quaternion(command: str, size: int) -> bool:
+    """Return whether the values of an action term are a pose with a quaternion."""
+    return command == 'pose_target' and size == QUATERNION.stop
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +33,8 @@ class Limits:
     :param low_by: what a limit is called that sets ``low``, for records; ``range`` if empty.
     :param high_by: the same of ``high``.
     :param rate_by: the same of ``rate``; ``rate`` if empty.
+    :param turn: greatest turn of the pose that the values are, rad/s, which may be infinite; None
+        where they are no pose with a quaternion.
     """
 
     term: str
@@ -37,6 +46,7 @@ class Limits:
     low_by: tuple[str, ...] = ()
     high_by: tuple[str, ...] = ()
     rate_by: tuple[str, ...] = ()
+    turn: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +74,11 @@ class ValueLimits:
 
 
 def term_limits(
-    term: str, command: str, labels: tuple[str, ...], values: tuple[ValueLimits, ...]
+    term: str,
+    command: str,
+    labels: tuple[str, ...],
+    values: tuple[ValueLimits, ...],
+    turn: float | None = None,
 ) -> Limits:
     """
     Return what the limits of a term come to: of several that bound one thing the narrowest counts.
@@ -73,6 +87,7 @@ def term_limits(
     :param command: kind of command, such as ``joint_position_target``.
     :param labels: names of the values.
     :param values: the limits of each.
+    :param turn: of a pose with a quaternion, its greatest turn, rad/s.
     :raises ValueError: nothing is within all limits of a value.
     """
     lows, highs, rates = [], [], []
@@ -110,6 +125,7 @@ def term_limits(
         tuple(by for _, by in lows),
         tuple(by for _, by in highs),
         tuple(by for _, by in rates),
+        turn,
     )
 
 

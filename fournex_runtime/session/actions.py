@@ -14,9 +14,10 @@ from ..pipeline.action_terms import build_action
 from ..pipeline.observation import LastAction
 from ..policy.backend import ArraySpec, signature
 from ..policy.contract import Contract
-from ..safety.gate import Gate, NonFiniteCommand
+from ..safety.gate import Gate, NonFiniteCommand, NoRotation
 from ..safety.limits import Limits
 from ..safety.reactions import Fault
+from .blending import blended
 from .tick import ANSWERED, Answer, AnswerKind, Arrays, SafeAction, Vector, frozen
 
 
@@ -116,6 +117,10 @@ class SessionActions:
             found.append(term.command(action.clipped[where]))
         return tuple(found)
 
+    def between(self, begin: SafeAction, end: SafeAction, share: float) -> SafeAction:
+        """Return the command a share of the way from one to another: see :func:`blended`."""
+        return blended(self._terms, begin, end, share)
+
     def through_gate(
         self, asked: SafeAction, last_safe: SafeAction | None, before_safe: SafeAction | None
     ) -> tuple[SafeAction, tuple[str, ...]]:
@@ -129,7 +134,7 @@ class SessionActions:
         """
         safe: list[Vector | None] = []
         limited: list[str] = []
-        for index, (term, gate, values) in enumerate(zip(self._terms, self._gates, asked)):
+        for index, (gate, values) in enumerate(zip(self._gates, asked)):
             if values is None:
                 safe.append(None)
                 continue
@@ -139,8 +144,8 @@ class SessionActions:
                 passed, touched = gate.check(values, last, before)
             except NonFiniteCommand as problem:
                 raise UnusableAnswer(Fault.NON_FINITE, str(problem)) from problem
-            if words := term.problem(passed):
-                raise UnusableAnswer(Fault.FAILED, words)
+            except NoRotation as problem:
+                raise UnusableAnswer(Fault.FAILED, str(problem)) from problem
             passed.setflags(write=False)
             safe.append(passed)
             limited.extend(touched)

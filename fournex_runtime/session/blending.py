@@ -8,15 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..pipeline.action_terms import ActionTerm
 from ..policy.contract import Contract
 from .poses import MOTIONS
 from .tick import SafeAction, Vector, frozen
 
 
-def blended(begin: SafeAction, end: SafeAction, share: float) -> SafeAction:
+def blended(
+    terms: Sequence[ActionTerm], begin: SafeAction, end: SafeAction, share: float
+) -> SafeAction:
     """
     Return the command a share of the way from one to another, term by term.
 
+    :param terms: the action terms.
     :param begin: where it begins; None for a term that begins at its end.
     :param end: where it goes; None for a term that stays at its beginning.
     :param share: from 0 to 1.
@@ -27,8 +31,8 @@ def blended(begin: SafeAction, end: SafeAction, share: float) -> SafeAction:
         return tuple(
             (before if after is None else after)
             if before is None or after is None
-            else before + (after - before) * share
-            for before, after in zip(begin, end)
+            else term.between(before, after, share)
+            for term, before, after in zip(terms, begin, end)
         )
 
 

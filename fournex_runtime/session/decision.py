@@ -14,7 +14,7 @@ from ..pipeline.observation import History, LastAction
 from ..policy.contract import Contract
 from ..safety.reactions import Fault, Kind
 from .actions import SessionActions, UnusableAnswer
-from .blending import Measured, blended
+from .blending import Measured
 from .chunk_player import ChunkPlayer, Playing
 from .modes import Modes
 from .poses import ramp_targets
@@ -244,7 +244,8 @@ class Decision:
         gone_ns = now_ns - soft_start.since_ns + self._period_ns
         if gone_ns >= self._soft_start_ns:
             return asked, None
-        return blended(soft_start.from_safe, asked, gone_ns / self._soft_start_ns), soft_start
+        share = gone_ns / self._soft_start_ns
+        return self._actions.between(soft_start.from_safe, asked, share), soft_start
 
     def _where_measured(
         self, measured: Measured, request: Request, state: SessionState
@@ -319,7 +320,7 @@ class Decision:
         if step.kind is Kind.RAMP and reacting.from_safe is not None:
             gone_ns = now_ns - reacting.from_ns + self._period_ns
             whole_ns = reacting.begun_ns + step.duration_ns - reacting.from_ns
-            asked = _ramped(reacting.from_safe, self._ramps[step.name], gone_ns / whole_ns)
+            asked = self._ramped(reacting.from_safe, self._ramps[step.name], gone_ns / whole_ns)
             try:
                 safe, limited = self._actions.through_gate(
                     asked, state.last_safe, state.before_safe
@@ -359,6 +360,11 @@ class Decision:
         )
         return dataclasses.replace(kept, safe=act.safe, limited=act.limited, second=following)
 
+    def _ramped(self, begin: SafeAction, end: SafeAction, share: float) -> SafeAction:
+        """Return a command on the way of a ramp; a term that had no command still has none."""
+        there = self._actions.between(begin, end, share)
+        return tuple(None if before is None else one for before, one in zip(begin, there))
+
     def _at_once(self, safe: SafeAction | None) -> SafeAction | None:
         """Return a stop, or a command that is said again, as the gate lets it through: at once."""
         return None if safe is None else self._actions.through_gate(safe, None, None)[0]
@@ -372,9 +378,3 @@ class Decision:
 def _commanded(state: SessionState) -> SafeAction | None:
     """Return the command from which a soft start goes on; None: the robot is not commanded."""
     return None if state.mode is Mode.STANDBY else state.last_safe
-
-
-def _ramped(begin: SafeAction, end: SafeAction, share: float) -> SafeAction:
-    """Return a command on the way of a ramp; a term that had no command still has none."""
-    there = blended(begin, end, share)
-    return tuple(None if before is None else one for before, one in zip(begin, there))

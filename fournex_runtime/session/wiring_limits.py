@@ -6,7 +6,17 @@ import math
 
 from ..configuration import Section, parse_number
 from ..policy.contract import Contract, Term
-from ..safety.limits import EFFORTS, POSITIONS, VELOCITIES, Limits, ValueLimits, term_limits
+from ..safety.limits import (
+    EFFORTS,
+    ORIENTATION,
+    POSITIONS,
+    QUATERNION,
+    VELOCITIES,
+    Limits,
+    ValueLimits,
+    has_quaternion,
+    term_limits,
+)
 from .wiring_terms import check_terms
 from .wiring_urdf import NO_LIMITS, Robot, read_joints
 
@@ -48,15 +58,18 @@ class _TermReader:
     def read(self) -> Limits:
         """Return the limits."""
         section, term = self._section, self._term
-        workspace = self._workspace()
+        workspace, turn = self._workspace(), self._turn()
         values = tuple(
-            self._value(label, section.optional_section(label), workspace) for label in term.labels
+            self._value(label, section.optional_section(label), workspace)
+            for label in (term.labels if turn is None else term.labels[: QUATERNION.start])
         )
+        if turn is not None:
+            values += (ValueLimits(-1.0, 1.0),) * (QUATERNION.stop - QUATERNION.start)
         if self._everyone is not None:
             self._everyone.finish()
         section.finish()
         try:
-            return term_limits(term.name, term.command, term.labels, values)
+            return term_limits(term.name, term.command, term.labels, values, turn)
         except ValueError as problem:
             raise section.problem('', str(problem)) from problem
 
@@ -100,11 +113,7 @@ class _TermReader:
     def _number(self, places: list[Section], label: str, key: str, default: float | None) -> float:
         for place in places:
             if key in place:
-                if key != 'rate':
-                    return place.number(key)
-                return _positive(
-                    place, key, place.parsed(key, _parse_rate, 'a number per second or unlimited')
-                )
+                return _rate(place) if key == 'rate' else place.number(key)
         if default is not None:
             return default
         raise self._section.problem(
@@ -124,6 +133,32 @@ class _TermReader:
                     )
                 return _positive(place, key, place.number(key))
         return None
+
+    def _turn(self) -> float | None:
+        """Read ``orientation: {rate: 1.5}``; None for a term without a quaternion."""
+        section, term = self._section, self._term
+        if not has_quaternion(term.command, term.size):
+            if ORIENTATION in section and ORIENTATION not in term.labels:
+                words = 'is for a pose_target of layout position+quaternion_xyzw'
+                raise section.problem(ORIENTATION, words)
+            return None
+        for label in term.labels[QUATERNION]:
+            if label in section:
+                raise section.problem(
+                    label,
+                    'is no number that can be limited alone: what is left of the quaternion would '
+                    f'be another rotation. Write {ORIENTATION}: {{rate: RAD_PER_S or unlimited}}',
+                )
+        if ORIENTATION not in section:
+            raise section.problem(
+                '',
+                f'{ORIENTATION} is missing: say how fast the pose may turn, '
+                f'{ORIENTATION}: {{rate: RAD_PER_S or unlimited}}',
+            )
+        own = section.section(ORIENTATION)
+        found = _rate(own)
+        own.finish()
+        return found
 
     def _workspace(self) -> dict[str, tuple[float, float]]:
         """Read ``workspace: {x: [least, greatest], …}``, the box that a pose must be in."""
@@ -152,6 +187,11 @@ def _positive(place: Section, key: str, value: float) -> float:
     if value <= 0.0:
         raise place.problem(key, f'{value} is not above 0')
     return value
+
+
+def _rate(place: Section) -> float:
+    words = 'a number per second or unlimited'
+    return _positive(place, 'rate', place.parsed('rate', _parse_rate, words))
 
 
 def _parse_rate(text: str) -> float:

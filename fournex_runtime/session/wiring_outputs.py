@@ -11,7 +11,7 @@ from ..pipeline.joint_names import JointNames
 from ..pipeline.ports import Target
 from ..policy.contract import Contract, Term
 from .wiring_inputs import read_fields, read_unit
-from .wiring_terms import check_terms
+from .wiring_terms import check_terms, read_command
 from .wiring_types import StopCommand
 
 _MOVES_WHEN_HELD = ('twist', 'joint_velocity_target')
@@ -98,9 +98,7 @@ def _stop(section: Section, term: Term) -> StopCommand:
     """Read the stop command; a word that would keep or set this robot moving is refused."""
     if section.is_mapping('stop'):
         values = section.section('stop')
-        found = StopCommand(tuple(values.number(label) for label in term.labels))
-        values.finish()
-        return found
+        return StopCommand(read_command(values, term))
     word = section.choice('stop', ('zero', 'hold'))
     if word == 'hold' and term.command in _MOVES_WHEN_HELD:
         message = f'hold would keep a {term.command} moving; write zero, or a value for each'

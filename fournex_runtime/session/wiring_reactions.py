@@ -17,6 +17,7 @@ from ..safety.reactions import (
     parse_reaction,
 )
 from .blending import Measured
+from .wiring_terms import read_command
 from .wiring_types import Override
 
 LATE_ANSWERS = ('discard', 'use in the next tick')
@@ -97,9 +98,7 @@ def read_poses(
                     f'the contract {contract.reference} has no such action term.'
                     + nearest(key, list(terms)),
                 )
-            values = pose.section(key)
-            found[name][key] = tuple(values.number(label) for label in terms[key].labels)
-            values.finish()
+            found[name][key] = read_command(pose.section(key), terms[key])
     return found
 
 

@@ -17,6 +17,7 @@ from ..policy.contract_schema import mapping
 from ..policy.inference import ISOLATIONS, MOST_MEMORY_MIB, MOST_THREADS, PROVIDERS
 from ..policy.options import DURATION, Schema
 from ..policy.term_kinds import OBSERVATION_KINDS
+from ..safety.limits import ORIENTATION
 from ..safety.reactions import Fault
 from .realtime import GREATEST_PRIORITY, LEAST_PRIORITY
 from .wiring_operators import BOOL, EMPTY
@@ -179,6 +180,7 @@ def _limits() -> Schema:
     joint = _optional(dict.fromkeys(('lower', 'upper', 'velocity', 'effort'), _NUMBER))
     named: Schema = {
         'all': value,
+        ORIENTATION: mapping({'rate': value['properties']['rate']}),
         'workspace': mapping(dict.fromkeys(('x', 'y', 'z'), side)),
         'urdf': {'anyOf': [_TEXT, _by_name(joint)]},
     }

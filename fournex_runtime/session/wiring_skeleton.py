@@ -14,6 +14,7 @@ import yaml
 
 from ..policy.contract import Contract, Term
 from ..policy.installed_terms import installed_term, is_custom, observation_kind
+from ..safety.limits import ORIENTATION, has_quaternion
 
 _JOINTS = ('joint_states', 'sensor_msgs/msg/JointState')
 _ODOMETRY = ('odom', 'nav_msgs/msg/Odometry')
@@ -85,6 +86,8 @@ def wiring_skeleton(contract: Contract, policy: str) -> str:
         unit = f'   # in {term.unit}' if term.unit else ''
         lines.append(f'      {_quoted(term.name)}:{unit}')
         lines.extend(['        all:', *(f'          {key}:' for key in ('min', 'max', 'rate'))])
+        if has_quaternion(term.command, term.size):
+            lines.extend([f'        {ORIENTATION}:   # in rad/s', '          rate:'])
     if contract.start_pose:
         lines.append('    # how far a joint may be from the start pose when the session begins')
         lines.append('    start: {tolerance: 0.2}')

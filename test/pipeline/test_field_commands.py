@@ -97,7 +97,7 @@ def test_a_pose_by_fields_is_a_rotation():
     fields = {label: f'data[{index}]' for index, label in enumerate('x y z qx qy qz qw'.split())}
     yaml = 'term: pose_target, layout: position+quaternion_xyzw'
     message = encoded(
-        yaml, FLOATS, [1.0, 2.0, 3.0, 0.0, 0.0, 0.6, 0.0], fields=fields, unit='cm,1'
+        yaml, FLOATS, [1.0, 2.0, 3.0, 0.0, 0.0, 1.0, 0.0], fields=fields, unit='cm,1'
     )
     assert message.data.tolist() == [100.0, 200.0, 300.0, 0.0, 0.0, 1.0, 0.0]
 

@@ -170,11 +170,15 @@ def test_what_one_message_cannot_carry(change, words):
 POSE = 'geometry_msgs/msg/PoseStamped'
 
 
-def reach(kind=POSE, layout='position+quaternion_xyzw', more=', frame: base', low=-10):
+def reach(
+    kind=POSE, layout='position+quaternion_xyzw', more=', frame: base', turn='unlimited', of_q=''
+):
+    turn = f', orientation: {{rate: {turn}}}' if turn else ''
+    more = more if 'stop:' in more else f'{more}, stop: hold'
     return engine(
         f'  action: [{{term: pose_target, layout: {layout}}}]',
-        f'pose_target: {{topic: target, type: {kind}, stop: hold{more}}}',
-        f'pose_target: {{all: {{min: {low}, max: 10, rate: unlimited}}}}',
+        f'pose_target: {{topic: target, type: {kind}{more}}}',
+        f'pose_target: {{{UNLIMITED}{turn}{of_q}}}',
     )
 
 
@@ -193,16 +197,45 @@ def test_too_short_a_quaternion_is_no_rotation(scale):
     assert record.mode is Mode.STOPPED and 'pose_target: not finite at qx' in record.cause
 
 
-def test_limits_that_leave_too_little_of_a_quaternion():
-    run = Run(reach(low=0))
-    assert ticked(run, [1, 2, 3, 0, 0, 0.1, 1]).mode is Mode.POLICY
-    record = ticked(run, [1.0, 2.0, 3.0, -1.0, 0.0, 0.0, 0.1])
-    assert 'failed: pose_target: within its limits the quaternion has norm 0.1' in record.cause
+def test_a_pose_turns_as_fast_as_it_may_and_what_is_recorded_is_what_is_sent():
+    run = Run(reach(turn=0.5))  # 0.01 rad a period
+    ticked(run, [0, 0, 0, 0, 0, 0, 1])
+    for count in (1, 2):
+        record = ticked(run, [0, 0, 0, 1, 0, 0, 0])
+        assert record.limited == ('pose_target/qx: orientation', 'pose_target/qw: orientation')
+        q = sent(record, POSE).pose.orientation
+        assert [q.x, q.y, q.z, q.w] == record.safe_action['pose_target'][3:].tolist()
+        assert 2 * math.atan2(q.x, q.w) == pytest.approx(0.01 * count, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ('options', 'words'),
+    [
+        ({'turn': ''}, 'pose_target: orientation is missing: say how fast the pose may turn'),
+        ({'of_q': ', qx: {max: 0.5}'}, 'pose_target.qx: is no number that can be limited alone: '),
+        ({'layout': 'position'}, 'pose_target.orientation: is for a pose_target of layout posi'),
+        ({'turn': '0'}, 'pose_target.orientation.rate: 0.0 is not above 0'),
+        ({'more': ', frame: b, stop: {x: 0, y: 0, z: 0, qx: 0.5, qy: 0, qz: 0, qw: 0.5}'},
+         'pose_target.stop: its quaternion (qx, qy, qz, qw) has norm 0.7071, expected 1'),
+    ],
+)  # fmt: skip
+def test_limits_and_places_that_are_no_orientations(options, words):
+    with pytest.raises(WiringError) as caught:
+        reach(**options)
+    assert words in str(caught.value)
+
+
+def test_a_stop_command_is_sent_with_norm_one_and_recorded_like_that():
+    stop = '{x: 0, y: 0, z: 0, qx: 0, qy: 0, qz: 0.7071, qw: -0.7071}'
+    record = ticked(Run(reach(more=f', frame: b, stop: {stop}')), [0] * 7, stop='a test')
+    q = sent(record, POSE).pose.orientation
+    assert [q.x, q.y, q.z, q.w] == record.safe_action['pose_target'][3:].tolist()
+    assert [q.z, q.w] == [-math.sqrt(0.5), math.sqrt(0.5)]
 
 
 def test_a_position_is_sent_as_a_point():
     kind = 'geometry_msgs/msg/PointStamped'
-    found = sent(ticked(Run(reach(kind, 'position')), [1.0, 2.0, 3.0]), kind)
+    found = sent(ticked(Run(reach(kind, 'position', turn='')), [1.0, 2.0, 3.0]), kind)
     assert (found.point.x, found.point.y, found.point.z) == (1.0, 2.0, 3.0)
 
 
@@ -210,7 +243,7 @@ def test_a_position_is_sent_as_a_point():
     ('options', 'words'),
     [
         ({'more': ''}, 'frame: is missing: say in which frame the pose is'),
-        ({'layout': 'position'}, 'of layout position cannot be sent as geometry_msgs/msg/PoseSt'),
+        ({'layout': 'position', 'turn': ''}, 'of layout position cannot be sent as geometry_msgs'),
         ({'kind': 'geometry_msgs/msg/Point', 'more': ''}, 'cannot be sent as geometry_msgs/m'),
     ],
 )
