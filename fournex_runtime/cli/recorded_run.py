@@ -111,6 +111,7 @@ class RecordedRun:
     :param problem: what of it is not there: it is cut off, for instance; empty when all is well.
     :param recovered: it was, and then recovered.
     :param dropped: messages that the recording lost as it was made, by topic.
+    :param missed: messages that the middleware dropped before they were taken, by topic.
     :param cause: what set it off; empty where that goes without saying.
     :param deleted: how many of its first files are not there, deleted to make room or left out.
     """
@@ -123,6 +124,7 @@ class RecordedRun:
     problem: str
     recovered: bool
     dropped: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    missed: Mapping[str, int] = dataclasses.field(default_factory=dict)
     cause: str = ''
     deleted: int = 0
 
@@ -179,6 +181,7 @@ def read_run(path: pathlib.Path, keep: Sequence[str] = ()) -> RecordedRun:
             reader.problem or '',
             bool(reader.recovered),
             reader.dropped,
+            reader.missed,
             reader.cause,
             reader.deleted,
         )

@@ -60,6 +60,10 @@ def _head(run: RecordedRun) -> str:
                 if manifest is not None
                 else '',
             ),
+            (
+                'never came',
+                ', '.join(f'{count} of {topic}' for topic, count in sorted(run.missed.items())),
+            ),
             ('runtime', manifest.runtime if manifest is not None else ''),
             ('wiring', manifest.wiring_file if manifest is not None else ''),
         )

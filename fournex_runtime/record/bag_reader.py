@@ -19,6 +19,7 @@ from ..pipeline.message_types import MessageTypes
 from ..pipeline.messages import Messages
 from . import metadata
 from .mcap_file import McapFile, RecordedChannel, RecordedMessage
+from .mcap_writer import MISSED
 
 __all__ = ['ASIDE', 'BagReader', 'RecordedChannel', 'RecordedMessage']
 
@@ -108,6 +109,17 @@ class BagReader:
 
         Those are left out that it had lost before the first file of the bag.
         """
+        noted = self._noted().items()
+        return {topic: count for topic, count in noted if not topic.startswith(MISSED)}
+
+    @property
+    def missed(self) -> dict[str, int]:
+        """Return the messages that the middleware dropped before they were taken, by topic."""
+        noted = self._noted().items()
+        return {key[len(MISSED) :]: count for key, count in noted if key.startswith(MISSED)}
+
+    def _noted(self) -> dict[str, int]:
+        """Return what is noted as dropped since the bag begins, under the keys of the note."""
         found: dict[str, int] = {}
         for file in self._files:
             for topic, count in file.dropped.items():

@@ -12,6 +12,8 @@ how many of each topic (JSON) the recording had lost by then; the ``cause`` of a
 something set off; and ``cut_off``, in a file that was recovered, how many of its bytes could not
 be used.
 ``fournex_dropped`` has by topic how many messages the recording has lost so far; the last holds.
+Under ``middleware TOPIC`` it has how many of an input the middleware dropped before they were
+taken, which no tick has seen.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ from .ring import RingRecord
 
 FILE_METADATA = 'fournex_file'
 DROPPED_METADATA = 'fournex_dropped'
+MISSED = 'middleware '
+"""Before a topic in ``fournex_dropped``: how many messages never came to the recording."""
 
 _COMPRESSIONS = {
     'zstd': CompressionType.ZSTD,

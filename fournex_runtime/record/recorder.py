@@ -30,6 +30,7 @@ from .channel import DescribedChannel
 from .continuous import Continuous
 from .last_seconds import LastSeconds
 from .mark import MARK, TRIGGER, decode_mark
+from .mcap_writer import MISSED
 from .recorder_status import RecorderStatus
 from .ring import RingHandles, RingReader, RingRecord
 
@@ -213,7 +214,8 @@ class Recorder:
 
     def _count_dropped(self) -> None:
         refused = zip(self._topics, self._status.refused)
-        self._dropped = {topic: count for topic, count in refused if count}
+        missed = ((MISSED + topic, n) for topic, n in zip(self._topics, self._status.missed))
+        self._dropped = {topic: count for topic, count in (*refused, *missed) if count}
 
     def _ask_if_due(self) -> None:
         if not self._asked and self._keeper is not None and self._keeper.wants_mark:

@@ -18,13 +18,14 @@ _COUNTS_AT = _TEXT_AT + _TEXT_BYTES
 
 class RecorderStatus:
     """
-    The recorder writes and the runtime reads, but for the last part; every word has one writer.
+    The recorder writes and the runtime reads, but for the last parts; every word has one writer.
 
     Byte 0 is 1 when the recorder has given up writing, byte 1 when the bag is closed as it should
     be, byte 2 changes when the recorder asks for a mark; bytes 8 to 1031 say why the recorder gave
     up, in UTF-8 ended by zero; then comes a uint64 for each channel: its messages in the file. The
-    last part is a uint64 for each channel, too: its messages that the ring had no room for, which
-    the runtime writes and the recorder notes in the bag.
+    last two parts are a uint64 for each channel, too: its messages that the ring had no room for,
+    and those that the middleware dropped before; the runtime writes these and the recorder notes
+    them in the bag.
 
     :param memory: a memfd of :meth:`size` bytes; not closed here.
     :param channels: number of channels.
@@ -33,15 +34,16 @@ class RecorderStatus:
     def __init__(self, memory: int, channels: int) -> None:
         self._map = mmap.mmap(memory, self.size(channels), flags=mmap.MAP_SHARED)
         self._bytes = memoryview(self._map)
-        end = _COUNTS_AT + 8 * channels
+        end, last = _COUNTS_AT + 8 * channels, _COUNTS_AT + 16 * channels
         self._signals = self._bytes[:4].cast('I')
         self._counts = self._bytes[_COUNTS_AT:end].cast('Q')
-        self._refused = self._bytes[end:].cast('Q')
+        self._refused = self._bytes[end:last].cast('Q')
+        self._missed = self._bytes[last:].cast('Q')
 
     @staticmethod
     def size(channels: int) -> int:
         """Return the bytes of memory needed for so many channels."""
-        return _COUNTS_AT + 16 * channels
+        return _COUNTS_AT + 24 * channels
 
     @classmethod
     def create(cls, channels: int) -> tuple[int, RecorderStatus]:
@@ -126,10 +128,20 @@ class RecorderStatus:
         """Return how many messages of each channel the ring had no room for."""
         return self._refused.tolist()
 
+    def set_missed(self, channel: int, count: int) -> None:
+        """Store how many messages of a channel the middleware dropped before they were taken."""
+        self._missed[channel] = count
+
+    @property
+    def missed(self) -> list[int]:
+        """Return how many messages of each channel the middleware dropped."""
+        return self._missed.tolist()
+
     def close(self) -> None:
         """Unmap the memory."""
         self._signals.release()
         self._counts.release()
         self._refused.release()
+        self._missed.release()
         self._bytes.release()
         self._map.close()

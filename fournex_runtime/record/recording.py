@@ -158,6 +158,16 @@ class Recording:
         if self._status is not None:
             self._status.set_refused(channel, refused)
 
+    def set_missed(self, channel: int, count: int) -> None:
+        """
+        Have noted in the bag how many messages of a channel the middleware dropped.
+
+        :param channel: index of the channel.
+        :param count: since the recording began.
+        """
+        if self._status is not None:
+            self._status.set_missed(channel, count)
+
     def commit(self) -> bool:
         """
         Make what was written visible to the recorder.

@@ -291,7 +291,8 @@ class Activation:
         )
         self._recording = recording
         for feed in self._feeds.values():
-            feed.record(recording.writer(feed.topic.name))
+            name = feed.topic.name
+            feed.record(recording.writer(name), recording.missed_teller(name))
 
     def after_tick(self) -> None:
         """Hand what the tick wrote to the recorder."""

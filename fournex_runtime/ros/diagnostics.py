@@ -155,6 +155,10 @@ def fill_status(status: Any, session: HostedSession, active: bool, dropped: int)
             (f'age of {source.topic} [ms]', f'{age / 1e6:.1f}' if age >= 0 else 'no message yet')
             for source, age in zip(session.engine.wiring.sources, session.ages_ns)
         ),
+        *(
+            (f'missed of {source.topic}', 'several publish it' if n is None else str(n))
+            for source, n in zip(session.engine.wiring.sources, session.missed)
+        ),
     ]
     for key, value in values:
         status.add(key, value)

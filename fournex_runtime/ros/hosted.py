@@ -135,6 +135,11 @@ class HostedSession:
         """Return what runs the artifact."""
         return self.policy.backend
 
+    @property
+    def missed(self) -> list[int | None]:
+        """Return how many messages of each source never came; None: nobody knows."""
+        return [feed.topic.missed for feed in self._feeds]
+
     def close(self) -> None:
         """End what runs its artifacts."""
         for policy in (self.policy, *self.seconds.values()):

@@ -14,6 +14,7 @@ from rclpy.qos import QoSProfile
 from ..session.tick import Received
 from .direct_take import direct_take
 from .log_thread import LogThread
+from .number_gaps import NumberGaps
 
 _LARGE_BYTES = 65536
 """From this length on a message is taken without rclpy."""
@@ -61,8 +62,7 @@ class PolledTopic:
         self._taken = 0
         self._following: int | None = None
         """The number that the publisher's next message has; None where none is known."""
-        self.missed = 0
-        """Messages that the middleware dropped before they could be taken."""
+        self._gaps = NumberGaps()
         self.subscription = node.create_subscription(
             message_class,
             topic,
@@ -100,7 +100,7 @@ class PolledTopic:
                 found.append(Received(number, steady_ns - age_ns, data))
                 sequence = info.get('publication_sequence_number')
                 if sequence != following:
-                    self._count_missed(following, sequence)
+                    self._gaps.jump(following, sequence)
                 following = None if sequence is None else sequence + 1
                 if number == last:
                     break
@@ -138,13 +138,17 @@ class PolledTopic:
         if not found:
             return None
         self._taken = 1
-        self.missed = 0
+        self._gaps = NumberGaps()
         return Received(1, found[-1].arrival_ns, found[-1].data)
 
-    def _count_missed(self, following: int | None, sequence: int | None) -> None:
-        """Count a gap in the publisher's numbering; only sound with a single publisher."""
-        if following is not None and sequence is not None and sequence > following:
-            self.missed += sequence - following
+    @property
+    def missed(self) -> int | None:
+        """
+        Return how many messages the middleware dropped before they could be taken.
+
+        None where several publishers number theirs: then nobody knows.
+        """
+        return None if self._gaps.several else self._gaps.missed
 
     def destroy(self) -> None:
         """Unsubscribe."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import functools
 import pathlib
 import time
 from collections.abc import Callable, Sequence
@@ -86,6 +87,10 @@ class RunRecording:
     def writer(self, topic: str) -> Write:
         """Return what writes the messages of a topic."""
         return self._recording.writer(self._index[topic])
+
+    def missed_teller(self, topic: str) -> Callable[[int], None]:
+        """Return what notes how many messages of a topic never came to be recorded."""
+        return functools.partial(self._recording.set_missed, self._index[topic])
 
     def later(self, topic: str, data: bytes) -> None:
         """

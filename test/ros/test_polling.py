@@ -1,5 +1,6 @@
 """Subscriptions that are drained: what was sent comes, to the byte, small or large."""
 
+import functools
 import time
 import weakref
 
@@ -10,8 +11,12 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from fournex_runtime.pipeline.messages import messages
+from fournex_runtime.record.bag_reader import BagReader
+from fournex_runtime.record.channel import Channel
+from fournex_runtime.record.recording import Recording
 from fournex_runtime.ros import direct_take as direct_taking
 from fournex_runtime.ros.direct_take import DirectTake, direct_take
+from fournex_runtime.ros.feed import Feed
 from fournex_runtime.ros.graph import message_class
 from fournex_runtime.ros.polling import PolledTopic
 
@@ -106,6 +111,45 @@ def test_what_is_lost_before_it_is_taken_is_counted(camera):
         time.sleep(0.2)
         found += topic.take()
     assert topic.missed == len(sent) - len(found)
+
+
+def test_the_bag_says_what_never_came_to_be_recorded(camera, tmp_path):
+    publisher, topic = camera
+    recording = Recording(tmp_path / 'bag', [Channel(topic.name, IMAGE)], messages=messages())
+    recording.start(30.0)
+    feed = Feed(topic)
+    feed.record(recording.writer(0), functools.partial(recording.set_missed, 0))
+    taken = feed.attach()
+    sent = [image(80_000, seed) for seed in range(QOS.depth + 6)]
+    for several in (sent[:1], sent[1:]):  # of the first nobody knows what came before it
+        for one in several:
+            publisher.publish(one)
+        deadline = time.monotonic() + 30
+        while not taken or taken[-1].data != several[-1]:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+            feed.drain()
+    recording.commit()
+    recording.close()
+    with BagReader(tmp_path / 'bag') as bag:
+        assert bag.counts == {topic.name: len(taken)} and bag.dropped == {}
+        assert bag.missed == {topic.name: len(sent) - len(taken)} and len(taken) < len(sent)
+
+
+def test_of_several_publishers_nobody_knows_what_is_missing(camera, nodes):
+    publisher, topic = camera
+    for seed in range(5):
+        publisher.publish(image(100, seed))
+    take(topic, 5)
+    other = nodes[0].create_publisher(message_class(IMAGE), topic.name, QOS)
+    while topic.subscription.get_publisher_count() < 2:
+        time.sleep(0.01)
+    assert topic.missed == 0
+    for seed in range(6):
+        (other, publisher)[seed % 2].publish(image(100, seed))
+        take(topic)
+    assert topic.missed is None
+    nodes[0].destroy_publisher(other)
 
 
 def test_the_libraries_of_this_distribution_are_known(camera):

@@ -39,6 +39,7 @@ def test_diagnostics_tell_rate_lateness_ages_mode_cause_and_what_infers(
     assert 45 < float(values['rate [Hz]']) < 55
     assert 0 <= float(values['lateness p50 [ms]']) <= float(values['lateness max [ms]'])
     assert 0 <= float(values['age of joint_states [ms]']) < 50
+    assert values['missed of joint_states'].isdigit()
     assert values['mode'] == 'policy' and values['cause'] == ''
     assert values['policy'] == 'pendulum-balance@1'
     used, _, refused = values['inference'].partition(' (refused: ')
