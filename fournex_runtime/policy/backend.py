@@ -8,8 +8,8 @@ and a result, so that the session owns it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,6 +145,22 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """End what runs outside this process for it; it cannot be run again."""
+        ...
+
+
+@runtime_checkable
+class RunsInPlace(Protocol):
+    """A backend that can run its artifact on arrays that stay where they are."""
+
+    def in_place(self, takes: Request, gives: Request) -> Callable[[], None] | None:
+        """
+        Return what runs the policy once, from arrays into others; None where it cannot.
+
+        What it gives has the bits of :meth:`Backend.run`.
+
+        :param takes: inputs and recurrent state, of the contract's shapes and dtypes.
+        :param gives: outputs and next state.
+        """
         ...
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -178,6 +178,22 @@ class OnnxModel:
             what = self._mismatch(feed) or f'inference failed: {problem}'
             raise ArtifactError(f'{self._file}: {what}') from problem
         return self._result(found)
+
+    def in_place(self, takes: Request, gives: Request) -> Callable[[], None] | None:
+        """Return what runs the model where its arrays lie; see :class:`.RunsInPlace`."""
+        if self._session.provider != 'cpu':
+            return None
+        outputs, following = gives
+        into = {**outputs, **{one.output: following[one.name] for one in self._state}}
+        run = self._session.bind_where_they_lie(self._feed(*takes), into)
+
+        def run_in_place() -> None:
+            try:
+                run()
+            except Exception as problem:  # onnxruntime's errors share no base but Exception
+                raise ArtifactError(f'{self._file}: inference failed: {problem}') from problem
+
+        return run_in_place
 
     def _feed(self, inputs: Arrays, state: Arrays) -> dict[str, Any]:
         if not self._state:

@@ -13,14 +13,14 @@ import ctypes
 import io
 import pathlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ArtifactError, MissingDependencyError
-from .backend import ArraySpec
+from .backend import Arrays, ArraySpec
 from .inference import Inference, Refusal, describe, none_left
 
 try:
@@ -135,6 +135,21 @@ class OnnxSession:
     def run(self, outputs: list[str], feed: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Run the model on arrays of any shape that it takes."""
         return list(self._session.run(outputs, feed))
+
+    def bind_where_they_lie(self, takes: Arrays, gives: Arrays) -> Callable[[], None]:
+        """
+        Return what runs the model from arrays into others, without a copy; on the CPU only.
+
+        :param takes: every input, by its name in the model; they stay where they are.
+        :param gives: takes the outputs.
+        """
+        session, binding = self._session, self._session.io_binding()
+        value_of = onnxruntime.OrtValue.ortvalue_from_numpy
+        for name, array in takes.items():
+            binding.bind_ortvalue_input(name, value_of(array))
+        for name, array in gives.items():
+            binding.bind_ortvalue_output(name, value_of(array))
+        return lambda: session.run_with_iobinding(binding)
 
     def bind(self, takes: Sequence[ArraySpec], gives: Sequence[ArraySpec]) -> BoundSession:
         """Return the model bound to memory for arrays of these shapes."""

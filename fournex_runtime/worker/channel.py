@@ -289,6 +289,10 @@ class WorkerSide(_Mapped):
         super().__init__(layout, handles)
         self.places: list[Request] = [(row.inputs.arrays, row.state.arrays) for row in self._rows]
         """Inputs and state of each row, where they lie."""
+        self.results: list[Request] = [
+            (row.outputs.arrays, row.following.arrays) for row in self._rows
+        ]
+        """Where outputs and next state of each row go."""
 
     def batch(self) -> list[Request | None] | None:
         """Return what was asked as a batch, where it lies; None: the first row by itself."""
@@ -315,10 +319,14 @@ class WorkerSide(_Mapped):
                 row.outputs.put(result[0], file, 'output')
                 row.following.put(result[1], file, 'state output')
         if problem is None:
-            _STATUS.pack_into(self._memory, 0, _ANSWERED, 0)
+            self.answered()
         else:
             self._failed[: len(results)] = [isinstance(one, ArtifactError) for one in results]
             self._say(_ANSWERED_IN_PART, str(problem))
+
+    def answered(self) -> None:
+        """Say that the results are where they go."""
+        _STATUS.pack_into(self._memory, 0, _ANSWERED, 0)
 
     def fail(self, problem: str) -> None:
         """Say what went wrong instead of a result, in as many words as there is room for."""

@@ -25,7 +25,7 @@ import numpy as np
 
 from ..errors import FournexError
 from ..kernel import ask_lock
-from ..policy.backend import ArraySpec, Backend, Signature
+from ..policy.backend import ArraySpec, Backend, RunsInPlace, Signature
 from ..policy.batch import greatest_size, run_apart
 from ..policy.contract_types import RecurrentState
 from ..policy.inference import Inference
@@ -51,6 +51,7 @@ def serve(configuration: dict[str, Any], caps: list[Cap]) -> None:
     file = configuration['file']
     try:
         model, timing, memory = _load(configuration, spec, state, channel)
+        in_place = _in_place(model, channel)
     except FournexError as problem:
         _report(configuration, {'error': str(problem)})
         return
@@ -76,7 +77,7 @@ def serve(configuration: dict[str, Any], caps: list[Cap]) -> None:
     )
     gc.collect()
     gc.freeze()
-    _answer(model, channel, handles, file, processor_time)
+    _answer(model, in_place, channel, handles, file, processor_time)
 
 
 def read_spec(configuration: dict[str, Any]) -> tuple[Signature, tuple[RecurrentState, ...]]:
@@ -148,8 +149,19 @@ def _report(configuration: dict[str, Any], report: dict[str, Any]) -> None:
     os.close(configuration['report'])
 
 
+def _in_place(model: Backend, channel: WorkerSide) -> Callable[[], None] | None:
+    """Return what answers the first row without copying its arrays; None if a model cannot."""
+    if not isinstance(model, RunsInPlace):
+        return None
+    run = model.in_place(channel.places[0], channel.results[0])
+    if run is not None:
+        run()  # once, so that the first request is not the slow one
+    return run
+
+
 def _answer(
     model: Backend,
+    in_place: Callable[[], None] | None,
     channel: WorkerSide,
     handles: ChannelHandles,
     file: str,
@@ -163,10 +175,13 @@ def _answer(
         asked += os.eventfd_read(handles.request)
         try:
             batch = channel.batch()
-            if batch is None:
-                channel.answer([model.run(*channel.places[0])], file)
-            else:
+            if batch is not None:
                 channel.answer(run_apart(model, batch), file)
+            elif in_place is not None:
+                in_place()
+                channel.answered()
+            else:
+                channel.answer([model.run(*channel.places[0])], file)
         except FournexError as problem:
             channel.fail(str(problem))
         except Exception as problem:  # whatever it is, the session is told at once
