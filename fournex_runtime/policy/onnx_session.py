@@ -203,7 +203,10 @@ class BoundSession:
         self._session.run_with_iobinding(self._binding)
         if self._elsewhere:
             self._binding.synchronize_outputs()
-        return [array.copy() for array in self._outputs]
+        found = []
+        for array in self._outputs:
+            found.append(array.copy())
+        return found
 
 
 def _not_built() -> str:

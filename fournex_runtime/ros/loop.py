@@ -70,7 +70,7 @@ class Loop:
         self._alarm = Alarm()
         self.after_tick: Callable[[], None] = _nothing
         """Called after every tick, for instance to commit a recording."""
-        self.slack: Callable[[int], None] = _nothing_of
+        self.slack: Callable[[int], None] | None = None
         """Called before a wait with its length in nanoseconds."""
         self.spin_ns = 0
         """The last part of a wait, spent looking at the clock."""
@@ -269,7 +269,8 @@ class Loop:
         """Wait for a release, or in simulated time for a while; return whether it was woken."""
         if self._waiting_since_ns is None:
             self._waiting_since_ns = time.monotonic_ns()
-        self.slack(due_ns - self._clock.now_ns())
+        if self.slack is not None:
+            self.slack(due_ns - self._clock.now_ns())
         if self._clock.simulated:
             asleep_ns = min(due_ns - self._clock.now_ns(), SIM_POLL_NS)
             return self._alarm.wait(time.monotonic_ns() + asleep_ns)
@@ -299,7 +300,8 @@ class Loop:
             return
         if self._waiting_since_ns is None:
             self._waiting_since_ns = time.monotonic_ns()
-        self.slack(LOCKSTEP_WAIT_NS)
+        if self.slack is not None:
+            self.slack(LOCKSTEP_WAIT_NS)
         lockstep.wait()
 
     def _abandon(self, problem: Exception) -> None:

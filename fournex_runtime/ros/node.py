@@ -270,7 +270,7 @@ class RuntimeNode(LifecycleNodeMixin, Node):
 
             def start() -> None:
                 self.loop.after_tick = activation.after_tick
-                self.loop.slack = manners.between_ticks
+                self.loop.slack = manners.between_ticks if manners.collects else None
                 self.loop.spin_ns = manners.spin_ns
                 self.loop.start(self._sessions)
 

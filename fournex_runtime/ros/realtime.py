@@ -56,6 +56,11 @@ class Manners:
         """Return the last part of a wait, to be spent looking at the clock."""
         return self._wanted.spin_ns
 
+    @property
+    def collects(self) -> bool:
+        """Return whether garbage is to be collected between ticks."""
+        return self._wanted.quiet_collector
+
     def ask(self) -> list[Grant]:
         """Ask for each manner, on the thread of the loop; returns what came of it."""
         wanted = self._wanted

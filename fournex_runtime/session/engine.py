@@ -153,14 +153,16 @@ class Engine:
         """
         latched = self.decode(inputs, state) if newest is None else newest
         ages = ages_ns(latched, inputs)
-        tree = self._observation.tree(inputs, latched, state.frames)
+        tree = state.frames
+        if self.wiring.frames is not None:
+            tree = self._observation.tree(self.wiring.frames, inputs, latched, tree)
         episode, recurrent = state.episode, state.recurrent
         last_action, history = state.last_action, state.history
         if inputs.episode is not None:
             episode = Episode(inputs.episode.id, inputs.episode.seed)
             recurrent = self._recurrent_of_episode(state.recurrent)
             last_action, history = self._actions.none_yet(), self._observation.initial_history()
-        reward = self._inputs.reward(inputs)
+        reward = 0.0 if self.wiring.reward is None else self._inputs.reward(inputs)
         waiting = self._inputs.waiting(latched)
         stopped = state.mode is Mode.STOPPED and inputs.episode is None
         observation: Observation | None = None

@@ -101,9 +101,8 @@ class SessionInputs:
         return ', '.join(silent)
 
     def reward(self, inputs: TickInputs) -> float:
-        """Return the sum of the rewards that came since the tick before."""
-        if self._wiring.reward is None:
-            return 0.0
+        """Return the sum of the rewards that came since the tick before; where one is wired."""
+        assert self._wiring.reward is not None
         source, field = self._wiring.reward
         total = 0.0
         for received in inputs.messages[source]:

@@ -15,7 +15,7 @@ from ..pipeline.told_transforms import Told, TransformDecoder
 from ..pipeline.transforms import NO_FRAMES, Frames, FrameTree, TickFrames
 from ..policy.bundle import Bundle
 from .tick import Episode, Latched, Newest, Received, Request, TickInputs
-from .wiring_types import SessionWiring
+from .wiring_types import FramesWiring, SessionWiring
 
 
 class SessionObservation:
@@ -54,12 +54,12 @@ class SessionObservation:
         """Return the history at the start of an episode."""
         return self._pipeline.initial_history()
 
-    def tree(self, inputs: TickInputs, newest: Newest, before: FrameTree) -> FrameTree:
+    def tree(
+        self, wired: FramesWiring, inputs: TickInputs, newest: Newest, before: FrameTree
+    ) -> FrameTree:
         """Return where frames are, with everything that a tick was given of tf."""
-        if self._wiring is None:
-            return before
         found = before
-        for source, fixed in ((self._wiring.tf_static, True), (self._wiring.tf, False)):
+        for source, fixed in ((wired.tf_static, True), (wired.tf, False)):
             received = inputs.messages[source]
             transforms = self._transforms(source, received, newest[source])
             if transforms:
@@ -129,7 +129,10 @@ class SessionObservation:
 
     def unresolved(self, inputs: TickInputs, newest: Newest) -> tuple[str, ...]:
         """Return which frames a first tick would lack, of the terms whose messages have come."""
-        frames = self._frames(inputs, self.tree(inputs, newest, FrameTree()))
+        tree = FrameTree()
+        if self._wiring is not None:
+            tree = self.tree(self._wiring, inputs, newest, tree)
+        frames = self._frames(inputs, tree)
         return self._pipeline.unresolved(self._seen(newest), frames)
 
     def _seen(self, newest: Newest) -> NewestMessages:

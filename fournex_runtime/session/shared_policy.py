@@ -92,7 +92,8 @@ class SharedPolicy:
     def answer(self, request: Request) -> Answered:
         """Ask for the only session, in this process, and return the answer."""
         try:
-            return Answered(Answer(AnswerKind.RESULT, *self.backend.run(*_arguments(request))))
+            outputs, following = self.backend.run(*_arguments(request))
+            return Answered(Answer(AnswerKind.RESULT, outputs, following))
         except ArtifactError as problem:
             return Answered(Answer(AnswerKind.FAILED, problem=str(problem)))
 
