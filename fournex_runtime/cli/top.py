@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..session.blame import blame_words
+from ..session.silence import NO_TICK
 from ..session.tick import Mode
 from .parser import Parser, positive
 from .ros_imports import needing_ros
@@ -29,7 +30,7 @@ def parser() -> Parser:
         'top',
         'Show every session on the ROS graph: mode, rate, lateness, inference time, ages, faults. '
         'Without a\nterminal, or with --once, one table and the end; exit status 1 if there is no '
-        'session or one is stopped.',
+        'session, or one is stopped or has no ticks.',
         (
             ('fournex top', 'until Ctrl-C'),
             ('fournex top --once', 'for a script, or a look'),
@@ -59,8 +60,7 @@ def main(arguments: Sequence[str]) -> int:
                 watch.listen(_SETTLED_S)
             watch.listen(_SETTLED_S)
             print(sessions_table(watch.newest, time.monotonic()))
-            stopped = (status.mode == Mode.STOPPED for _, status in watch.newest.values())
-            return 1 if not watch.newest or any(stopped) else 0
+            return 0 if watch.newest and not any(map(_fails, watch.newest.values())) else 1
         sys.stdout.write('\x1b[2J')
         while True:
             watch.listen(options.every)
@@ -97,8 +97,17 @@ def sessions_table(newest: Mapping[str, tuple[float, Any]], now_s: float) -> str
     return '\n'.join([table(header, rows, ''), *causes])
 
 
+def _fails(newest: tuple[float, Any]) -> bool:
+    _, status = newest
+    return status.mode == Mode.STOPPED or _silent(status)
+
+
+def _silent(status: Any) -> bool:
+    return bool(status.rate == 0.0 and status.cause.startswith(NO_TICK))
+
+
 def _row(name: str, status: Any, gone: bool) -> tuple[str, ...]:
-    mode = 'gone' if gone else Mode(status.mode).name.lower()
+    mode = 'gone' if gone else 'no tick' if _silent(status) else Mode(status.mode).name.lower()
     ages = [(age, topic) for age, topic in zip(status.input_ages, status.inputs) if age >= 0.0]
     age, oldest = max(ages, default=(0.0, '—'))
     times = (

@@ -7,6 +7,7 @@ Diagnostics of the sessions on ``/diagnostics``.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from rclpy.node import Node
 
 from ..policy.backend import Backend
 from ..session.blame import blame_words
+from ..session.silence import silence_words
 from ..session.tick import Mode
 from ..worker.succession import SuccessiveWorkers, describe_isolation
 from .hosted import HostedSession
@@ -118,6 +120,7 @@ def fill_status(status: Any, session: HostedSession, active: bool, dropped: int)
         status.summary(DiagnosticStatus.OK, 'inactive')
         return status
     state, figures = session.state, session.statistics.summary()
+    silent_ns = session.statistics.silent_ns(time.monotonic_ns(), session.period_ns)
     infer = figures.stages['infer']
     level, words = LEVELS[state.mode], state.mode.name.lower()
     if state.cause:
@@ -129,6 +132,11 @@ def fill_status(status: Any, session: HostedSession, active: bool, dropped: int)
         taken, period_s = figures.stages[stage], session.period_ns * 1e-9
         words = f'{words}; {blame_words(stage, taken.p50, taken.p99, period_s)}'
         level = max(level, DiagnosticStatus.WARN)
+    if silent_ns:
+        # In lockstep it is the simulator that lets the session wait, which may be paused.
+        here = not session.engine.wiring.lockstep
+        level = max(level, DiagnosticStatus.ERROR if here else DiagnosticStatus.WARN)
+        words = silence_words(silent_ns, words)
     status.summary(level, words)
     values: Sequence[tuple[str, str]] = [
         ('policy', session.engine.contract.reference),
@@ -140,7 +148,7 @@ def fill_status(status: Any, session: HostedSession, active: bool, dropped: int)
         ('mode', state.mode.name.lower()),
         ('cause', state.cause),
         ('period [ms]', f'{session.period_ns / 1e6:.3f}'),
-        ('rate [Hz]', f'{figures.rate:.3f}'),
+        ('rate [Hz]', f'{0.0 if silent_ns else figures.rate:.3f}'),
         ('lateness p50 [ms]', f'{figures.lateness.p50 * 1e3:.3f}'),
         ('lateness p99 [ms]', f'{figures.lateness.p99 * 1e3:.3f}'),
         ('lateness max [ms]', f'{figures.lateness_max * 1e3:.3f}'),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..pipeline.messages import Messages
+from ..session.silence import silence_words
 from ..session.tick import TickRecord
 from ..worker.succession import worker_number
 from .hosted import HostedSession
@@ -53,7 +55,10 @@ def encode_status(
 ) -> bytes:
     """Return the bytes of a session's ``SessionStatus`` as it stands."""
     summary, state = session.statistics.summary(), session.state
-    contract = session.engine.contract
+    contract, cause, rate = session.engine.contract, state.cause, summary.rate
+    silent_ns = session.statistics.silent_ns(time.monotonic_ns(), contract.period_ns)
+    if silent_ns:
+        cause, rate = silence_words(silent_ns, cause), 0.0
     ages = [age * 1e-9 if age >= 0 else -1.0 for age in session.ages_ns]
     return messages.encode(
         messages.type(STATUS_TYPE)(
@@ -62,11 +67,11 @@ def encode_status(
             policy=contract.reference,
             bundle_sha256=session.engine.bundle.sha256,
             mode=int(state.mode),
-            cause=state.cause,
+            cause=cause,
             ticks=summary.ticks,
             overruns=summary.overruns,
             period=contract.period_ns * 1e-9,
-            rate=summary.rate,
+            rate=rate,
             lateness_p50=summary.lateness.p50,
             lateness_p99=summary.lateness.p99,
             lateness_max=summary.lateness_max,

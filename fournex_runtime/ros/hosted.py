@@ -189,7 +189,7 @@ class HostedSession:
         """Make the session ready for its first tick, which begins its first episode."""
         self._outlets = outlets
         self.state = self.engine.initial_state()
-        self.statistics = TickStatistics()
+        self.statistics = TickStatistics(time.monotonic_ns())
         self._last_mode = None
         self._worker = worker_number(self.backend)
         self._record_ns = 0

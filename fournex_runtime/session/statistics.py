@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blame import STAGES, stage_to_blame
+from .silence import silent_ns
 from .tick import AnswerKind, Timing
 
 WINDOW = 1024
@@ -57,9 +58,14 @@ class Summary:
 
 
 class TickStatistics:
-    """Keeps the latest ticks; written by the loop, read by any thread."""
+    """
+    Keeps the latest ticks; written by the loop, read by any thread.
 
-    def __init__(self) -> None:
+    :param begun_ns: when the session was started, steady clock.
+    """
+
+    def __init__(self, begun_ns: int = 0) -> None:
+        self._begun_ns = begun_ns
         # Packed into bytes: numpy takes several times as long to put one row into an array.
         self._bytes = bytearray(WINDOW * _ROW.size)
         self._rows = np.frombuffer(self._bytes, np.int64).reshape(WINDOW, len(_COLUMNS))
@@ -102,6 +108,18 @@ class TickStatistics:
         if timing.lateness_ns > self._lateness_max:
             self._lateness_max = timing.lateness_ns
         self._ticks += 1
+
+    def silent_ns(self, now_ns: int, period_ns: int) -> int:
+        """
+        Return for how long there has been no tick; 0 as long as that is in order.
+
+        :param now_ns: now, steady clock.
+        :param period_ns: the control period.
+        """
+        last_ns = self._begun_ns
+        if self._ticks:
+            last_ns = int(self._rows[(self._ticks - 1) % WINDOW, 0])
+        return silent_ns(now_ns - last_ns, period_ns, self.summary().rate)
 
     def blame(self, period_ns: int) -> str:
         """

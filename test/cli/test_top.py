@@ -51,6 +51,13 @@ def test_what_does_not_act_says_why_and_what_is_silent_is_gone():
     ]
 
 
+def test_a_session_without_ticks_does_not_keep_its_mode():
+    hangs = status(cause='no tick for 4.2 s', rate=0.0)
+    text = sessions_table({'/a/status': (10.0, hangs)}, 10.1)
+    assert ' '.join(cells(text)).startswith('/a arm-reach@3 no tick 0.00 50 ')
+    assert text.splitlines()[2] == '/a: no tick for 4.2 s'
+
+
 def test_a_rate_that_is_not_held_is_said_with_the_stage_to_blame():
     slow = status(
         blame='infer', stages=['wait', 'infer'], stage_p50=np.array([0.0, 0.021]),

@@ -76,3 +76,22 @@ def test_percentiles_are_of_the_window_and_the_greatest_of_all_time():
     assert found.lateness.p99 == pytest.approx(1e-6)
     assert found.lateness_max == pytest.approx(1.0)
     assert found.rate == pytest.approx(100.0)
+
+
+def test_a_session_is_silent_after_five_periods_and_a_second_at_least():
+    def silent_ns(statistics, after_ns, period_ns=20 * MS):
+        return statistics.silent_ns(after_ns, period_ns)
+
+    statistics = TickStatistics(7 * MS)
+    assert silent_ns(statistics, 1007 * MS) == 0  # since it was started
+    assert silent_ns(statistics, 1008 * MS) == 1001 * MS
+    for tick in range(WINDOW + 2):
+        statistics.add(tick * 20 * MS, Timing(), AnswerKind.RESULT, False)
+    last_ns = (WINDOW + 1) * 20 * MS
+    assert silent_ns(statistics, last_ns + 1000 * MS) == 0
+    assert silent_ns(statistics, last_ns + 1001 * MS) == 1001 * MS
+    assert silent_ns(statistics, last_ns + 4900 * MS, period_ns=1000 * MS) == 0
+    slow = TickStatistics()  # a simulation that goes at a fiftieth of the time
+    for tick in range(3):
+        slow.add(tick * 1000 * MS, Timing(), AnswerKind.RESULT, False)
+    assert (silent_ns(slow, 6900 * MS), silent_ns(slow, 7100 * MS)) == (0, 5100 * MS)
