@@ -113,6 +113,16 @@ def with_torch(checkout, torch_python, torch_environment):
 
 
 @pytest.fixture(scope='session')
+def with_lerobot(with_torch, torch_python, torch_environment):
+    """Return `with_torch` where that Python has LeRobot, too."""
+    finds_it = 'import importlib.util, sys; sys.exit(not importlib.util.find_spec("lerobot"))'
+    found = subprocess.run([torch_python, '-c', finds_it], env=torch_environment, check=False)
+    if found.returncode:
+        pytest.skip(f'{torch_python} (FOURNEX_TORCH_PYTHON) has no lerobot')
+    return with_torch
+
+
+@pytest.fixture(scope='session')
 def torch_artifacts(with_torch, tmp_path_factory):
     """Return the folder with the artifacts that torch makes."""
     folder = tmp_path_factory.mktemp('torch-artifacts')

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..policy.contract_types import Fact
 from ..policy.tensor_file import read_tensors
+from .array_questions import Arrays, ask_poses
 from .array_terms import observation_terms, output_terms
 from .draft import Draft
 from .foreign import Foreign
@@ -67,6 +68,8 @@ def _draft(match: Match, draft: Draft) -> None:
     }
     name_across(draft.tree['inputs'])
     draft.tree['outputs'] = {'action': _output(draft, size, after, dataset)}
+    answered = {name: one if one['terms'] else None for name, one in draft.tree['inputs'].items()}
+    ask_poses(draft, Arrays(answered, {}))
     chunk, executed = config[_CHUNKS[kind]], config['n_action_steps']
     draft.tree['chunk'] = draft.known(
         'chunk',

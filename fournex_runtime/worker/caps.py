@@ -86,6 +86,7 @@ def take_caps(
     :param lock_memory: it is to lock its memory, which root may do beyond its limits.
     """
     os.environ.update(dict.fromkeys(('HOME', 'TMPDIR', 'XDG_CACHE_HOME'), scratch))
+    os.environ.setdefault('LOGNAME', str(os.getuid()))  # libraries ask /etc/passwd otherwise
     tempfile.tempdir = None
     files = _OPEN_FILES_OF_CUDA if cuda else OPEN_FILES
     largest = file_bytes + _FILE_SLACK_BYTES

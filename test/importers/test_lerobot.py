@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import zipfile
 
 import numpy as np
@@ -43,6 +42,7 @@ STATISTICS = {
 COLOURS = {f'{IMAGE}.mean': [0.4, 0.5, 0.6], f'{IMAGE}.std': [0.2, 0.25, 0.3]}
 ANSWERS = {
     'period': '100 ms',
+    'start_pose': 'none',
     f'inputs.{STATE}': {'term': 'joint_position', 'joints': JOINTS},
     'outputs.action': {'term': 'joint_position_target', 'joints': JOINTS},
 }
@@ -221,6 +221,19 @@ def test_the_data_set_says_the_rate_and_how_it_calls_the_values(import_to, tmp_p
     assert import_to(folder, answers, info).contract.period_ns == 40_000_000
 
 
+def test_where_the_joints_begin_is_asked_once_they_are_known(import_to, tmp_path):
+    folder = written(tmp_path)
+    with pytest.raises(OpenQuestions) as asked:
+        import_to(folder, {'period': '100 ms'})
+    assert '--set start_pose' not in str(asked.value)
+    assert 'Further questions' in str(asked.value)
+    answers = {key: value for key, value in ANSWERS.items() if key != 'start_pose'}
+    with pytest.raises(OpenQuestions, match='start_pose'):
+        import_to(folder, answers)
+    pose = {'pan': 0.5, 'lift': -0.25}
+    assert import_to(folder, {**answers, 'start_pose': pose}).contract.start_pose == pose
+
+
 def test_the_archive_is_what_lerobot_saved_and_the_same_each_time(import_to, tmp_path):
     folder = written(tmp_path)
     bundle = import_to(folder, ANSWERS)
@@ -299,17 +312,10 @@ def test_without_lerobot_it_is_said_how_to_get_it(import_to, tmp_path, monkeypat
 
 
 @pytest.mark.torch
-def test_a_real_policy_commands_what_lerobot_does(
-    import_to, tmp_path, checkout, torch_python, torch_environment
-):
-    has_it = subprocess.run(
-        [torch_python, '-c', 'import lerobot'], env=torch_environment, capture_output=True
-    )
-    if has_it.returncode:
-        pytest.skip(f'{torch_python} has no lerobot')
-    folder = tmp_path / 'act'
-    script = checkout / 'test' / 'support' / 'lerobot_policy.py'
-    subprocess.run([torch_python, script, folder], env=torch_environment, check=True, timeout=200)
+@pytest.mark.parametrize('kind', ['act', 'diffusion'])
+def test_a_real_policy_commands_what_lerobot_does(import_to, tmp_path, with_lerobot, kind):
+    folder = tmp_path / kind
+    with_lerobot('lerobot_policy.py', kind, 'pick', folder)
     session = ImportedSession(import_to(folder, ANSWERS).folder, WIRED)
     asked = np.load(folder / 'asked.npz')
     try:

@@ -73,8 +73,9 @@ class HardLife:
     :param seed: of everything.
     :param bundle: the policy instead of the wiring's.
     :param in_process: run the policies in this process where that can be.
-    :param kills: how many workers are killed in a thousand ticks.
-    :param harder: how much more often everything goes wrong.
+    :param often: what goes wrong so often, of a thousand, and not as usual.
+    :param harder: how much more often everything else goes wrong.
+    :param split_bytes: how long a file of the bag gets, if not as the wiring says.
     """
 
     def __init__(
@@ -84,12 +85,16 @@ class HardLife:
         seed: int = 0,
         bundle: pathlib.Path | None = None,
         in_process: bool = True,
-        kills: float = OFTEN['kill'],
+        often: Mapping[str, float] | None = None,
         harder: float = 1.0,
+        split_bytes: int = 0,
     ) -> None:
         read = load_wiring(wiring, bundle)
-        often = {what: rate * harder for what, rate in {**OFTEN, 'kill': kills}.items()}
-        self._misfortune = Misfortune(often, seed)
+        if split_bytes:
+            shorter = dataclasses.replace(read.record, split_bytes=split_bytes)
+            read = dataclasses.replace(read, record=shorter)
+        usual = {what: rate * harder for what, rate in OFTEN.items()}
+        self._misfortune = Misfortune({**usual, **(often or {})}, seed)
         self.happened = self._misfortune.happened
         """How often what went wrong, and how many ticks ended in which mode."""
         self._in_process = in_process

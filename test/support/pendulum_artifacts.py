@@ -4,7 +4,8 @@ The pendulum's trained policy as every kind of artifact. Run by the Python that 
 The network is put back into the ``RecurrentPPO`` that it was trained in, from the weights of
 ``examples/pendulum/bundle/policy.onnx``, and leaves it by each library's own exporter::
 
-    pendulum_artifacts.py export FOLDER    policy.zip, .onnx, .pt, .pt2, and buffers.pt
+    pendulum_artifacts.py export FOLDER    policy.zip, .onnx, .pt, .pt2, buffers.pt, and chunks.pt
+                                           and .pt2: not trained, but four actions at once
     pendulum_artifacts.py predict FOLDER   what predict() answers to obs.npy, as actions.npy
 """
 
@@ -82,6 +83,20 @@ class WithBuffers(torch.nn.Module):
         self.cell_state[:] = 0.0
 
 
+class Chunks(torch.nn.Module):
+    """Pushes against the pole, and less with each step of a chunk of four."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        gains = torch.zeros(7, 4)
+        gains[0:2] = torch.outer(torch.tensor([0.5, 6.0]), torch.tensor([1.0, 0.8, 0.6, 0.4]))
+        gains[2:4] = torch.outer(torch.tensor([-0.4, -4.0]), torch.tensor([1.0, 0.7, 0.4, 0.1]))
+        self.register_buffer('gains', gains)
+
+    def forward(self, obs: torch.Tensor) -> torch.Tensor:
+        return (obs @ self.gains).reshape(-1, 4, 1)
+
+
 def write(folder: pathlib.Path) -> None:
     """Write the artifacts."""
     model = trained()
@@ -94,6 +109,9 @@ def write(folder: pathlib.Path) -> None:
     memory = torch.zeros(1, 1, HIDDEN), torch.zeros(1, 1, HIDDEN)
     program = torch.export.export(actor, (torch.zeros(1, 2), *memory))
     torch.export.save(program, folder / 'policy.pt2')
+    chunks = Chunks().eval()
+    torch.jit.script(chunks).save(str(folder / 'chunks.pt'))
+    torch.export.save(torch.export.export(chunks, (torch.zeros(1, 7),)), folder / 'chunks.pt2')
 
 
 def predict(folder: pathlib.Path) -> None:

@@ -9,6 +9,7 @@ import shutil
 import numpy as np
 import onnx
 import yaml
+from imported_bundle import imported
 from onnx import TensorProto, helper, numpy_helper
 from tiny_session import edited
 from trembling_policy import CONTRACT as TREMBLING
@@ -49,12 +50,24 @@ outputs:
   action: [{term: joint_effort_target, joints: [cart], unit: N, clip: [-1.0, 1.0], scale: 9.0}]
 artifact: {file: policy.onnx, sha256: ZEROS, backend: onnx}
 """
+LEROBOT_ANSWERS = {
+    'period': '20 ms',
+    'start_pose': {'cart': 0.0, 'pole': 0.0},
+    'inputs.observation.state': {
+        'term': 'joint_position',
+        'joints': ['cart', 'pole'],
+        'unit': 'm, rad',
+    },
+    'inputs.observation.environment_state': {'term': 'last_action'},
+    'outputs.action': {'term': 'joint_effort_target', 'joints': ['cart'], 'unit': 'N'},
+}
 LATE, STALE = 'late: hold 60 ms then stop', 'stale: hold 60 ms then stop'
 NARROW = (
     ('cart: {min: -10.0, max: 10.0, rate: unlimited}', 'cart: {min: -4.0, max: 4.0, rate: 120.0}'),
     (STALE, 'stale: hold 60 ms then ramp 200 ms to zero then stop'),
 )
 SPLITS = (('robot: pendulum', 'record: {split_size: 2 MB}\nrobot: pendulum'),)
+SMALLER_SPLITS = (('robot: pendulum', 'record: {split_size: 1 MB}\nrobot: pendulum'),)
 OPERATORS = (
     (
         '    reward:',
@@ -96,7 +109,7 @@ class Case:
     :param robot: which robot is driven.
     :param ticks: how many, of a million and more in all.
     :param backend: what runs the policy.
-    :param artifact: of those that torch has exported; empty for one that needs none of them.
+    :param artifact: of those that torch or LeRobot has saved; empty for one that needs none.
     :param contract: changes of the contract that the artifact needs.
     :param wiring: changes of the wiring.
     :param made: a bundle that is made here; empty for the robot's own.
@@ -130,6 +143,10 @@ _SB3 = {'backend': 'stable_baselines3', 'artifact': 'policy.zip', 'contract': AC
 _SCRIPT = {'backend': 'torchscript', 'artifact': 'policy.pt', 'kills': 0.1}
 _BUFFERS = {'backend': 'torchscript', 'artifact': 'buffers.pt', 'contract': BUFFERS, 'kills': 0.1}
 _EXPORT = {'backend': 'torch_export', 'artifact': 'policy.pt2', 'kills': 0.1}
+_SCRIPT_CHUNKS = {**_SCRIPT, 'made': 'chunks', 'artifact': 'chunks.pt'}
+_EXPORT_CHUNKS = {**_EXPORT, 'made': 'chunks', 'artifact': 'chunks.pt2'}
+_ACT = {'backend': 'lerobot', 'artifact': 'act', 'kills': 0.2}
+_DIFFUSION = {**_ACT, 'artifact': 'diffusion'}
 CASES = (
     Case('recurrent', 'pendulum', 100_000),
     Case('recurrent, workers killed', 'pendulum', 40_000, in_process=False),
@@ -137,6 +154,8 @@ CASES = (
     Case('chunks, history', 'pendulum', 80_000, made='chunks'),
     Case('chunks, operators', 'pendulum', 20_000, made='chunks', wiring=OPERATORS,
          shows=('manual',)),
+    Case('chunks, late answers used', 'pendulum', 20_000, made='chunks', wiring=USED_LATE,
+         shows=('belated answer',)),
     Case('noise, some answers not finite', 'pendulum', 80_000, made='noise'),
     Case('range scan, goals', 'rover', 40_000),
     Case('operators', 'rover', 20_000, wiring=OPERATORS, shows=('manual',)),
@@ -164,19 +183,44 @@ CASES = (
          shows=('belated answer', 'manual')),
     Case('three in a batch, second policy', 'pendulum', 30_000, **_SB3, wiring=SECOND,
          second='chunks', sessions=3, shows=('in a batch', 'second policy')),
+    Case('recurrent, workers killed, files of 1 MB', 'pendulum', 20_000, **_SB3,
+         wiring=SMALLER_SPLITS, in_process=False),
     Case('recurrent, workers killed', 'pendulum', 20_000, **_SCRIPT),
     Case('late answers used, operators', 'pendulum', 10_000, **_SCRIPT,
          wiring=USED_LATE + OPERATORS, shows=('belated answer', 'manual')),
     Case('three in a batch', 'pendulum', 15_000, **_SCRIPT, sessions=3, shows=('in a batch',)),
+    Case('chunks, late answers used, files of 1 MB', 'pendulum', 10_000, **_SCRIPT_CHUNKS,
+         wiring=USED_LATE + SMALLER_SPLITS, shows=('belated answer',)),
     Case('memory in buffers, workers killed', 'pendulum', 15_000, **_BUFFERS),
     Case('memory in buffers, second policy', 'pendulum', 10_000, **_BUFFERS, wiring=SECOND,
          second='chunks', shows=('second policy',)),
     Case('recurrent, workers killed', 'pendulum', 15_000, **_EXPORT),
     Case('late answers used, operators', 'pendulum', 10_000, **_EXPORT,
          wiring=USED_LATE + OPERATORS, shows=('belated answer', 'manual')),
+    Case('chunks, late answers used, files of 1 MB', 'pendulum', 10_000, **_EXPORT_CHUNKS,
+         wiring=USED_LATE + SMALLER_SPLITS, shows=('belated answer',)),
+    Case('three in a batch', 'pendulum', 15_000, **_EXPORT, sessions=3, shows=('in a batch',)),
     Case('second policy', 'pendulum', 10_000, **_EXPORT, wiring=SECOND, second='chunks',
          shows=('second policy',)),
 )  # fmt: skip
+LEROBOT_CASES = tuple(
+    Case(f'{name}, {what}', 'pendulum', 10_000, **{**saved, **more})
+    for name, saved in (('ACT', _ACT), ('diffusion', _DIFFUSION))
+    for what, more in (
+        (
+            'late answers used, operators, workers killed, files of 1 MB',
+            {
+                'wiring': USED_LATE + OPERATORS + SMALLER_SPLITS,
+                'kills': 1.5,
+                'shows': ('belated answer', 'manual'),
+            },
+        ),
+        ('files of 1 MB', {'wiring': SMALLER_SPLITS}),
+        ('second policy', {'wiring': SECOND, 'second': 'own', 'shows': ('second policy',)}),
+        ('three sessions', {'sessions': 3}),
+    )
+)
+"""Chunks of actions, made of a state and the last action; only where LeRobot is."""
 
 
 def wiring_of(
@@ -188,14 +232,20 @@ def wiring_of(
     :param case: the case.
     :param folder: where; it must not exist.
     :param checkout: the repository.
-    :param artifacts: what torch has exported, a folder for each robot; None where nothing has.
+    :param artifacts: what torch or LeRobot has saved, a folder for each robot; None where
+        nothing has.
     :returns: the wiring.
     """
     example = checkout / 'examples' / case.robot
     bundle = example / 'bundle'
     folder.mkdir(parents=True)
     if case.made:
-        bundle = made_bundle(case.made, folder / 'bundle')
+        saved = artifacts / case.robot / case.artifact if artifacts and case.artifact else None
+        bundle = made_bundle(case.made, folder / 'bundle', saved, case.backend)
+    elif case.backend == 'lerobot':
+        assert artifacts is not None
+        saved = artifacts / case.robot / case.artifact
+        bundle = imported(saved, LEROBOT_ANSWERS, folder / 'bundle').folder
     elif case.artifact:
         assert artifacts is not None
         bundle = _exported(case, example / 'bundle', artifacts / case.robot, folder / 'bundle')
@@ -243,12 +293,24 @@ def _exported(
     return seal_bundle(folder).folder
 
 
-def made_bundle(kind: str, folder: pathlib.Path) -> pathlib.Path:
-    """Return a bundle that is made here: ``chunks``, ``noise`` or ``together``."""
+def made_bundle(
+    kind: str, folder: pathlib.Path, saved: pathlib.Path | None = None, backend: str = 'onnx'
+) -> pathlib.Path:
+    """
+    Return a bundle that is made here: ``chunks``, ``noise`` or ``together``.
+
+    :param kind: which.
+    :param folder: where; it must not exist.
+    :param saved: an artifact that does the same; the ONNX model is made here.
+    :param backend: what runs that.
+    """
     folder.mkdir()
     contract, model = _MADE[kind]
-    (folder / 'policy.onnx').write_bytes(model())
-    (folder / 'policy.yaml').write_text(contract.replace('ZEROS', "'" + '0' * 64 + "'"))
+    name, data = (saved.name, saved.read_bytes()) if saved else ('policy.onnx', model())
+    (folder / name).write_bytes(data)
+    artifact = f"file: {name}, sha256: '{'0' * 64}', backend: {backend}"
+    text = edited(contract, ('file: policy.onnx, sha256: ZEROS, backend: onnx', artifact))
+    (folder / 'policy.yaml').write_text(text)
     return seal_bundle(folder).folder
 
 
