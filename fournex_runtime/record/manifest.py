@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -35,10 +36,36 @@ _OF_BITS = (
     'package.fournex_runtime',
     'package.numpy',
     'package.onnxruntime',
+    'package.pillow',
 )
-"""What of an environment can change the bits of a result, beside installed terms."""
-RECORDED_PARAMETERS = ('use_sim_time', 'worker_python', 'graph_timeout', 'lockstep_timeout')
+_OF_BITS_TOO = ('term.', 'worker.', 'variable.')
+"""What of an environment can change the bits of a result."""
+RECORDED_PARAMETERS = (
+    'use_sim_time',
+    'worker_python',
+    'graph_timeout',
+    'lockstep_timeout',
+    'clock_timeout',
+)
 """Parameters of the runtime that an environment has as ``parameter.NAME``."""
+_VARIABLES = (
+    'CUBLAS_WORKSPACE_CONFIG',
+    'CUDA_VISIBLE_DEVICES',
+    'GOMP_CPU_AFFINITY',
+    'KMP_AFFINITY',
+    'MKL_CBWR',
+    'MKL_NUM_THREADS',
+    'NUMEXPR_NUM_THREADS',
+    'NVIDIA_TF32_OVERRIDE',
+    'OMP_DYNAMIC',
+    'OMP_NUM_THREADS',
+    'OMP_PROC_BIND',
+    'OMP_SCHEDULE',
+    'OPENBLAS_CORETYPE',
+    'OPENBLAS_NUM_THREADS',
+    'PYTHONHASHSEED',
+)
+"""Variables that libraries compute by; those that are set are recorded."""
 _VECTOR_FLAGS = ('avx', 'amx', 'fma', 'sse4', 'f16c', 'asimd', 'sve')
 
 
@@ -121,6 +148,9 @@ def environment(backends: Sequence[str], contracts: Sequence[Contract] = ()) -> 
             continue
     for kind, distribution in distributions(contracts).items():
         found[f'term.{kind}'] = distribution
+    found.update(
+        {f'variable.{name}': os.environ[name] for name in _VARIABLES if name in os.environ}
+    )
     return found
 
 
@@ -133,7 +163,7 @@ def environment_differences(
     :param recorded: the environment of a recording; what it does not name is not compared.
     :param here: that of this process.
     """
-    watched = [*_OF_BITS, *(key for key in recorded if key.startswith('term.'))]
+    watched = [*_OF_BITS, *(key for key in recorded if key.startswith(_OF_BITS_TOO))]
     return tuple(
         f'{key}: recorded with {recorded[key]}, here {here.get(key, "none")}'
         for key in watched

@@ -21,6 +21,7 @@ from ..policy.inference import Inference
 from ..session.engine import Engine
 from ..session.sharing import sharing
 from ..session.wiring_types import SessionWiring, Wiring
+from ..worker.succession import describe_interpreter
 from .bag_reader import BagReader
 from .manifest import environment, environment_differences
 from .recorded_configuration import read_manifest, recorded_wiring
@@ -93,6 +94,7 @@ def verify(
             replay.finish(reader.made(one.tick_topic))
             contract = found[one.name].contract
             here = environment([replay.backend.description], [contract])
+            here[f'worker.{one.name}'] = describe_interpreter(replay.backend)
             replay.result.environment = environment_differences(manifest.environment, here)
         results = [replay.result for replay in sessions.values()]
         for result in results:

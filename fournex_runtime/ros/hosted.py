@@ -194,8 +194,7 @@ class HostedSession:
         self._worker = worker_number(self.backend)
         self._record_ns = 0
         self._stop = ''
-        if self._episode is None:
-            self.request_episode('', 0, ())
+        self.first_episode()
 
     @property
     def batch_wait_ns(self) -> int:
@@ -205,11 +204,20 @@ class HostedSession:
 
     def end(self) -> None:
         """Forget everything that belongs to one activation."""
+        if self._outlets is None and self._episode is not None:  # it never began
+            self.seeds = itertools.chain((self._episode.seed,), self.seeds)
         self._feeds, self._queues = [], []
         self._outlets = self._codec = None
         self._episode = None
 
     # --- requests, taken up by the next tick -----------------------------------------------------
+
+    def first_episode(self) -> EpisodeStart:
+        """Return the episode that the first tick begins; it is asked for if nobody has yet."""
+        if self._episode is None:
+            self.request_episode('', 0, ())
+        assert self._episode is not None
+        return self._episode
 
     def request_episode(
         self, episode: str, seed: int, metadata: tuple[tuple[str, str], ...]

@@ -12,10 +12,11 @@ from ..record.manifest import Manifest, SessionManifest, environment, fallback_m
 from ..record.snapshot import SNAPSHOT_TYPE, snapshot_topic
 from ..record.tick_record import TICK_TYPE
 from ..session.wiring import Wiring
-from ..worker.succession import describe_isolation
+from ..worker.succession import describe_interpreter, describe_isolation
 from .events import EVENT_TYPE
 from .feed import Feed
 from .hosted import HostedSession
+from .middleware import middleware_facts
 from .publishers import COMMAND_QOS, EVENT_QOS, SessionPublishers
 from .recorded_diagnostics import DIAGNOSTICS, DIAGNOSTICS_TYPE
 
@@ -97,6 +98,12 @@ class RecordingContents:
                     f'isolation.{session.name}': describe_isolation(session.backend)
                     for session in sessions
                 },
+                **{
+                    f'worker.{session.name}': describe_interpreter(session.backend)
+                    for session in sessions
+                },
+                **{f'seed.{one.name}': str(one.first_episode().seed) for one in sessions},
+                **middleware_facts(),
                 **facts,
             },
         )

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from ..errors import FournexError
 from ..record.manifest import environment
 from ..session.wiring import Wiring, load_wiring
-from ..worker.succession import describe_isolation
+from ..worker.succession import describe_interpreter, describe_isolation
 from .hosted import HostedSession
+from .middleware import middleware_facts
 
 if TYPE_CHECKING:
     from ..record.recorded_configuration import RecordedConfiguration
@@ -83,10 +84,15 @@ def other_than(
             f'isolation.{session.name}': describe_isolation(session.backend)
             for session in sessions
         },
+        **{
+            f'worker.{session.name}': describe_interpreter(session.backend) for session in sessions
+        },
+        **middleware_facts(),
     }
     there = recorded.manifest.environment
+    unset = [key for key in there if key.startswith(('variable.', 'ros.')) and key not in here]
     return tuple(
-        f'{key}: recorded with {there[key]}, here {value}'
-        for key, value in here.items()
-        if key not in _ALWAYS_OTHER and there.get(key, value) != value
+        f'{key}: recorded with {there[key]}, here {here.get(key, "none")}'
+        for key in (*here, *unset)
+        if key not in _ALWAYS_OTHER and key in there and there[key] != here.get(key)
     )

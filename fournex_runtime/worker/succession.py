@@ -7,10 +7,13 @@ A worker holds nothing that outlives a request, so the next one gives the same b
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Sequence
 from typing import overload
+
+import numpy as np
 
 from ..errors import FournexError, LateAnswer, WorkerDied
 from ..kernel import Grant
@@ -115,6 +118,12 @@ class SuccessiveWorkers:
     def caps(self) -> tuple[Cap, ...]:
         """Return what came of the caps of the newest worker."""
         return self._newest.caps
+
+    @property
+    def interpreter(self) -> str:
+        """Return the versions of the newest worker's Python and numpy, in words."""
+        report = self._newest.report
+        return f'python {report.python}, numpy {report.numpy}'
 
     @property
     def grants(self) -> tuple[Grant, ...]:
@@ -390,6 +399,13 @@ def describe_replacement(backend: Backend) -> list[tuple[str, str]]:
 def worker_grants(backend: Backend) -> tuple[Grant, ...]:
     """Return what came of the real-time manners of a policy's worker, if it has one."""
     return backend.grants if isinstance(backend, SuccessiveWorkers) else ()
+
+
+def describe_interpreter(backend: Backend) -> str:
+    """Return in words under which Python a policy is asked, and with which numpy."""
+    if isinstance(backend, SuccessiveWorkers):
+        return backend.interpreter
+    return f'python {sys.version.split()[0]}, numpy {np.__version__}'
 
 
 def describe_isolation(backend: Backend) -> str:

@@ -42,6 +42,7 @@ def elsewhere(bag, rewrite, tmp_path):
             'parameter.use_sim_time': 'True',
             'parameter.worker_python': '/nowhere/python',
             'parameter.graph_timeout': '20.0',
+            'parameter.clock_timeout': '0.5',
             'overridden.start_pose': 'pole is at 1.4',
         }
         kind = types.type('diagnostic_msgs/msg/KeyValue')
@@ -54,7 +55,7 @@ def elsewhere(bag, rewrite, tmp_path):
 def test_like_takes_names_and_parameters_from_the_recording(elsewhere):
     taken = [
         'runtime', '--ros-args', '-p', f'like:={elsewhere}', '-p', 'frame_prefix:=r1/',
-        '-p', 'use_sim_time:=true', '-p', 'graph_timeout:=20.0',
+        '-p', 'use_sim_time:=true', '-p', 'graph_timeout:=20.0', '-p', 'clock_timeout:=0.5',
         '-p', "override_checks:=['start_pose']",
     ]  # fmt: skip
     names = [

@@ -14,6 +14,7 @@ from fournex_runtime.record.manifest import (
     decode_manifest,
     encode_manifest,
     environment,
+    environment_differences,
 )
 
 SESSION = SessionManifest(
@@ -58,3 +59,26 @@ def test_the_environment_says_what_can_change_the_bits():
     assert found['package.numpy'] == np.__version__
     assert all(found[key] for key in ('python', 'machine', 'processor', 'platform', 'host'))
     assert all(isinstance(value, str) for value in found.values())
+
+
+def test_variables_that_libraries_compute_by_are_in_it(monkeypatch):
+    monkeypatch.setenv('OMP_NUM_THREADS', '3')
+    monkeypatch.delenv('OPENBLAS_NUM_THREADS', raising=False)
+    found = environment([])
+    assert found['variable.OMP_NUM_THREADS'] == '3'
+    assert 'variable.OPENBLAS_NUM_THREADS' not in found
+
+
+def test_what_decodes_images_and_what_runs_the_policy_can_be_why_bits_differ():
+    recorded = {
+        'package.pillow': '10.0',
+        'worker.arm': 'python 3.11.9, numpy 1.26.4',
+        'variable.OMP_NUM_THREADS': '3',
+        'ros.rmw': 'rmw_fastrtps_cpp',
+    }
+    here = {'package.pillow': '11.0', 'worker.arm': 'python 3.12.1, numpy 2.1.0'}
+    assert environment_differences(recorded, here) == (
+        'package.pillow: recorded with 10.0, here 11.0',
+        'worker.arm: recorded with python 3.11.9, numpy 1.26.4, here python 3.12.1, numpy 2.1.0',
+        'variable.OMP_NUM_THREADS: recorded with 3, here none',
+    )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import pathlib
+import platform
 import signal
 import sys
 import time
 
+import numpy as np
 import pytest
 from runtime_process import workers
 from trembling_policy import trembling_bundle
@@ -25,6 +27,7 @@ from fournex_runtime.record.recording_difference import recording_difference
 from fournex_runtime.record.replay import verify
 from fournex_runtime.record.tick_record import TICK_TYPE
 from fournex_runtime.ros.hosted import HostedSession
+from fournex_runtime.ros.middleware import middleware_facts
 from fournex_runtime.ros.same_again import give_seeds, other_than
 from fournex_runtime.session.engine import Engine
 from fournex_runtime.session.shared_policy import SharedPolicy
@@ -162,9 +165,14 @@ def test_a_run_like_another_has_the_same_ticks(
     for bag in (first, second):
         (verification,) = verify(bag)
         assert verification.all_equal, verification
+    there = recorded_configuration(first).manifest.environment
+    assert there['ros.rmw'].startswith('rmw_') and there['parameter.clock_timeout'] == '2.0'
+    ours = f'python {platform.python_version()}, numpy {np.__version__}'
+    assert there[f'worker.{robot_name}'] == ours
+    seeds = recorded_configuration(second).seeds[robot_name]
+    assert seeds == recorded_configuration(first).seeds[robot_name]
+    assert there[f'seed.{robot_name}'] == str(seeds[0])
     if trembling:
-        seeds = recorded_configuration(second).seeds['pendulum']
-        assert seeds == recorded_configuration(first).seeds['pendulum']
         assert len(seeds) == 1 and seeds[0] > 0, 'the first run drew it'
 
 
@@ -193,6 +201,29 @@ def test_what_is_other_than_at_the_recording_is_named(hosted):
         f'processor: recorded with another, here {here["processor"]}',
         f'package.numpy: recorded with 1.0, here {here["package.numpy"]}',
     )
+
+
+def test_what_carries_the_messages_is_told_where_it_is_other_than_recorded(
+    hosted, monkeypatch, tmp_path
+):
+    profile = tmp_path / 'profile.xml'
+    profile.write_text('<dds/>')
+    monkeypatch.setenv('FASTDDS_DEFAULT_PROFILES_FILE', str(profile))
+    there = middleware_facts()
+    assert other_than(configuration(hosted, **there), [hosted]) == ()
+    profile.write_text('<dds><!-- another one --></dds>')
+    monkeypatch.delenv('ROS_DOMAIN_ID', raising=False)
+    there['ros.ROS_DOMAIN_ID'] = '7'
+    changed, unset = other_than(configuration(hosted, **there), [hosted])
+    assert changed.startswith(f'ros.FASTDDS_DEFAULT_PROFILES_FILE: recorded with {profile} (sha')
+    assert unset == 'ros.ROS_DOMAIN_ID: recorded with 7, here none'
+
+
+def test_an_activation_that_failed_takes_no_seed(hosted):
+    give_seeds([hosted], 7, None)
+    assert hosted.first_episode().seed == hosted.first_episode().seed == 7
+    hosted.end()
+    assert hosted.first_episode().seed == 7
 
 
 def test_episodes_get_the_seeds_of_the_recording_in_their_order(hosted):
