@@ -29,6 +29,7 @@ class Measured:
     :param reacted_ms: from there until the subscriber had the next command, likewise.
     :param gap_ms: longest time without a command, from the injection to its end.
     :param without: ticks without a valid command.
+    :param skipped: releases that had no tick; None where no tick is recorded that would say so.
     :param published: what was published from then on, in words.
     :param workers: the numbers of the workers that answered, from the tick before it.
     """
@@ -39,6 +40,7 @@ class Measured:
     reacted_ms: float | None
     gap_ms: float
     without: int
+    skipped: int | None
     published: str
     workers: list[int]
 
@@ -90,10 +92,11 @@ def _measure(one: Injected, ticks: Sequence[Any], commands: Sequence[Command]) -
     gap_ms = max(after - before for before, after in zip(times, times[1:])) * 1e-6
     without = sum(not len(tick.command_indices) for tick in during)
     without += sum(not valid(command.values) for command in heard)
+    skipped = sum(tick.timing.skipped for tick in during) if during else None
     before = [tick for tick in ticks if tick.steady_ns < one.begin_ns][-1:]
     workers = sorted({tick.timing.worker for tick in (*before, *during)} - {0})
     words = _words(heard)
-    return Measured(one, noticed_ms, sent_ms, reacted_ms, gap_ms, without, words, workers)
+    return Measured(one, noticed_ms, sent_ms, reacted_ms, gap_ms, without, skipped, words, workers)
 
 
 def _next(commands: Sequence[Command], after_ns: int) -> int:

@@ -20,7 +20,8 @@ MEASURED = (
     'command sent after',
     'and received after',
     'longest gap',
-    'without a command',
+    'ticks without a command',
+    'releases skipped',
     'published',
 )
 
@@ -53,7 +54,10 @@ def write_page(page: pathlib.Path, measured: Sequence[Measured], period_ms: int)
         _line(HEAD + MEASURED),
         _line(['---'] * len(HEAD + MEASURED)),
         *(_line([*statements(row), *_figures(by_key[row.key])]) for row in (*ROWS, *CLOCK_ROWS)),
-        *(_line([*statements(row), f'see {row.key}', *[''] * 6]) for row in ELSEWHERE),
+        *(
+            _line([*statements(row), f'see {row.key}', *[''] * (len(MEASURED) - 1)])
+            for row in ELSEWHERE
+        ),
     ]
     SECTION.write(page, ['## The table', '', _summary(measured, period_ms), '', *rows])
 
@@ -62,12 +66,13 @@ def _summary(measured: Sequence[Measured], period_ms: int) -> str:
     """Return in words what was done, and what came of all of it together."""
     received = np.array([one.reacted_ms for one in measured if one.reacted_ms is not None])
     sent = np.array([one.sent_ms for one in measured if one.sent_ms is not None])
+    skipped = sum(one.skipped or 0 for one in measured)
     in_time = int((received <= period_ms + 1).sum())
-    cores, load, hz = os.cpu_count(), os.getloadavg()[0], 1000 // period_ms
     cores, load, hz = os.cpu_count(), os.getloadavg()[0], 1000 // period_ms
     return (
         f'One session at {hz} Hz with a spare worker, over DDS, {len(measured)} faults injected '
-        'into it one after the other while it ran; every tick had a valid command. The machine '
+        f'into it one after the other while it ran; every tick had a valid command, {skipped} '
+        'releases were skipped and had no tick. The machine '
         f'had {cores} processor cores and a load of {load:.0f}. Times in ms, median / greatest. '
         '*Noticed after* is from the injection until the tick knew. From there *command sent '
         'after* is until the call returned that hands its command to the middleware (of all: '
@@ -75,7 +80,7 @@ def _summary(measured: Sequence[Measured], period_ms: int) -> str:
         f'process, had the next command ({_quantiles(received)}; {in_time} of {len(received)} '
         'within a period and 1 ms). The second is more than the first by the middleware and the '
         'wake-up of the subscriber, which are the machine. *Longest gap* is between two commands '
-        'there, from the injection on.'
+        'there, from the injection on; *releases skipped* are those that the machine was busy for.'
     )
 
 
@@ -91,6 +96,7 @@ def _figures(measured: Sequence[Measured]) -> list[str]:
             return '–'
         return f'{np.median(values):.{digits}f} / {max(values):.{digits}f}'
 
+    skipped = [one.skipped for one in measured]
     said = [one.published for one in measured]
     return [
         str(len(measured)),
@@ -99,6 +105,7 @@ def _figures(measured: Sequence[Measured]) -> list[str]:
         pair('reacted_ms', 2),
         pair('gap_ms', 1),
         str(sum(one.without for one in measured)),
+        '–' if None in skipped else str(sum(skipped)),
         '; or '.join(sorted(set(said), key=said.count, reverse=True)),
     ]
 
