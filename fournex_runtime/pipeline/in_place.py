@@ -149,6 +149,13 @@ class _Take(NamedTuple):
         return self.start + len(self.numbers)
 
 
+_Ready = tuple[np.dtype[Any], int, Any, Vector, bool]
+"""
+Type of some numbers, how many of it a message has room for, which of them, the memory that they go
+into, and whether they go there as they are, picked one by one.
+"""
+
+
 class _Source:
     """
     The numbers that are taken out of one source's messages.
@@ -165,7 +172,7 @@ class _Source:
         self._layout: MessageLayout | None = None
         self._bound = False
         self._takes: list[_Take] = []
-        self._ready: list[tuple[np.dtype[Any], NDArray[np.intp] | slice, Vector]] | None = None
+        self._ready: list[_Ready] | None = None
 
     def begin(self, newest: NewestMessages) -> None:
         """Forget what was to be taken, and look at the layout of the newest message."""
@@ -215,12 +222,12 @@ class _Source:
         if data is None:
             return True
         if self._ready is None:
-            self._ready = [_ready(one) for one in self._takes]
+            self._ready = [_ready(one, len(data) - HEAD) for one in self._takes]
         if self._ready:
             body = data[HEAD:]  # a copy, so that the numbers lie aligned
-            for dtype, where, out in self._ready:
-                found = np.frombuffer(body, dtype, len(body) // dtype.itemsize)
-                if dtype.char == 'd' and not isinstance(where, slice):
+            for dtype, count, where, out, as_they_are in self._ready:
+                found = np.frombuffer(body, dtype, count)
+                if as_they_are:
                     found.take(where, None, out, 'clip')
                 else:
                     out[:] = found[where]
@@ -238,7 +245,10 @@ def _stretches(found: Sequence[tuple[str, int]]) -> Iterator[tuple[int, int]]:
             begin = end
 
 
-def _ready(one: _Take) -> tuple[np.dtype[Any], NDArray[np.intp] | slice, Vector]:
-    """Return the type of some numbers, which of them, and the memory that they go into."""
-    where = slice(int(one.numbers[0]), int(one.numbers[-1]) + 1) if one.is_run else one.numbers
-    return one.dtype, where, one.array[one.start : one.stop]
+def _ready(one: _Take, size: int) -> _Ready:
+    """Return how numbers are taken out of the bytes of messages that are laid out alike."""
+    count, out = size // one.dtype.itemsize, one.array[one.start : one.stop]
+    if one.is_run:
+        run = slice(int(one.numbers[0]), int(one.numbers[-1]) + 1)
+        return one.dtype, count, run, out, False
+    return one.dtype, count, one.numbers, out, one.dtype.char == 'd'
