@@ -64,7 +64,7 @@ def _main() -> None:
         return
     caps = take_caps(
         configuration['scratch'],
-        os.fstat(configuration['artifact']).st_size,
+        os.fstat(configuration['artifact']).st_size if configuration['writes'] else None,
         configuration['providers'] != ['cpu'],
         configuration['priority'],
         configuration['lock_memory'],

@@ -94,6 +94,7 @@ class WorkerBackend:
                         'file': self.file,
                         'packages': packages(backend),
                         'artifact': artifact,
+                        'writes': _writes(backend, inference),
                         'channel': self._handles.descriptors,
                         'signature': _plain(spec),
                         'state': [dataclasses.asdict(one) for one in contract.state],
@@ -312,6 +313,11 @@ class WorkerBackend:
             self._process.close()
             self._channel.close()
             self._release()
+
+
+def _writes(backend: str, inference: Inference) -> bool:
+    """Return whether what runs an artifact writes files: torch, and drivers that compile."""
+    return backend != 'onnx' or inference.providers != ('cpu',)
 
 
 def _close_all(descriptors: Sequence[int]) -> None:

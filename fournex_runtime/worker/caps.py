@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Collection
 
 from .file_access import restrict_files
-from .system_calls import deny_system_calls
+from .system_calls import restrict_system_calls
 
 CPU_S = 30
 """Processor time of one answer, for each thread, after which the kernel ends the worker."""
@@ -74,22 +74,27 @@ def end_with(parent: int) -> None:
 
 
 def take_caps(
-    scratch: str, file_bytes: int, cuda: bool, priority: int = 0, lock_memory: bool = False
+    scratch: str,
+    file_bytes: int | None,
+    cuda: bool,
+    priority: int = 0,
+    lock_memory: bool = False,
 ) -> list[Cap]:
     """
     Cap this process; call it before any library is loaded.
 
-    :param scratch: the folder that it may write in.
-    :param file_bytes: how large a file it may write there.
+    :param scratch: a folder of its own.
+    :param file_bytes: how large a file it may write there; None for one that may write none.
     :param cuda: it is to use a GPU.
     :param priority: of ``SCHED_FIFO``, which it may be given, but not more; 0 for none.
     :param lock_memory: it is to lock its memory, which root may do beyond its limits.
     """
     os.environ.update(dict.fromkeys(('HOME', 'TMPDIR', 'XDG_CACHE_HOME'), scratch))
     os.environ.setdefault('LOGNAME', str(os.getuid()))  # libraries ask /etc/passwd otherwise
-    tempfile.tempdir = None
+    tempfile.tempdir = scratch  # which is not tried, since nothing may be written there
     files = _OPEN_FILES_OF_CUDA if cuda else OPEN_FILES
-    largest = file_bytes + _FILE_SLACK_BYTES
+    writes = file_bytes is not None
+    largest = (file_bytes or 0) + _FILE_SLACK_BYTES
 
     def limits() -> str:
         _lower(resource.RLIMIT_CORE, 0)
@@ -97,7 +102,8 @@ def take_caps(
         _lower(resource.RLIMIT_FSIZE, largest)
         _lower(resource.RLIMIT_RTPRIO, priority)
         _lower(resource.RLIMIT_RTTIME, URGENT_US)
-        return f'{files} open, none larger than {largest >> 20} MiB, no core dump'
+        size = f', none larger than {largest >> 20} MiB' if writes else ''
+        return f'{files} open{size}, no core dump'
 
     def privileges() -> str:
         _prctl(_PR_SET_NO_NEW_PRIVS, 1)
@@ -111,12 +117,13 @@ def take_caps(
         return 'no priority'
 
     def paths() -> str:
-        version = restrict_files(scratch, cuda)
+        version = restrict_files(scratch, writes, cuda)
         readable = 'all to read' if cuda else 'its libraries to read'
-        return f'{readable}, a scratch folder to write (Landlock {version})'
+        writable = 'a scratch folder' if writes else 'none'
+        return f'{readable}, {writable} to write (Landlock {version})'
 
     def system_calls() -> str:
-        deny_system_calls()
+        restrict_system_calls(cuda)
         return 'no sockets, no processes, no signals to others (seccomp)'
 
     steps: list[tuple[str, Callable[[], str]]] = [

@@ -1,5 +1,5 @@
 """
-Which files a worker may open, by Landlock: its libraries to read, one folder to write in.
+Which files a worker may open, by Landlock: its libraries to read, at most one folder to write in.
 
 Landlock needs no privilege and holds for good, for whatever the process starts too; see
 landlock(7). It does not hold for threads that are there already, so it comes before libraries
@@ -74,11 +74,12 @@ def library_folders() -> list[str]:
     return sorted(one for one in real if one not in (*_TOO_WIDE, home, os.getcwd()))
 
 
-def restrict_files(scratch: str, cuda: bool) -> int:
+def restrict_files(scratch: str, writes: bool, cuda: bool) -> int:
     """
     Restrict this process, for good; needs ``PR_SET_NO_NEW_PRIVS``.
 
-    :param scratch: the folder that it may write in.
+    :param scratch: a folder of its own.
+    :param writes: it may write there.
     :param cuda: it is to use a GPU, whose driver reads where it likes: all may be read then, and
         the devices written.
     :returns: the version of Landlock.
@@ -94,7 +95,7 @@ def restrict_files(scratch: str, cuda: bool) -> int:
     ruleset = _call(_CREATE, attributes, len(attributes), 0)
     try:
         _allow(ruleset, handled & _READ, [*library_folders(), *_SYSTEM])
-        _allow(ruleset, handled & _WRITE, [scratch])
+        _allow(ruleset, handled & (_WRITE if writes else _READ), [scratch])
         _allow(ruleset, handled & _DEVICE, ['/dev/null'])
         if cuda:
             devices = [str(one) for one in pathlib.Path('/dev').glob('nvidia*')]
