@@ -192,6 +192,10 @@ class WorkerBackend:
             return False
         return True
 
+    def excess(self) -> str:
+        """Return in words what it has taken too much of; empty: nothing. Ask once a second."""
+        return self._process.consumption.excess(self._answered)
+
     def kill(self) -> None:
         """End the worker's process at once; for any other thread than the one that asks."""
         self._process.kill()

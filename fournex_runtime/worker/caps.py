@@ -15,14 +15,12 @@ import resource
 import signal
 import struct
 import tempfile
-import time
 from collections.abc import Callable, Collection
 
 from .file_access import restrict_files
 from .system_calls import restrict_system_calls
+from .thread_limit import limit_threads
 
-CPU_S = 30
-"""Processor time of one answer, for each thread, after which the kernel ends the worker."""
 URGENT_US = 1_000_000
 """Processor time without a rest after which the kernel ends a worker that has a priority."""
 OPEN_FILES = 256
@@ -101,6 +99,7 @@ def take_caps(
         _lower(resource.RLIMIT_NOFILE, files)
         _lower(resource.RLIMIT_FSIZE, largest)
         _lower(resource.RLIMIT_RTPRIO, priority)
+        _lower(resource.RLIMIT_NICE, 0)
         _lower(resource.RLIMIT_RTTIME, URGENT_US)
         size = f', none larger than {largest >> 20} MiB' if writes else ''
         return f'{files} open{size}, no core dump'
@@ -127,9 +126,10 @@ def take_caps(
         return 'no sockets, no processes, no signals to others (seccomp)'
 
     steps: list[tuple[str, Callable[[], str]]] = [
-        ('open files', limits),
-        ('scheduling', scheduling),
         ('privileges', privileges),
+        ('open files', limits),
+        ('threads', limit_threads),
+        ('scheduling', scheduling),
         ('paths', paths),
         ('network and processes', system_calls),
     ]
@@ -153,41 +153,6 @@ def cap_memory(memory_bytes: int, cuda: bool) -> Cap:
         return f'{memory_bytes >> 20} MiB beside the libraries'
 
     return _taken('memory', limit)
-
-
-class ProcessorTime:
-    """
-    The processor time of one answer; the kernel counts that of a whole life, so it is set anew.
-
-    :param threads: of the libraries.
-    """
-
-    def __init__(self, threads: int) -> None:
-        self._seconds = CPU_S * threads
-        self._set_ns = 0
-
-    def arm(self) -> Cap:
-        """Begin to count, and say what came of it."""
-
-        def limit() -> str:
-            self._set()
-            return f'{self._seconds} s an answer'
-
-        return _taken('processor time', limit)
-
-    def answered(self) -> None:
-        """Count from here, to within a second."""
-        if time.monotonic_ns() - self._set_ns > 1_000_000_000:
-            self._set()
-
-    def _set(self) -> None:
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        most = int(used.ru_utime + used.ru_stime) + 1 + self._seconds
-        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-        if hard != resource.RLIM_INFINITY:
-            most = min(most, hard)
-        resource.setrlimit(resource.RLIMIT_CPU, (most, hard))
-        self._set_ns = time.monotonic_ns()
 
 
 def _taken(name: str, step: Callable[[], str]) -> Cap:
@@ -214,9 +179,7 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _drop_capabilities(but: int) -> None:
-    """Give up what root may do, but for some; for others there is nothing to give up."""
-    if os.geteuid() != 0:
-        return
+    """Give up what root may do, or a unit's ``AmbientCapabilities``, but for some."""
     libc = ctypes.CDLL(None, use_errno=True)
     header = struct.pack('=Ii', _CAPABILITY_VERSION, 0)
     current = ctypes.create_string_buffer(24)

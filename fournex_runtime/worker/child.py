@@ -29,7 +29,7 @@ from ..policy.backend import ArraySpec, Backend, RunsInPlace, Signature
 from ..policy.batch import greatest_size, run_apart
 from ..policy.contract_types import RecurrentState
 from ..policy.inference import Inference
-from .caps import Cap, ProcessorTime, cap_memory
+from .caps import Cap, cap_memory
 from .channel import ChannelHandles, ChannelLayout, WorkerSide
 
 
@@ -59,8 +59,7 @@ def serve(configuration: dict[str, Any], caps: list[Cap]) -> None:
         _report(configuration, {'error': f'{file}: {type(problem).__name__}: {problem}'})
         raise
     lock = dataclasses.astuple(ask_lock()) if configuration['lock_memory'] else None
-    processor_time = ProcessorTime(configuration['threads'])
-    caps = [*caps, memory, processor_time.arm()]
+    caps = [*caps, memory]
     _report(
         configuration,
         {
@@ -77,7 +76,7 @@ def serve(configuration: dict[str, Any], caps: list[Cap]) -> None:
     )
     gc.collect()
     gc.freeze()
-    _answer(model, in_place, channel, handles, file, processor_time)
+    _answer(model, in_place, channel, handles, file)
 
 
 def read_spec(configuration: dict[str, Any]) -> tuple[Signature, tuple[RecurrentState, ...]]:
@@ -165,7 +164,6 @@ def _answer(
     channel: WorkerSide,
     handles: ChannelHandles,
     file: str,
-    processor_time: ProcessorTime,
 ) -> None:
     asked = answered = 0
     waiting = select.poll()
@@ -188,7 +186,6 @@ def _answer(
             channel.fail(f'{file}: {type(problem).__name__}: {problem}')
         os.eventfd_write(handles.answer, asked - answered)
         answered = asked
-        processor_time.answered()
 
 
 class _Log(io.TextIOBase):

@@ -13,11 +13,11 @@ import os
 import pathlib
 
 from .caps import Cap
+from .thread_limit import most_threads
 
 CONTROLLERS = ('memory', 'pids', 'cpu')
 LIBRARIES_BYTES = 1 << 30
 """What a worker's libraries may take in memory, beside what its policy may."""
-_TASKS, _TASKS_A_THREAD = 64, 8
 _PERIOD_US = SHARE_US = 100_000
 """In every period each of its threads may have this much of a processor: all of it."""
 _PREFIX = 'fournex-worker-'
@@ -107,7 +107,7 @@ def _made(
     folder = parent / f'{_PREFIX}{os.getpid()}-{next(_numbers)}'
     folder.mkdir()
     most = memory_bytes + LIBRARIES_BYTES
-    tasks = _TASKS + _TASKS_A_THREAD * threads
+    tasks = most_threads(threads)
     settings = {
         'memory.max': str(most),
         'pids.max': str(tasks),

@@ -26,7 +26,9 @@ from ..errors import (
     WorkerDied,
 )
 from ..kernel import SHORTEST_TURN_NS, take_turns
+from .caps import Cap
 from .channel import sealed_memory
+from .consumption import LOOK_NS, Consumption
 from .control_group import ControlGroup, confine
 from .interpreter import environment, install_command
 from .report import Refusal, WorkerReport, read_report
@@ -92,6 +94,8 @@ class WorkerProcess:
         self.death = opened[4]
         """File descriptor that can be read once the process has ended."""
         self._group = confine(self.pid, configuration['memory'], threads)
+        self.consumption = Consumption(self.pid, threads)
+        """What it takes of the machine."""
         self._end = weakref.finalize(
             self, _end, self._process, (log, report, self.death), scratch, self._group
         )
@@ -131,9 +135,12 @@ class WorkerProcess:
         """
         deadline_ns = time.monotonic_ns() + round(timeout_s * 1e9)
         waiter = Waiter((self._report, self.death))
-        while not waiter.wait(deadline_ns - time.monotonic_ns()):
+        while not waiter.wait(min(deadline_ns - time.monotonic_ns(), LOOK_NS)):
+            words = self.consumption.excess_of_threads()
             if time.monotonic_ns() >= deadline_ns:
-                words = f'was not ready after {timeout_s:g} s{self._printed()}'
+                words = f'was not ready after {timeout_s:g} s'
+            if words:
+                words += self._printed()
                 self.close()
                 raise WorkerDied(f'{self._file}: its worker under {self._python} {words}')
         said = os.read(self._report, _REPORT_BYTES) if waiter.readable(0) else b''
@@ -151,7 +158,16 @@ class WorkerProcess:
         with contextlib.suppress(OSError):  # it has just ended: whoever asks it will notice
             for thread in pathlib.Path(f'/proc/{self.pid}/task').iterdir():
                 take_turns(2 * SHORTEST_TURN_NS, int(thread.name))  # after the loop
-        return dataclasses.replace(report, caps=(*report.caps, self._group.cap))
+        caps = [self._of_threads(one) if one.name == 'threads' else one for one in report.caps]
+        caps += [self.consumption.cap, self._group.cap]
+        return dataclasses.replace(report, caps=tuple(caps))
+
+    def _of_threads(self, cap: Cap) -> Cap:
+        """Return what holds of its threads, by whatever holds it."""
+        most = self.consumption.most_threads
+        if self._group.cap.in_force:
+            return Cap(cap.name, True, f'{most} (control group)')
+        return dataclasses.replace(cap, words=f'{cap.words}; killed within a second of {most}')
 
     def _refused(self, refusal: Refusal) -> FournexError:
         """Return the error that says why it cannot run the artifact."""

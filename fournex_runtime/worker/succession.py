@@ -25,6 +25,7 @@ from ..policy.inference import DEFAULT_INFERENCE, Inference
 from ..policy.onnx_artifact import onnx_model
 from .backend import WorkerBackend
 from .caps import Cap, describe_caps
+from .consumption import LOOK_NS
 from .wait import Waiter
 
 HANG_S = 1.0
@@ -32,7 +33,7 @@ HANG_S = 1.0
 RETRY_S = 1.0
 """How long after a worker could not be started the next attempt is made."""
 
-_FOREVER_NS = 3600 * 10**9
+_HANGS = f'gave no answer for {HANG_S:g} s'
 
 
 class SuccessiveWorkers:
@@ -42,7 +43,7 @@ class SuccessiveWorkers:
     With ``spare``, the next one is there before it is needed, loaded and warmed up, and takes over
     within the call in which the one before it dies. Without, it is started then. A thread, the
     keeper, starts workers, notices those that die while nobody asks them, and kills one that
-    hangs; the one that calls :meth:`run` waits for it only if it is to.
+    hangs or takes too much; the one that calls :meth:`run` waits for it only if it is to.
 
     :param bundle: the bundle; its artifact is checked against its contract here.
     :param inference: as for a worker, and whether there is a spare.
@@ -323,8 +324,8 @@ class SuccessiveWorkers:
             if wanted and now_ns >= self._retry_ns:
                 self._start()
                 continue
-            again_ns = self._retry_ns if wanted else now_ns + _FOREVER_NS
-            self._watch(watched, again_ns)
+            again_ns = now_ns + LOOK_NS
+            self._watch(watched, min(again_ns, self._retry_ns) if wanted else again_ns)
         os.close(self._wake)
 
     def _watch(self, watched: Sequence[WorkerBackend], until_ns: int) -> None:
@@ -341,9 +342,9 @@ class SuccessiveWorkers:
         for index, one in enumerate(watched, 1):
             if waiter.readable(index):
                 self._noticed(one, one.ending())
-            elif one.hangs(round(HANG_S * 1e9)):
-                words = f'gave no answer for {HANG_S:g} s and was killed'
+            elif words := one.excess() or (_HANGS if one.hangs(round(HANG_S * 1e9)) else ''):
                 one.kill()
+                words += ' and was killed'
                 self._noticed(one, f'{one.file}: its worker (process {one.pid}) {words}')
 
     def _noticed(self, worker: WorkerBackend, problem: str) -> None:

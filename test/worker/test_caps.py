@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -124,6 +125,7 @@ for name, probe in {**denied, **allowed}.items():
         os.closerange(3, 1000)
 report = {
     'said': said,
+    'user': os.getuid(),
     'denied': list(denied),
     'caps': [str(one) for one in caps],
     'missing': [one.name for one in caps if not one.in_force],
@@ -182,7 +184,7 @@ def test_what_a_policy_needs_goes_on(probed):
 
 
 def test_every_cap_is_in_force_and_a_root_is_root_no_more(probed):
-    assert probed['missing'] == [], probed['caps']
+    assert probed['missing'] == ([] if probed['user'] else ['threads']), probed['caps']
     assert int(probed['capabilities'][0].split()[1], 16) & ~(1 << 2) == 0
 
 
@@ -209,7 +211,8 @@ def status(worker):
 
 def test_a_worker_says_which_caps_hold_and_the_kernel_says_so_too(worker):
     missing = {one.name for one in worker.report.caps if not one.in_force}
-    assert missing <= {'control group'}, describe_caps(worker.report.caps)  # a matter of systemd
+    # A matter of systemd, and of whether the runtime is root's.
+    assert missing <= {'control group', 'threads'}, describe_caps(worker.report.caps)
     found = status(worker)
     assert found['NoNewPrivs'] == '1' and found['Seccomp'] == '2'
     limits = pathlib.Path(f'/proc/{worker.pid}/limits').read_text()
@@ -217,7 +220,6 @@ def test_a_worker_says_which_caps_hold_and_the_kernel_says_so_too(worker):
     assert limits['Max core file size'] == limits['Max realtime priority'] == '0'
     assert limits['Max open files'] == '256'
     assert 1 << 30 < int(limits['Max address space']) < 4 << 30
-    assert 30 <= int(limits['Max cpu time']) <= 60
 
 
 def test_a_worker_that_needs_no_files_may_write_none(worker):
@@ -270,6 +272,33 @@ def test_what_a_killed_runtime_left_goes_with_the_next_worker(plain, start, tmp_
     assert not left.exists() and len([*scratch.iterdir()]) == 2
 
 
+AMBIENT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from fournex_runtime.worker.caps import take_caps
+before = [line for line in open('/proc/self/status') if line.startswith('Cap')]
+take_caps(sys.argv[2], None, False)
+after = [line for line in open('/proc/self/status') if line.startswith('Cap')]
+for line in (*before, *after):
+    if 'Bnd' not in line:
+        print(int(line.split()[1], 16))
+"""
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which('setpriv'), reason='needs root and setpriv to set it up'
+)
+def test_what_a_unit_gives_the_runtime_is_not_the_workers(checkout, tmp_path):
+    """``AmbientCapabilities=CAP_SYS_NICE`` is how a plain user's runtime gets its priority."""
+    user = ('--reuid', str(NOBODY), '--clear-groups')
+    given = ('--inh-caps', '+sys_nice', '--ambient-caps', '+sys_nice')
+    program = ('/usr/bin/python3', '-I', '-c', AMBIENT, checkout, tmp_path)
+    done = subprocess.run(
+        ['setpriv', *user, *given, *program], capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.split() == [str(1 << 23)] * 4 + ['0'] * 4, done.stderr
+
+
 READS = """
 import os, sys, tempfile
 package, scratch = sys.argv[1:]
@@ -296,30 +325,6 @@ def test_a_scratch_folder_that_nothing_may_be_written_in(tmp_path, checkout):
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.stdout.split() == ['denied'] * 4, done.stderr
     assert [one.read_text() for one in tmp_path.iterdir()] == ['x']
-
-
-BUSY = """
-import sys, threading
-sys.path.insert(0, sys.argv[1])
-from fournex_runtime.worker import caps
-caps.CPU_S = 1
-print(caps.ProcessorTime(1).arm(), flush=True)
-while True:
-    pass
-"""
-
-
-@pytest.mark.parametrize('user', USERS)
-def test_the_kernel_ends_what_computes_for_too_long(user, checkout):
-    other = {} if user == os.geteuid() else {'user': user, 'extra_groups': []}
-    pythons = [one for one in (sys.executable, '/usr/bin/python3') if _can_run(one, other)]
-    if not pythons:
-        pytest.skip(f'user {user} may not run {sys.executable}')
-    done = subprocess.run(
-        [pythons[0], '-c', BUSY, checkout], capture_output=True, text=True, timeout=50, **other
-    )
-    assert done.stdout == 'processor time: 1 s an answer\n'
-    assert done.returncode == -signal.SIGXCPU
 
 
 def test_an_artifact_that_takes_too_much_memory_is_refused_and_only_its_worker_suffers(plain):
