@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import ArtifactError, LateAnswer, ReplayError
 from ..pipeline.messages import Messages
-from ..policy.backend import Backend, signature
+from ..policy.backend import Backend, blank_inputs, signature
 from ..policy.backend import Request as Arguments
 from ..session.engine import Engine
 from ..session.tick import (
@@ -80,6 +80,7 @@ class SessionComparison:
             signature(recorded.contract).outputs == signature(other.contract).outputs
         )
         self._same_terms = _labels(recorded) == _labels(other)
+        self._same_reactions = recorded.wiring.reactions == other.wiring.reactions
         shared = [label for label in _labels(recorded) if label in _labels(other)]
         if not shared:
             raise ReplayError(
@@ -127,12 +128,16 @@ class SessionComparison:
         state = self._other.resumed_state(state, [newest[source] for source in self._sources])
         if _shapes(before.history) == _shapes(state.history):
             state = dataclasses.replace(state, history=before.history)
+        if before.late is not None and self._asks_alike(before.late):
+            self._late = before.late
         if self._same_outputs:
             state = dataclasses.replace(state, last_action=before.last_action)
         if self._same_terms:
             state = dataclasses.replace(
                 state, last_safe=before.last_safe, before_safe=before.before_safe
             )
+            if self._same_reactions and before.second is None:
+                state = dataclasses.replace(state, reacting=before.reacting)
         self._state = dataclasses.replace(
             state,
             tick=before.tick,
@@ -141,6 +146,11 @@ class SessionComparison:
             episode=before.episode,
             frames=before.frames,
         )
+
+    def _asks_alike(self, asked: Arguments) -> bool:
+        """Return whether the other version is asked with arrays like those."""
+        inputs, recurrent = blank_inputs(self._other.contract)
+        return (_shapes(inputs), _shapes(recurrent)) == tuple(map(_shapes, asked))
 
     def _tick(self, record: TickRecord) -> None:
         if self._begin is None:
@@ -250,6 +260,8 @@ class SessionComparison:
         missing = self._selection.missing(self._state.tick, end)
         self._counts['ticks'] += missing
         self._counts['unknown'] += missing
+        if end > self._state.tick:
+            self._late = None
 
     @property
     def result(self) -> Comparison:

@@ -153,6 +153,7 @@ class SessionReplay:
             self._gap(snapshot.state.tick)
         newest = self._inputs.resume(snapshot.inputs)
         self._state = self._engine.resumed_state(snapshot.state, newest)
+        self._late = snapshot.state.late
         self._next_tick = snapshot.state.tick
         self._doubt.forget()
 
@@ -230,6 +231,7 @@ class SessionReplay:
         else:
             self._differs(f'tick {end}: comes after tick {self._next_tick - 1}')
         self._doubt.tick_lost()
+        self._late = None
 
     def _judge_observation(self, record: TickRecord, request: Request, sure: bool) -> bool | None:
         made = request.observation.inputs if request.observation is not None else {}

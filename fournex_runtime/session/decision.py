@@ -184,6 +184,10 @@ class Decision:
             return None
         return self._modes.well(state.reacting, state, inputs.steady_ns)
 
+    def may_be_used_late(self, request: Request) -> bool:
+        """Return whether the answer to a request may be used in the next tick, if it is late."""
+        return self._uses_late and request.second is None
+
     def awaits_late(self, reacting: Reacting, inputs: TickInputs) -> bool:
         """Return whether the answer that was late in the tick before may be used in this one."""
         return (

@@ -359,8 +359,16 @@ class Engine:
             inputs.steady_ns if act.is_new else state.fresh_ns,
             act.chunk,
             request.frames,
+            self._late(request) if answer.kind is AnswerKind.LATE else None,
         )
         return record, following
+
+    def _late(self, request: Request) -> tuple[Arrays, Arrays] | None:
+        """Return what the policy was asked with, if the next tick may use the answer; copied."""
+        if request.observation is None or not self._decision.may_be_used_late(request):
+            return None
+        inputs = request.observation.inputs.items()
+        return {name: frozen(array.copy()) for name, array in inputs}, request.recurrent
 
     def _kept(self, request: Request, state: SessionState) -> Act:
         """

@@ -242,6 +242,8 @@ class SessionState:
     :param commands: how many commands each target has been sent.
     :param chunk: actions that the policy gave and that are still to be played; usually None.
     :param frames: where frames are.
+    :param late: inputs and recurrent state that the policy was asked with in the tick before, if
+        its answer was late and may still be used; usually None.
     """
 
     tick: int
@@ -261,6 +263,7 @@ class SessionState:
     fresh_ns: int = 0
     chunk: Playing | None = None
     frames: FrameTree = FrameTree()
+    late: tuple[Arrays, Arrays] | None = None
 
     @property
     def awaits_soft_start(self) -> bool:

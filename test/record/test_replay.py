@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from tiny_session import MS, edited
 from fournex_runtime.errors import BundleError, MessageError, RecordingError, ReplayError
 from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.policy.backend import load_backend
+from fournex_runtime.record.bag_reader import BagReader
+from fournex_runtime.record.compare import compare
 from fournex_runtime.record.replay import verify
 from fournex_runtime.record.selection import Selection
 from fournex_runtime.record.tick_record import TICK_TYPE
@@ -28,6 +31,7 @@ from fournex_runtime.session.tick import (
     Timing,
 )
 from fournex_runtime.session.wiring import load_wiring
+from fournex_runtime.session.wiring_record import EVERYTHING, RecordWiring
 from fournex_runtime.sim.evaluation_recording import EvaluationRecording
 
 TICKS = 80
@@ -46,13 +50,13 @@ KEYS = """\
 class Player:
     """Drives the shipped pendulum policy through every mode and records it."""
 
-    def __init__(self, folder, checkout, backend=lambda loaded: loaded):
+    def __init__(self, folder, checkout, backend=lambda loaded: loaded, options=EVERYTHING):
         examples = checkout / 'examples' / 'pendulum'
         file = folder.parent / 'wiring.yaml'
         text = (examples / 'wiring.yaml').read_text()
         changes = (('policy: bundle', f'policy: {examples / "bundle"}'), ('    reward:', KEYS))
         file.write_text(edited(text, *changes))
-        wiring = load_wiring(file)
+        wiring = dataclasses.replace(load_wiring(file), record=options)
         session = wiring.sessions[0]
         self.engine = Engine(wiring.bundles[session.name], session, messages())
         self.backend = backend(load_backend(wiring.bundles[session.name]))
@@ -62,6 +66,8 @@ class Player:
         self.state = self.engine.initial_state()
         self.now_ns = 1_000_000_000
         self.counts = [0, 0, 0]
+        self.alone_from = TICKS
+        """From this tick on each begins a file of its own."""
         self.records = []
 
     def play(self):
@@ -109,6 +115,10 @@ class Player:
         if tick == 48:
             answer = dataclasses.replace(answer, outputs={})
         record, self.state = self.engine.conclude(request, answer, self.state)
+        if tick >= self.alone_from:
+            while not self.recording._recording.wants_mark:
+                self.recording._recording.commit()
+                time.sleep(0.001)
         self.recording.on_tick(inputs, record, Timing(), self.state)
         self.records.append(record)
 
@@ -209,6 +219,28 @@ def test_every_stage_of_every_tick_is_equal(original):
     assert counts(result) == ALL
     assert (result.ticks, result.first_difference, result.environment) == (TICKS, '', ())
     assert result.all_equal
+
+
+def test_a_file_that_begins_with_an_answer_to_the_tick_before_is_equal_alone(tmp_path, checkout):
+    """Tick 79 acts on what tick 78 was asked, which is in the file before."""
+    player = Player(tmp_path / 'bag', checkout, options=RecordWiring(split_bytes=1))
+    player.alone_from = 76
+    records = player.play()
+    assert records[79].answer is AnswerKind.BELATED
+    with BagReader(tmp_path / 'bag') as bag:
+        assert bag.counts[TICK_TOPIC] == TICKS
+    of_ticks = {}
+    for file in sorted((tmp_path / 'bag').glob('*.mcap')):
+        with BagReader(file) as bag:
+            if bag.counts.get(TICK_TOPIC):
+                (result,) = verify(file)
+                assert result.all_equal, (file.name, result)
+                of_ticks[file] = bag.counts[TICK_TOPIC]
+    assert list(of_ticks.values())[-3:] == [1, 1, 1] and sum(of_ticks.values()) == TICKS
+    (same,) = compare(list(of_ticks)[-1], {'pendulum': checkout / 'examples/pendulum/bundle'})
+    assert (same.ticks, same.compared) == (1, 1) and not same.exceeds(0.0)
+    (result,) = verify(tmp_path / 'bag')
+    assert counts(result) == ALL
 
 
 def test_a_copy_is_equal_too_and_progress_is_told(tampered):
