@@ -70,20 +70,6 @@ def test_a_signal_while_it_waits_for_the_robot_ends_it_at_once(runtime, tmp_path
     assert not (tmp_path / 'runs').exists()
 
 
-def test_sigkill_leaves_a_bag_that_still_replays(robot, runtime, tmp_path):
-    side = robot()
-    process = runtime(record=tmp_path / 'runs')
-    side.wait_for_commands(50)
-    sent = len(side.commands)
-    process.signal(signal.SIGKILL)
-    process.wait(5)
-    (bag,) = (tmp_path / 'runs').iterdir()
-    side.wait((bag / 'metadata.yaml').is_file, what='the recorder closes the bag by itself')
-    (verification,) = verify(bag)
-    assert verification.all_equal
-    assert verification.ticks >= sent - 1
-
-
 def test_the_runtime_ends_when_its_parent_is_gone(robot, start, checkout):
     side = robot()
     wiring = checkout / 'examples/pendulum/wiring.yaml'
