@@ -10,9 +10,9 @@ A tick has one mode. What decides it, first of all first:
    it has come to, ``FALLBACK`` or ``STOPPED``;
 5. else ``POLICY``.
 
-So any mode may follow another, but for two: out of ``STOPPED`` only a new episode leads, and an
-input that has come is not waited for again, so ``STANDBY`` follows itself, ``STOPPED`` (after a
-stop that was asked for while it waited) and ``MANUAL`` alone.
+Which mode may follow which is in :data:`FOLLOWING`. Out of ``STOPPED`` only a new episode leads.
+An input that has come is not waited for again: ``STANDBY`` follows a stop that was asked for, or
+an operator who took over, while it waited, but neither ``POLICY`` nor ``FALLBACK``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,17 @@ from __future__ import annotations
 import dataclasses
 
 from ..safety.reactions import Fault, Kind, Reactions
-from .tick import Reacting, SessionState
+from .tick import Mode, Reacting, SessionState
+
+_ALL = frozenset(Mode)
+FOLLOWING = {
+    Mode.STANDBY: _ALL - {Mode.STANDBY},
+    Mode.POLICY: _ALL - {Mode.POLICY, Mode.STANDBY},
+    Mode.FALLBACK: _ALL - {Mode.FALLBACK, Mode.STANDBY},
+    Mode.STOPPED: _ALL - {Mode.STOPPED},
+    Mode.MANUAL: _ALL - {Mode.MANUAL},
+}
+"""The other modes that each can go over to; ``STOPPED`` with a new episode only."""
 
 
 class Modes:

@@ -14,6 +14,7 @@ from fournex_runtime.policy.contract import parse_contract
 from fournex_runtime.policy.term_kinds import ACTION_KINDS, OBSERVATION_KINDS
 from fournex_runtime.safety.reactions import Fault
 from fournex_runtime.session.engine import Engine
+from fournex_runtime.session.modes import FOLLOWING
 from fournex_runtime.session.wiring import parse_wiring
 from fournex_runtime.session.wiring_record import read_record
 
@@ -71,3 +72,13 @@ def test_every_unit_is_there(page):
     found = {unit: quantity for quantity, units in rows for unit in re.findall('`(.*?)`', units)}
     for unit, (quantity, _) in UNITS.items():
         assert found[unit] == quantity.split(' ', 1)[1]
+
+
+def test_the_diagram_of_the_modes_has_every_way_and_no_other(page):
+    ways = re.findall(r'^  (\w+) --> (\w+): \S', page('safety'), re.MULTILINE)
+    assert len(ways) == len(set(ways))
+    assert set(ways) == {
+        (before.name.lower(), after.name.lower())
+        for before, following in FOLLOWING.items()
+        for after in following
+    }

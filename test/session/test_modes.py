@@ -1,17 +1,20 @@
 """Ramps, the way back to the policy, soft starts: what is commanded when it does not act alone."""
 
+import collections
 import dataclasses
 import math
+import random
 import re
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ros_messages import joint_state
+from ros_messages import ARRAY, cdr, joint_state
 from tiny_session import CONTRACT, MS, WIRING, Run, commanded, edited, make_engine, result
 
 from fournex_runtime.errors import WiringError
+from fournex_runtime.session.modes import FOLLOWING
 from fournex_runtime.session.tick import Answer, AnswerKind, Mode
 
 LATE = Answer(AnswerKind.LATE, problem='no answer after 10 ms')
@@ -316,29 +319,52 @@ _EVERYTHING = (
      '      return: {after: 40 ms}'),
     (STALE, 'stale: ramp 100 ms to zero then stop'),
     ('rate: unlimited', 'rate: 20.0'),
-    ('    reward:', '    soft_start: 60 ms\n    reward:'),
+    ('    reward:', '    soft_start: 60 ms\n    overrides: {joy: {topic: joy, priority: 1, '
+     'timeout: 30 ms}}\n    reward:'),
 )  # fmt: skip
 _ANSWERS = [result(0.5, -0.5), result(9.0, -9.0), result(math.nan, 0.0), LATE]
 
 
+_JOY = [*(cdr(ARRAY, data=one) for one in ([0.5, -0.5], [9.0, -9.0], [math.nan, 0.0])), b'garbage']
+
+
 @settings(max_examples=150, deadline=None, database=None, derandomize=True)
-@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3)), min_size=1, max_size=40))
+@given(st.lists(st.tuples(st.integers(0, 11), st.integers(0, 3)), min_size=1, max_size=40))
 def test_whatever_happens_modes_follow_their_order_and_commands_keep_the_limits(happenings):
+    for before, after in went(happenings):
+        assert after is before or after in FOLLOWING[before]
+
+
+def test_every_way_from_mode_to_mode_is_gone_and_no_other():
+    seen, chance = collections.defaultdict(set), random.Random(1)
+    for _ in range(60):
+        silent = chance.randrange(20)  # how long the sensors are, at the begin
+        whats = [chance.randrange(8, 12) for _ in range(silent)]
+        whats += [chance.randrange(12) for _ in range(40)]
+        for before, after in went([(what, chance.randrange(4)) for what in whats]):
+            seen[before].add(after)
+    assert {mode: following - {mode} for mode, following in seen.items()} == FOLLOWING
+
+
+def went(happenings):
+    """Yield the mode before and after each tick; assert that its command is within the limits."""
     run = wired(*_EVERYTHING)
+    (joy,) = (one.source for one in run.engine.wiring.overrides)
     last, mode = None, Mode.STANDBY
     for what, kind in happenings:
         stop = 'asked' if what == 9 else ''
-        episode = 'again' if what == 8 else ''
-        joints = [b'garbage'] if what == 7 else [] if what > 4 else run.joints()
-        record = run.tick(joints, answer=_ANSWERS[kind], stop=stop, episode=episode)
-        assert record.mode is not Mode.STANDBY or mode not in (Mode.POLICY, Mode.FALLBACK)
+        episode = 'again' if what in (8, 11) else ''
+        data = [[] for _ in run.engine.wiring.sources]
+        data[0] = [b'garbage'] if what == 7 else [] if what > 4 else run.joints()
+        data[joy] = [_JOY[kind]] if what >= 10 else []
+        record = run.tick(*data, answer=_ANSWERS[kind], stop=stop, episode=episode)
         assert not (mode is Mode.STOPPED and not episode) or record.mode is Mode.STOPPED
+        yield mode, record.mode
         mode = record.mode
         sent = record.safe_action.get('joint_velocity_target')
         if sent is None:
             continue
         assert np.isfinite(sent).all() and (abs(sent) <= 1.5).all()
-        if last is not None and mode is not Mode.STOPPED:
+        if last is not None and mode not in (Mode.STOPPED, Mode.STANDBY):
             assert (abs(sent - last) <= 0.4 + 1e-12).all()
         last = sent
-    assert dataclasses.is_dataclass(run.state)
