@@ -8,13 +8,15 @@ the rows is tried, once.
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import time
 
 import pytest
-from fault_measurements import measure, read_ticks
-from fault_page import documented, expected, write_page
-from fault_rows import CLOCK_ROWS, ROWS
-from fault_run import STOP, FaultRun
+from fault_measurements import measure, read_ticks, refused
+from fault_page import INJECTED, documented, expected, write_page
+from fault_rows import CLOCK_ROWS, KILLED, REFUSED_ROWS, ROWS
+from fault_run import STOP, FaultRun, Injected
 from obedient_policy import obedient_wiring
 from sim_clock import SimClock
 
@@ -23,6 +25,8 @@ ROW_S = float(os.environ.get('FOURNEX_FAULT_ROW_SECONDS', '9'))
 """For how long ``make soak`` injects each row, again and again."""
 MOST = 50
 """How often at most."""
+TIMES = 10
+"""How often what takes a start of the runtime, or of a session."""
 known = []
 """What was measured of the rows so far, for the page."""
 
@@ -35,15 +39,15 @@ def injected(robot, runtime, tmp_path):
         run.wait_for_policy()
         faults = []
         for row in rows:
-            end_s, left = time.monotonic() + row_s, 1 if row.once else MOST
+            end_s, left = time.monotonic() + row_s, MOST
             while left and (time.monotonic() < end_s or not faults or faults[-1].row != row):
                 faults.append(run.inject(row))
                 left -= 1
         run.process.signal(2)
         assert run.process.wait(20) == 0
         assert side.commands[-1].values == STOP
-        (bag,) = (tmp_path / 'runs').iterdir()
-        return measure(faults, read_ticks(bag, 'obedient'), side.commands)
+        bags = sorted((tmp_path / 'runs').iterdir())
+        return measure(faults, read_ticks(bags, 'obedient'), side.commands)
 
     return inject
 
@@ -82,6 +86,42 @@ def test_whatever_happens_the_robot_gets_a_valid_command(
         known[:] = measured
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(300)
+def test_a_killed_runtime_is_followed_by_its_guard(robot, runtime, start, tmp_path):
+    side, wiring = robot(), obedient_wiring(tmp_path)
+    command = [sys.executable, '-m', 'fournex_runtime.ros.guard', '--ros-args', '-p']
+    guard = start('guard', [*command, f'wiring:={wiring}'], timeout_s=250)
+    faults = []
+    for number in range(TIMES):
+        process = runtime(wiring, name=f'runtime-{number}')
+        FaultRun(side, process).wait_for_policy()
+        said, begin_ns = len(guard.text()), time.monotonic_ns()
+        process.signal(signal.SIGKILL)
+        process.wait(5)
+        side.wait(lambda: side.commands[-1].values == STOP, what='the stop command of the guard')
+        side.wait_for_commands(10)
+        faults.append(Injected(KILLED, begin_ns, time.monotonic_ns(), guard.text()[said:]))
+    measured = measure(faults, [], side.commands)
+    for one in measured:
+        assert one.without == 0 and KILLED.words in one.injected.told
+        assert one.published.endswith('the stop command')
+    known.extend(measured)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(300)
+def test_what_must_not_begin_is_refused_and_publishes_nothing(robot, runtime, tmp_path):
+    side, wiring = robot(), obedient_wiring(tmp_path)
+    process = runtime(wiring, graph_timeout=1.0, timeout_s=250)
+    run = FaultRun(side, process, bundle=wiring.parent / 'bundle')
+    measured = [
+        refused(run.refuse(row), side.commands) for row in REFUSED_ROWS for _ in range(TIMES)
+    ]
+    assert all(one.injected.row.words in one.injected.told for one in measured)
+    known.extend(measured)
+
+
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     'row_s',
@@ -98,8 +138,9 @@ def test_whatever_the_clock_does_the_robot_gets_a_valid_command(
     )
     measured = injected(CLOCK_ROWS, side, FaultRun(side, process, clock=clock), row_s)
     judge(measured)
-    if known and row_s:  # all of them have been injected just now
-        write_page(checkout / 'docs' / 'faults.md', [*known, *measured], PERIOD_MS)
+    known.extend(measured)
+    if {one.injected.row.key for one in known} == {row.key for row in INJECTED}:  # just now
+        write_page(checkout / 'docs' / 'faults.md', known, PERIOD_MS)
 
 
 def test_the_page_has_every_row(checkout):

@@ -61,7 +61,7 @@ def test_the_clock_goes_ten_times_as_fast_and_jumps_back(robot, runtime, wiring_
     assert process.wait(10) == 0, process.text()
 
     (bag,) = (tmp_path / 'runs').iterdir()
-    ticks = read_ticks(bag, 'pendulum')
+    ticks = read_ticks([bag], 'pendulum')
     due_ns = [tick.due_ns for tick in ticks]
     (jump,) = (n for n in range(1, len(ticks)) if due_ns[n] < due_ns[n - 1])
     assert due_ns[jump - 1] <= before_ns + SECOND_NS

@@ -75,7 +75,7 @@ def judge(side, process, tmp_path):
     process.signal(signal.SIGINT)
     assert process.wait(30) == 0, process.text()[-3000:]
     (bag,) = (tmp_path / 'runs').iterdir()
-    ticks = read_ticks(bag, 'obedient')
+    ticks = read_ticks([bag], 'obedient')
     while not len(ticks[0].command_indices):  # a policy that is late at first has nothing to hold
         ticks.pop(0)
     without = [(one.tick, one.mode, one.cause) for one in ticks if not len(one.command_indices)]

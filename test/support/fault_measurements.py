@@ -6,7 +6,7 @@ import bisect
 import dataclasses
 import itertools
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fault_run import POLICY, STOP, Injected, valid
@@ -27,9 +27,10 @@ class Measured:
         had to.
     :param sent_ms: from there until the middleware had the command of that tick, likewise.
     :param reacted_ms: from there until the subscriber had the next command, likewise.
-    :param gap_ms: longest time without a command, from the injection to its end.
+    :param gap_ms: longest time without a command, from the injection to its end; None where there
+        are to be no commands.
     :param without: ticks without a valid command.
-    :param skipped: releases that had no tick; None where no tick is recorded that would say so.
+    :param skipped: releases that had no tick; None where not all ticks are recorded.
     :param published: what was published from then on, in words.
     :param workers: the numbers of the workers that answered, from the tick before it.
     """
@@ -38,21 +39,31 @@ class Measured:
     noticed_ms: float | None
     sent_ms: float | None
     reacted_ms: float | None
-    gap_ms: float
+    gap_ms: float | None
     without: int
     skipped: int | None
     published: str
     workers: list[int]
 
 
-def read_ticks(bag: pathlib.Path, session: str) -> list[Any]:
-    """Return the tick records of a recording, as messages."""
-    with BagReader(bag) as reader:
-        types = reader.types()
-        return [
-            types.decode(one.data, TICK_TYPE)
-            for one in reader.messages([f'/fournex/{session}/tick'])
-        ]
+def read_ticks(bags: Iterable[pathlib.Path], session: str) -> list[Any]:
+    """Return the tick records of one recording after the other, as messages."""
+    found = []
+    for bag in bags:
+        with BagReader(bag) as reader:
+            types = reader.types()
+            found += [
+                types.decode(one.data, TICK_TYPE)
+                for one in reader.messages([f'/fournex/{session}/tick'])
+            ]
+    return found
+
+
+def refused(one: Injected, commands: Sequence[Command]) -> Measured:
+    """Return what came of a fault that keeps a session from beginning."""
+    assert not [command for command in commands if one.begin_ns <= command.steady_ns <= one.end_ns]
+    noticed_ms = (one.end_ns - one.begin_ns) * 1e-6
+    return Measured(one, noticed_ms, None, None, None, 0, None, 'nothing', [])
 
 
 def measure(
@@ -92,7 +103,9 @@ def _measure(one: Injected, ticks: Sequence[Any], commands: Sequence[Command]) -
     gap_ms = max(after - before for before, after in zip(times, times[1:])) * 1e-6
     without = sum(not len(tick.command_indices) for tick in during)
     without += sum(not valid(command.values) for command in heard)
-    skipped = sum(tick.timing.skipped for tick in during) if during else None
+    skipped = None
+    if during and not one.row.ends_recording:
+        skipped = sum(tick.timing.skipped for tick in during)
     before = [tick for tick in ticks if tick.steady_ns < one.begin_ns][-1:]
     workers = sorted({tick.timing.worker for tick in (*before, *during)} - {0})
     words = _words(heard)

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 from documented_table import Section
 from fault_measurements import Measured
-from fault_rows import CLOCK_ROWS, ELSEWHERE, ROWS, Row
+from fault_rows import CLOCK_ROWS, ELSEWHERE, KILLED, REFUSED_ROWS, ROWS, Row
 from numpy.typing import NDArray
 
+INJECTED = (*ROWS, *CLOCK_ROWS, KILLED, *REFUSED_ROWS)
 SECTION = Section('fault-table', 'fault_page.py')
 HEAD = ('fault', 'how it is noticed', 'within', 'reaction', 'shown by', 'afterwards')
 MEASURED = (
@@ -35,7 +36,7 @@ def statements(row: Row) -> list[str]:
 
 def expected() -> list[list[str]]:
     """Return the statements of all rows, in the order of the page."""
-    return [statements(row) for row in (*ROWS, *CLOCK_ROWS, *ELSEWHERE)]
+    return [statements(row) for row in (*INJECTED, *ELSEWHERE)]
 
 
 def documented(page: pathlib.Path) -> list[list[str]]:
@@ -50,14 +51,12 @@ def write_page(page: pathlib.Path, measured: Sequence[Measured], period_ms: int)
     by_key: dict[str, list[Measured]] = {}
     for one in measured:
         by_key.setdefault(one.injected.row.key, []).append(one)
+    blank = [''] * (len(MEASURED) - 1)
     rows = [
         _line(HEAD + MEASURED),
         _line(['---'] * len(HEAD + MEASURED)),
-        *(_line([*statements(row), *_figures(by_key[row.key])]) for row in (*ROWS, *CLOCK_ROWS)),
-        *(
-            _line([*statements(row), f'see {row.key}', *[''] * (len(MEASURED) - 1)])
-            for row in ELSEWHERE
-        ),
+        *(_line([*statements(row), *_figures(by_key[row.key])]) for row in INJECTED),
+        *(_line([*statements(row), f'see {row.key}', *blank]) for row in ELSEWHERE),
     ]
     SECTION.write(page, ['## The table', '', _summary(measured, period_ms), '', *rows])
 
@@ -71,16 +70,18 @@ def _summary(measured: Sequence[Measured], period_ms: int) -> str:
     cores, load, hz = os.cpu_count(), os.getloadavg()[0], 1000 // period_ms
     return (
         f'One session at {hz} Hz with a spare worker, over DDS, {len(measured)} faults injected '
-        f'into it one after the other while it ran; every tick had a valid command, {skipped} '
-        'releases were skipped and had no tick. The machine '
-        f'had {cores} processor cores and a load of {load:.0f}. Times in ms, median / greatest. '
-        '*Noticed after* is from the injection until the tick knew. From there *command sent '
+        'one after the other, most of them into it while it ran; every tick had a valid command, '
+        f'and {skipped} releases were skipped and had no tick. The machine had '
+        f'{cores} processor cores and a load of {load:.0f}. Times in ms, median / greatest. '
+        '*Noticed after* is from the injection until the tick knew (for what is refused, from the '
+        'transition asked for until it is refused). From there *command sent '
         'after* is until the call returned that hands its command to the middleware (of all: '
         f'{_quantiles(sent)}), *and received after* until an independent subscriber, a Python '
         f'process, had the next command ({_quantiles(received)}; {in_time} of {len(received)} '
         'within a period and 1 ms). The second is more than the first by the middleware and the '
         'wake-up of the subscriber, which are the machine. *Longest gap* is between two commands '
-        'there, from the injection on; *releases skipped* are those that the machine was busy for.'
+        'there, from the injection on; *releases skipped* are those that the machine was busy '
+        'for, as the recording has them.'
     )
 
 

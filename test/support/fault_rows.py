@@ -19,7 +19,7 @@ class Row:
     :param words: what the cause or the log says of it; empty where nothing does.
     :param ends: the mode in which it leaves the session: ``policy`` or ``stopped``.
     :param afterwards: likewise in words, where it is no mode.
-    :param once: it cannot be injected again.
+    :param ends_recording: the session is activated anew before the next one.
     :param every_change: injected for every change, and not only by ``make soak``.
     """
 
@@ -32,7 +32,7 @@ class Row:
     words: str
     ends: str = 'stopped'
     afterwards: str = ''
-    once: bool = False
+    ends_recording: bool = False
     every_change: bool = False
 
 
@@ -263,6 +263,27 @@ ROWS = (
         ends='policy',
     ),
     Row(
+        'recorder stops',
+        'the recorder is stopped (SIGSTOP) for half a second',
+        'the ring takes what comes',
+        '',
+        'none: it is all in the recording afterwards',
+        '',
+        '',
+        ends='policy',
+    ),
+    Row(
+        'kill recorder',
+        'the recorder is killed',
+        'its process ends',
+        'half a second',
+        'none: the robot goes on without a recording',
+        'log, recording dropped',
+        'the recorder has ended',
+        ends='policy',
+        ends_recording=True,
+    ),
+    Row(
         'disk full',
         'the disk of the recording is full',
         'the recorder cannot write, and ends',
@@ -271,7 +292,7 @@ ROWS = (
         'log, recording dropped',
         'the recorder has ended',
         ends='policy',
-        once=True,
+        ends_recording=True,
         every_change=True,
     ),
 )
@@ -309,31 +330,57 @@ CLOCK_ROWS = (
 )
 """Likewise into one that follows ``/clock``."""
 
-ELSEWHERE = (
+KILLED = Row(
+    'kill runtime',
+    'the runtime is killed (SIGKILL)',
+    'commands end: a consumer with a timeout, or the guard',
+    'the timeout; 5 periods, 100 ms at the least',
+    'the consumer stops by itself, or the guard publishes the stop command',
+    "the guard's log",
+    'no command on',
+    afterwards='stop command until somebody commands',
+)
+"""Injected into a runtime beside its guard, and another runtime each time."""
+
+REFUSED_ROWS = (
     Row(
-        '`test/ros/test_guard.py`, `test/sim/test_node.py`',
-        'the runtime is killed (SIGKILL)',
-        'commands end: a consumer with a timeout, or the guard',
-        'the timeout; 5 periods, 100 ms at the least',
-        'the consumer stops by itself, or the guard publishes the stop command',
-        "the guard's log",
-        'no command on',
-        afterwards='stop command until somebody commands',
+        'altered',
+        'a bundle is altered by one bit',
+        'hashes, before anything is opened',
+        'configuration',
+        'refused',
+        'log',
+        'altered: ',
+        afterwards='nothing is started',
     ),
     Row(
+        'never came',
+        'a topic with a budget has a publisher, and never a message',
+        'a first message is waited for before the first tick',
+        'the parameter `graph_timeout` (5 s; 1 s here)',
+        'refused; with the budget `forever` standby until it comes',
+        'log',
+        'no message on',
+        afterwards='nothing is published',
+    ),
+)
+"""Injected between two activations of a runtime."""
+
+ELSEWHERE = (
+    Row(
         '`test/record/test_recording_faults.py`',
-        'the recorder is killed, stopped or too slow',
-        'its process ends; the ring is full',
-        'half a second; one commit',
+        'the recorder is too slow for what comes',
+        'the ring is full',
+        'one commit',
         'none: the robot goes on, what is lost is counted',
         'recording dropped',
         '',
         ends='policy',
     ),
     Row(
-        '`test/policy/test_bundle.py`, `test_malicious.py`',
-        'a bundle is altered, or holds code',
-        'hashes, before anything is opened; read as data, or opened in a worker only',
+        '`test/policy/test_malicious.py`',
+        'a bundle holds code',
+        'it is read as data, or opened in a worker only',
         'configuration',
         'refused',
         'log',

@@ -19,10 +19,12 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from fault_rows import Row
 from faulty_worker import FAULTS
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from obedient_policy import LIMIT
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from robot_side import RobotSide, joint_state
-from runtime_process import children, workers
+from runtime_process import processes, workers
 from sim_clock import SimClock
 
 from fournex_msgs.msg import SessionEvent
@@ -72,6 +74,7 @@ class FaultRun:
     :param process: the runtime.
     :param session: the name of its session.
     :param clock: the clock that it follows; the system's when left out.
+    :param bundle: the folder of its policy, where that is to be altered.
     """
 
     def __init__(
@@ -80,12 +83,16 @@ class FaultRun:
         process: Any,
         session: str = 'obedient',
         clock: SimClock | None = None,
+        bundle: pathlib.Path | None = None,
     ) -> None:
         self.side = side
         self.process = process
         self._clock = clock
+        self._bundle = bundle
+        self._life_cycle = side.node.create_client(ChangeState, '/fournex/change_state')
         self._stamp_ns = time.time_ns if clock is None else clock.now_ns
         self._begin_ns = self._said = 0
+        self._recording_ended = False
         self.events: list[tuple[int, Any]] = []
         side.node.create_subscription(
             SessionEvent, f'/fournex/{session}/event', self._hear, LATCHED
@@ -143,6 +150,9 @@ class FaultRun:
 
     def inject(self, row: Row) -> Injected:
         """Inject a fault, wait for what comes of it, and mend it."""
+        if self._recording_ended:
+            self.change(Transition.TRANSITION_DEACTIVATE)
+            self.change(Transition.TRANSITION_ACTIVATE)
         if row.key in ('kill worker', 'kill both'):
             self.wait_for_spare()
         self.wait_for_policy()
@@ -160,6 +170,37 @@ class FaultRun:
             found = Injected(row, self._begin_ns, time.monotonic_ns(), self._told())
         self.well()
         self.wait_for_policy()
+        self._recording_ended = row.ends_recording
+        return found
+
+    def change(self, transition: int) -> None:
+        """Have the runtime make a transition of its life cycle."""
+        assert self._changed(transition), self.process.text()
+
+    def _changed(self, transition: int) -> bool:
+        request = ChangeState.Request(transition=Transition(id=transition))
+        done = self._life_cycle.call_async(request)
+        self.side.wait(done.done, 40.0, self.process.text)
+        return bool(done.result().success)
+
+    def refuse(self, row: Row) -> Injected:
+        """Inject a fault because of which a session must not begin; mend it, and let it begin."""
+        self.wait_for_policy()
+        self.change(Transition.TRANSITION_DEACTIVATE)
+        self.side.wait(lambda: self._last(1) == {STOP}, 10.0, self._told)
+        tried = Transition.TRANSITION_ACTIVATE
+        if row.key == 'altered':
+            self.change(Transition.TRANSITION_CLEANUP)
+            tried = Transition.TRANSITION_CONFIGURE
+        with self.fault(row):
+            self._begin()
+            refused = not self._changed(tried)
+            found = Injected(row, self._begin_ns, time.monotonic_ns(), self._told())
+        assert refused, row.key
+        self.well()
+        if tried == Transition.TRANSITION_CONFIGURE:
+            self.change(tried)
+        self.change(Transition.TRANSITION_ACTIVATE)
         return found
 
     def _wait_for_mode(self, name: str) -> None:
@@ -301,17 +342,46 @@ class FaultRun:
         self._clock.jump(-10_000_000_000)
         yield
 
+    def _recorder(self) -> int:
+        (recorder,) = processes(self.process.pid, b'recorder')
+        return recorder
+
     @contextlib.contextmanager
     def _disk_full(self) -> Iterator[None]:
         """Let the recorder write no byte more."""
-        recorders = [
-            one
-            for one in children(self.process.pid)
-            if b'recorder' in pathlib.Path(f'/proc/{one}/cmdline').read_bytes()
-        ]
-        (recorder,) = recorders
-        resource.prlimit(recorder, resource.RLIMIT_FSIZE, (1, 1))
+        resource.prlimit(self._recorder(), resource.RLIMIT_FSIZE, (1, 1))
         yield
+
+    @contextlib.contextmanager
+    def _kill_recorder(self) -> Iterator[None]:
+        os.kill(self._recorder(), signal.SIGKILL)
+        yield
+
+    @contextlib.contextmanager
+    def _recorder_stops(self) -> Iterator[None]:
+        recorder = self._recorder()
+        os.kill(recorder, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(recorder, signal.SIGCONT)
+
+    # --- what keeps a session from beginning -----------------------------------------------------
+
+    @contextlib.contextmanager
+    def _altered(self) -> Iterator[None]:
+        """Change one bit of the artifact."""
+        assert self._bundle is not None
+        artifact = self._bundle / 'policy.onnx'
+        before = artifact.read_bytes()
+        artifact.write_bytes(bytes([before[0] ^ 1]) + before[1:])
+        try:
+            yield
+        finally:
+            artifact.write_bytes(before)
+
+    def _never_came(self) -> Any:
+        return self._sensed(lambda: None)
 
 
 def valid(values: tuple[float, ...]) -> bool:

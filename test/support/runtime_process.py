@@ -27,7 +27,12 @@ def _began(pid: int) -> int:
 
 def workers(pid: int) -> list[int]:
     """Return the living workers of a runtime, the oldest first: the one that answers."""
-    return [one for one in children(pid) if b'fournex_runtime/worker' in _command(one)]
+    return processes(pid, b'fournex_runtime/worker')
+
+
+def processes(pid: int, words: bytes) -> list[int]:
+    """Return the living children of a process with these words in their command."""
+    return [one for one in children(pid) if words in _command(one)]
 
 
 def _command(pid: int) -> bytes:
