@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from ..session.clock_watch import ClockWatch
 from ..session.schedule import Schedule, Slot, schedule
 from .alarm import Alarm
+from .followed_clock import FollowedClock
 from .hosted import Due, HostedSession
 from .lockstep import LOCKSTEP_WAIT_NS, Lockstep
 from .paced import Clock, Paced
@@ -30,8 +31,8 @@ Result = TypeVar('Result')
 
 SWITCH_INTERVAL_S = 100e-6
 """Longest time that another Python thread keeps the interpreter while the loop waits for it."""
-SIM_POLL_NS = 1_000_000
-"""How often the ROS clock is looked at while it is simulated; wall time."""
+SIM_LOOK_NS = 20_000_000
+"""How often is looked whether ``/clock`` stands still; wall time."""
 _PR_SET_TIMERSLACK = 29
 _SECOND_NS = 1_000_000_000
 
@@ -67,7 +68,7 @@ class Loop:
         self._quit = False
         self._waiting_since_ns: int | None = None
         self._thread = threading.get_ident()
-        self._alarm = Alarm()
+        self._alarm: Alarm | FollowedClock = clock.followed or Alarm()
         self.after_tick: Callable[[], None] = _nothing
         """Called after every tick, for instance to commit a recording."""
         self.slack: Callable[[int], None] | None = None
@@ -242,9 +243,10 @@ class Loop:
         """Wait for answers, until the next release."""
         until_ns = time.monotonic_ns() + _SECOND_NS
         if wake_ns is not None:
-            until_ns = min(until_ns, time.monotonic_ns() + wake_ns - self._clock.now_ns())
-            if self._clock.simulated:
-                until_ns = min(until_ns, time.monotonic_ns() + SIM_POLL_NS)
+            remaining_ns = wake_ns - self._clock.now_ns()
+            if self._clock.followed is not None:
+                remaining_ns = min(self._clock.followed.wall_ns(remaining_ns), SIM_LOOK_NS)
+            until_ns = min(until_ns, time.monotonic_ns() + remaining_ns)
         if len(self._rounds) == 1 and len(self._rounds[0].awaited) == 1:
             self._finish(self._rounds[0], until_ns)
             return
@@ -269,17 +271,22 @@ class Loop:
         """Wait for a release, or in simulated time for a while; return whether it was woken."""
         if self._waiting_since_ns is None:
             self._waiting_since_ns = time.monotonic_ns()
+        if self._clock.followed is not None:
+            return self._wait_for_clock(self._clock.followed, due_ns)
         if self.slack is not None:
             self.slack(due_ns - self._clock.now_ns())
-        if self._clock.simulated:
-            asleep_ns = min(due_ns - self._clock.now_ns(), SIM_POLL_NS)
-            return self._alarm.wait(time.monotonic_ns() + asleep_ns)
         if self._alarm.wait(due_ns - self.spin_ns):
             return True
         if self.spin_ns:
             while time.monotonic_ns() < due_ns:
                 pass
         return False
+
+    def _wait_for_clock(self, followed: FollowedClock, due_ns: int) -> bool:
+        """Wait for a release in simulated time, for a while; return whether it was woken."""
+        if self.slack is not None:
+            self.slack(followed.wall_ns(due_ns - followed.now_ns()))
+        return followed.wait_for(due_ns, time.monotonic_ns() + SIM_LOOK_NS)
 
     def _waited_ns(self) -> int:
         """Return how long the loop has been waiting for the release that has come now."""
@@ -293,6 +300,8 @@ class Loop:
 
     def _lockstep_step(self, lockstep: Lockstep) -> None:
         """Tick every session whose synchronised inputs are complete; else wait for messages."""
+        if self._clock.followed is not None:
+            self._clock.followed.now_ns()  # for all else that asks the node for the time
         complete = lockstep.complete()
         if complete:
             lockstep.tick(complete, self._waited_ns(), self._clock.ros_now_ns)

@@ -20,8 +20,10 @@ import time
 import traceback
 from typing import Any
 
+import rclpy.clock
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.clock_type import ClockType
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
@@ -38,6 +40,7 @@ from .activation import Activation, Settings
 from .commanders import other_commanders
 from .diagnostics import PlainUpdater, fill_status, make_updater
 from .events import STATUS_TYPE, encode_status
+from .followed_clock import FollowedClock
 from .graph import GraphWatch, message_class
 from .hosted import HostedSession
 from .loop import Loop
@@ -124,8 +127,10 @@ class RuntimeNode(LifecycleNodeMixin, Node):
         )
         self._read_ros_clock = self.get_clock().handle.get_now
         self._lockstep_ns = round(float(self.get_parameter('lockstep_timeout').value) * 1e9)
+        simulated = bool(self.get_parameter('use_sim_time').value)
+        self._followed = FollowedClock(self) if simulated else None
         self.loop = Loop(
-            Clock(self._ros_now_ns, bool(self.get_parameter('use_sim_time').value)),
+            Clock(self._ros_now_ns, self._followed),
             self.context.handle,
             self._lockstep_ns,
             round(float(self.get_parameter('clock_timeout').value) * 1e9),
@@ -148,7 +153,11 @@ class RuntimeNode(LifecycleNodeMixin, Node):
         services = ReentrantCallbackGroup()
         SessionServices(self, self.loop, lambda: self._sessions, lambda: self.active, services)
         RecordingService(self, self.loop, self._recording, services)
-        self._looking = self.create_timer(_LOOK_S, self._graph.look, callback_group=services)
+        # A timer of ROS time, also one that is cancelled, wakes the executor with every /clock.
+        steady = rclpy.clock.Clock(clock_type=ClockType.STEADY_TIME)
+        self._looking = self.create_timer(
+            _LOOK_S, self._graph.look, callback_group=services, clock=steady
+        )
         self._manners: Manners | None = None
         self._granted: list[Grant] = []
         self._watch_until = 0.0
@@ -370,8 +379,10 @@ class RuntimeNode(LifecycleNodeMixin, Node):
         self.loop.quit()
 
     def destroy_node(self) -> None:
-        """End the reports, too."""
+        """End the reports, too, and what follows ``/clock``."""
         self._reports.close()
+        if self._followed is not None:
+            self._followed.close()
         super().destroy_node()
 
     # --- reports ---------------------------------------------------------------------------------

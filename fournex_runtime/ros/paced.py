@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ..session.pacing import Release
 from ..session.phase_lock import PhaseLock
 from ..session.tick import TickRecord
+from .followed_clock import FollowedClock
 from .hosted import Due, HostedSession
 
 
@@ -16,13 +17,19 @@ class Clock:
     The clock that paces the sessions.
 
     :param ros_now_ns: reads the ROS clock.
-    :param simulated: the ROS clock follows ``/clock``, and so do the releases.
+    :param followed: ``/clock``, which that is then, and by which sessions are released; None: they
+        are by the steady clock.
     """
 
-    def __init__(self, ros_now_ns: Callable[[], int], simulated: bool) -> None:
+    def __init__(
+        self, ros_now_ns: Callable[[], int], followed: FollowedClock | None = None
+    ) -> None:
+        self.followed = followed
+        self.simulated = followed is not None
         self.ros_now_ns = ros_now_ns
-        self.simulated = simulated
-        self.now_ns: Callable[[], int] = ros_now_ns if simulated else time.monotonic_ns
+        self.now_ns: Callable[[], int] = time.monotonic_ns
+        if followed is not None:
+            self.ros_now_ns = self.now_ns = followed.now_ns
 
 
 class Paced:

@@ -91,7 +91,7 @@ def sessions(tmp_path, request):
 
 @pytest.fixture
 def loop():
-    return Loop(Clock(lambda: ROS_NS, simulated=False), None)
+    return Loop(Clock(lambda: ROS_NS), None)
 
 
 @pytest.mark.parametrize('sessions', ['first', 'second'], indirect=True)
