@@ -33,6 +33,8 @@ SWITCH_INTERVAL_S = 100e-6
 """Longest time that another Python thread keeps the interpreter while the loop waits for it."""
 SIM_LOOK_NS = 20_000_000
 """How often is looked whether ``/clock`` stands still; wall time."""
+_SIM_LEAST_NS = 200_000
+"""How long is waited for answers at least before ``/clock`` is looked at; wall time."""
 _PR_SET_TIMERSLACK = 29
 _SECOND_NS = 1_000_000_000
 
@@ -245,7 +247,8 @@ class Loop:
         if wake_ns is not None:
             remaining_ns = wake_ns - self._clock.now_ns()
             if self._clock.followed is not None:
-                remaining_ns = min(self._clock.followed.wall_ns(remaining_ns), SIM_LOOK_NS)
+                wall_ns = self._clock.followed.wall_ns(remaining_ns)
+                remaining_ns = max(_SIM_LEAST_NS, min(wall_ns, SIM_LOOK_NS))
             until_ns = min(until_ns, time.monotonic_ns() + remaining_ns)
         if len(self._rounds) == 1 and len(self._rounds[0].awaited) == 1:
             self._finish(self._rounds[0], until_ns)
