@@ -194,7 +194,7 @@ class WorkerBackend:
 
     def excess(self) -> str:
         """Return in words what it has taken too much of; empty: nothing. Ask once a second."""
-        return self._process.consumption.excess(self._answered)
+        return self._process.excess(self._answered)
 
     def kill(self) -> None:
         """End the worker's process at once; for any other thread than the one that asks."""

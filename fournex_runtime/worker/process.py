@@ -39,6 +39,7 @@ LOG_BYTES = 65536
 """How much of what a worker prints is kept."""
 
 _PROGRAM = pathlib.Path(__file__).resolve().parent
+_FILES_BYTES = 64 << 20
 _REPORT_BYTES = select.PIPE_BUF
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
@@ -66,7 +67,7 @@ class WorkerProcess:
         self._backend: str = configuration['backend']
         self._file: str = configuration['file']
         opened: list[int] = []
-        scratch = Scratch()
+        scratch = Scratch(_most_bytes(configuration))
         try:
             opened.append(sealed_memory('fournex-worker-log', LOG_BYTES, _SEALS))
             log = opened[0]
@@ -94,8 +95,8 @@ class WorkerProcess:
         self.death = opened[4]
         """File descriptor that can be read once the process has ended."""
         self._group = confine(self.pid, configuration['memory'], threads)
-        self.consumption = Consumption(self.pid, threads)
-        """What it takes of the machine."""
+        self._scratch = scratch
+        self._consumption = Consumption(self.pid, threads)
         self._end = weakref.finalize(
             self, _end, self._process, (log, report, self.death), scratch, self._group
         )
@@ -136,7 +137,7 @@ class WorkerProcess:
         deadline_ns = time.monotonic_ns() + round(timeout_s * 1e9)
         waiter = Waiter((self._report, self.death))
         while not waiter.wait(min(deadline_ns - time.monotonic_ns(), LOOK_NS)):
-            words = self.consumption.excess_of_threads()
+            words = self._consumption.excess_of_threads() or self._scratch.excess()
             if time.monotonic_ns() >= deadline_ns:
                 words = f'was not ready after {timeout_s:g} s'
             if words:
@@ -159,12 +160,12 @@ class WorkerProcess:
             for thread in pathlib.Path(f'/proc/{self.pid}/task').iterdir():
                 take_turns(2 * SHORTEST_TURN_NS, int(thread.name))  # after the loop
         caps = [self._of_threads(one) if one.name == 'threads' else one for one in report.caps]
-        caps += [self.consumption.cap, self._group.cap]
+        caps += [self._consumption.cap, self._group.cap]
         return dataclasses.replace(report, caps=tuple(caps))
 
     def _of_threads(self, cap: Cap) -> Cap:
         """Return what holds of its threads, by whatever holds it."""
-        most = self.consumption.most_threads
+        most = self._consumption.most_threads
         if self._group.cap.in_force:
             return Cap(cap.name, True, f'{most} (control group)')
         return dataclasses.replace(cap, words=f'{cap.words}; killed within a second of {most}')
@@ -183,6 +184,14 @@ class WorkerProcess:
         if refusal.kind == 'cores':
             return ConfigurationError(f'inference.cores: {refusal.words}')
         return ArtifactError(refusal.words)
+
+    def excess(self, answers: int) -> str:
+        """
+        Return in words what it has taken too much of; empty: nothing. Ask once a second.
+
+        :param answers: how many it has given.
+        """
+        return self._consumption.excess(answers) or self._scratch.excess()
 
     def ending(self) -> str:
         """Return in words how it ended, and what it had printed; it must have ended."""
@@ -229,6 +238,13 @@ def _end(
         os.close(descriptor)
     scratch.remove()
     group.remove()
+
+
+def _most_bytes(configuration: dict[str, Any]) -> int | None:
+    """Return how much a worker may write: its artifact, taken apart, unless a driver writes."""
+    if configuration['providers'] != ('cpu',):
+        return None
+    return 2 * os.fstat(configuration['artifact']).st_size + _FILES_BYTES
 
 
 def _signal_name(number: int) -> str:

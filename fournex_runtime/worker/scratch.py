@@ -8,6 +8,7 @@ locked.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pathlib
@@ -15,16 +16,22 @@ import shutil
 import tempfile
 
 PREFIX = 'fournex-worker-'
+MOST_FILES = 256
+"""How many files and folders a worker may have there, where they are counted at all."""
+
+_BLOCK_BYTES = 512  # of st_blocks; see stat(3type)
 
 
 class Scratch:
     """
     A folder that one worker may write in.
 
+    :param most_bytes: how much; None for as much as there is room for.
     :raises OSError: there is no place for it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int | None = None) -> None:
+        self._most_bytes = most_bytes
         parent = pathlib.Path(tempfile.gettempdir())
         _remove_forsaken(parent)
         # Locked before it has the name by which others find it.
@@ -33,6 +40,20 @@ class Scratch:
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         self.folder = os.path.join(parent, os.path.basename(made)[1:])
         os.rename(made, self.folder)
+
+    def excess(self) -> str:
+        """Return in words what it has too much of; empty: nothing."""
+        if self._most_bytes is None:
+            return ''
+        files = size = 0
+        for folder, folders, names in os.walk(self.folder):
+            files += len(folders) + len(names)
+            if files > MOST_FILES:
+                return f'wrote more than {MOST_FILES} files'
+            for name in names:
+                with contextlib.suppress(OSError):  # it has just gone
+                    size += os.lstat(os.path.join(folder, name)).st_blocks * _BLOCK_BYTES
+        return f'wrote {size >> 20} MiB of files' if size > self._most_bytes else ''
 
     def remove(self) -> None:
         """Remove it with all that is in it."""

@@ -1,6 +1,7 @@
 """What a worker takes too much of, as the runtime sees it; threads as the kernel counts them."""
 
 import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from backend_cases import bundle, contract, onnx_model
 from fournex_runtime.policy.inference import Inference
 from fournex_runtime.worker import consumption
 from fournex_runtime.worker.consumption import Consumption
+from fournex_runtime.worker.scratch import MOST_FILES, Scratch
 from fournex_runtime.worker.succession import SuccessiveWorkers
 from fournex_runtime.worker.thread_limit import most_threads
 
@@ -92,6 +94,25 @@ def test_its_threads_are_counted(begin):
     assert Consumption(begin(STARTS, most - 1).pid, 1).excess(0) == ''
     words = Consumption(begin(STARTS, most).pid, 1).excess(0)
     assert words == f'had {most + 1} threads, of which {most} are allowed'
+
+
+def test_what_it_writes_is_counted():
+    scratch = Scratch(most_bytes=1 << 20)
+    try:
+        folder = pathlib.Path(scratch.folder)
+        (folder / 'cache').mkdir()
+        (folder / 'cache' / 'file').write_bytes(b'x' * (1 << 20))
+        assert scratch.excess() == ''
+        (folder / 'more').write_bytes(b'x' * (1 << 20))
+        assert scratch.excess() == 'wrote 2 MiB of files'
+        (folder / 'more').unlink()
+        for number in range(MOST_FILES - 2):
+            (folder / 'cache' / str(number)).touch()
+        assert scratch.excess() == ''
+        (folder / 'one more').mkdir()
+        assert scratch.excess() == f'wrote more than {MOST_FILES} files'
+    finally:
+        scratch.remove()
 
 
 @pytest.fixture(scope='module')
