@@ -33,19 +33,9 @@ NEWEST = 450
 
 ALLOWED: dict[str, tuple[int, int]] = {
     # waiting, and threads
-    'poll': (7, -1),
-    'ppoll': (271, 73),
     'read': (0, 63),
     'write': (1, 64),
     'sched_yield': (24, 124),
-    'select': (23, -1),
-    'pselect6': (270, 72),
-    'epoll_create': (213, -1),
-    'epoll_create1': (291, 20),
-    'epoll_ctl': (233, 21),
-    'epoll_wait': (232, -1),
-    'epoll_pwait': (281, 22),
-    'epoll_pwait2': (441, 441),
     'eventfd': (284, -1),
     'eventfd2': (290, 19),
     'nanosleep': (35, 101),
@@ -182,7 +172,15 @@ ALLOWED: dict[str, tuple[int, int]] = {
 }
 """Calls that are allowed whatever their arguments: numbers on x86_64, aarch64; -1: not there."""
 
-ALLOWED_WITH_CUDA = {'memfd_create': (319, 279)}
+ALLOWED_WITH_CUDA = {
+    'memfd_create': (319, 279),
+    'epoll_create': (213, -1),
+    'epoll_create1': (291, 20),
+    'epoll_ctl': (233, 21),
+    'epoll_wait': (232, -1),
+    'epoll_pwait': (281, 22),
+    'epoll_pwait2': (441, 441),
+}
 """And for the driver of a GPU; memory has no cap there."""
 
 _ITSELF = -1
@@ -211,6 +209,13 @@ _PRCTL = (
     *(29, 30, 41, 42),  # timer slack, huge pages
     *(51, 52, 64, 0x41555856),  # PR_SVE_GET_VL, GET_SPECULATION_CTRL, SME_GET_VL, GET_AUXV
 )
+_FEW = range(9)
+"""
+How many descriptors a thread may wait for.
+
+Whoever writes to one visits each that waits for it: with a descriptor waited for ten thousand
+times over, through ``epoll``, the loop's request took milliseconds.
+"""
 _MADVISE = (
     *(0, 1, 2, 3, 4, 8),  # NORMAL, RANDOM, SEQUENTIAL, WILLNEED, DONTNEED, FREE
     *(10, 11, 14, 15, 16, 17, 18, 19),  # fork, huge pages, dumps
@@ -219,6 +224,10 @@ _MADVISE = (
 
 SOME: dict[str, tuple[tuple[int, int], int, Collection[int]]] = {
     'futex': ((202, 98), 1, _FUTEX),
+    'poll': ((7, -1), 1, _FEW),
+    'ppoll': ((271, 73), 1, _FEW),
+    'select': ((23, -1), 0, (0,)),
+    'pselect6': ((270, 72), 0, (0,)),
     'madvise': ((28, 233), 2, _MADVISE),
     'fcntl': ((72, 25), 1, _FCNTL),
     'ioctl': ((16, 29), 1, _IOCTL),
@@ -271,9 +280,11 @@ def _program(machine: str, process: int, cuda: bool) -> bytes:
     if cuda:
         numbers, argument, _ = SOME['ioctl']
         some[numbers] = _none(argument, _IOCTL_NOT_WITH_CUDA)
+        some.update({SOME[name][0]: [_allow] for name in ('poll', 'ppoll', 'select', 'pselect6')})
     some[CLONE] = [_argument(0), _step(_ANY_BIT, _CLONE_THREAD, 0, 1), _allow, _deny]
     for numbers, block in some.items():
-        code += [_step(_EQUAL, numbers[column], 0, len(block)), *block]
+        if numbers[column] >= 0:
+            code += [_step(_EQUAL, numbers[column], 0, len(block)), *block]
     allowed = {**ALLOWED, **(ALLOWED_WITH_CUDA if cuda else {})}
     for numbers in allowed.values():
         if numbers[column] >= 0:

@@ -12,7 +12,7 @@ import pytest
 from fournex_runtime.worker import system_calls
 
 PROBES = """
-import ctypes, errno, fcntl, json, os, pathlib, resource, signal, struct, sys, threading
+import ctypes, errno, fcntl, json, os, pathlib, resource, select, signal, struct, sys
 package, folder, victim = sys.argv[1], pathlib.Path(sys.argv[2]), int(sys.argv[3])
 unnamed = json.loads(sys.argv[4])
 sys.path.insert(0, package)
@@ -42,6 +42,15 @@ file.write_text('text')
 opened = os.open(file, os.O_RDONLY)
 beneath = os.open(folder, os.O_RDONLY)
 read, write = os.pipe()
+many = [os.dup(read) for _ in range(9)]
+
+def poll(descriptors):
+    waiting = select.poll()
+    for one in descriptors:
+        waiting.register(one)
+    return waiting
+
+poll(many[:8]).poll(0)
 page = ctypes.create_string_buffer(8192)
 info = ctypes.create_string_buffer(struct.pack('=iii', signal.SIGKILL, 0, -1).ljust(128, b'\\0'))
 address = ctypes.addressof
@@ -88,6 +97,9 @@ denied = {
     'a hole in shared memory': lambda: call((285, 47), opened, 3, 0, 4096),
     'the same by its pages': lambda: call((28, 233), address(page) & ~4095, 4096, 9),
     'push out pages': lambda: call((28, 233), address(page) & ~4095, 4096, 21),
+    'wait for one thing many times': lambda: poll(many).poll(0),
+    'the same by select': lambda: select.select(many, [], [], 0),
+    'the same by epoll': select.epoll,
     'a lease': lambda: fcntl.fcntl(opened, F_SETLEASE, 0),
     'word of a folder': lambda: fcntl.fcntl(beneath, F_NOTIFY, 2),
     'a watch': lambda: call((294, 26), 0),
@@ -166,7 +178,8 @@ def named():
 def said(checkout, tmp_path_factory):
     """Return what became of every probe, and of every call of this machine that has no name."""
     here = [*system_calls.ARCHITECTURES].index(os.uname().machine)
-    allowed = {numbers[here] for name, numbers in named().items() if name != 'memfd_create'}
+    cuda = system_calls.ALLOWED_WITH_CUDA
+    allowed = {numbers[here] for name, numbers in named().items() if name not in cuda}
     unnamed = {name: number for name, number in known(here).items() if number not in allowed}
     victim = subprocess.Popen(['/bin/sleep', '60'], start_new_session=True)
     arguments = (checkout, tmp_path_factory.mktemp('folder'), victim.pid, json.dumps(unnamed))
