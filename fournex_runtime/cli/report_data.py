@@ -172,14 +172,19 @@ def _modes(session: RecordedSession) -> list[tuple[float, float, str]]:
 
 
 def _events(session: RecordedSession) -> list[dict[str, Any]]:
-    """Return beginnings of episodes, and changes of mode with their causes."""
+    """Return beginnings of episodes, which policy was chosen, changes of mode and why."""
     found = []
-    before = None
+    before, chosen = None, ''
     for second, tick in zip(session.seconds().tolist(), session.ticks):
         at = {'t': round(second, 4), 'tick': int(tick.tick)}
         if tick.episode_start:
             words = f'{tick.episode} begins, seed {tick.episode_seed}'
             found.append({**at, 'kind': 'episode', 'words': words})
+        other = getattr(tick, 'chosen', '')  # schema 2 has none
+        if other != chosen:
+            words = f'{other or session.manifest.policy} is chosen'
+            found.append({**at, 'kind': 'choice', 'words': words})
+            chosen = other
         if tick.mode != before:
             name = Mode(tick.mode).name.lower()
             words = f'{name}: {tick.cause}' if tick.cause else name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,9 +40,35 @@ def show_tick(tick: ReplayedTick, last: int) -> str:
     ]
     if record.episode_start:
         head.append(f'begins the episode, seed {record.episode.seed}')
-    parts = ['\n'.join(head), _inputs(tick), _observation(tick), _state(tick), _actions(tick)]
+    head += _policy(tick)
+    asked = _asked(tick)
+    parts = ['\n'.join(head), _inputs(tick), _observation(asked), _state(asked), _actions(asked)]
     parts += [_commands(tick), _timing(tick), _verdict(tick)]
     return '\n\n'.join(part for part in parts if part)
+
+
+def _policy(tick: ReplayedTick) -> list[str]:
+    """Return which policy is chosen and which acts, where that is not the session's own."""
+    engine, chosen, before = tick.engine, tick.record.chosen, tick.before.chosen
+    found = []
+    if chosen != before:
+        others = engine.reference(chosen), engine.reference(before)
+        found.append('{} is chosen with this tick, in place of {}'.format(*others))
+    elif chosen:
+        found.append(f'{engine.reference(chosen)} is chosen')
+    second = tick.request.second
+    if second is not None and not second.chosen:
+        found.append(f'{engine.reference(second.name)} is asked in place of the one that cannot')
+    return found
+
+
+def _asked(tick: ReplayedTick) -> ReplayedTick:
+    """Return a tick as the policy has it that was asked."""
+    second = tick.request.second
+    if second is None:
+        return tick
+    engine = tick.engine.seconds[second.name]
+    return dataclasses.replace(tick, engine=engine, request=second.request, before=second.state)
 
 
 def _inputs(tick: ReplayedTick) -> str:

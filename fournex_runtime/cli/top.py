@@ -73,7 +73,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def sessions_table(newest: Mapping[str, tuple[float, Any]], now_s: float) -> str:
     """
-    Return the sessions as a table, with the causes of those that do not act below it.
+    Return the sessions as a table; below it who is chosen, and why those do not act that do not.
 
     :param newest: by topic, when the newest ``fournex_msgs/SessionStatus`` came, and it.
     :param now_s: now, on the same clock.
@@ -86,6 +86,8 @@ def sessions_table(newest: Mapping[str, tuple[float, Any]], now_s: float) -> str
     for topic, (came_s, status) in sorted(newest.items()):
         name = topic.removesuffix('/status')
         rows.append(_row(name, status, gone=now_s - came_s > _GONE_S))
+        if status.chosen:
+            causes.append(f'{name}: {status.chosen} is chosen in place of {status.policy}')
         if status.cause:
             causes.append(f'{name}: {status.cause}')
         if status.blame:
@@ -116,7 +118,7 @@ def _row(name: str, status: Any, gone: bool) -> tuple[str, ...]:
     )  # fmt: skip
     return (
         name,
-        status.policy,
+        status.acting or status.policy,
         mode,
         f'{status.rate:.2f}',
         f'{1.0 / status.period:g}',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from ..configuration import FOREVER_NS, Section, parse
 from ..errors import WiringError
 from ..pipeline.action_terms import build_action
-from ..policy.contract import ArrayLayout, Contract, Term
+from ..policy.contract import ArrayLayout, Contract, Term, parse_contract
 from .recorded_run import RecordedRun, RecordedSession
 from .words import units
 
@@ -57,13 +58,12 @@ class ObservationTrace:
 
 
 def action_traces(session: RecordedSession, contract: Contract) -> list[ActionTrace]:
-    """Return what the policy asked for and what was commanded."""
-    asked = _asked(session, contract)
+    """Return what the policies asked for and what was commanded."""
+    others = [parse_contract(one.contract) for one in session.manifest.fallback_policies]
+    wanted = [_wanted(session, one) for one in (contract, *others)]  # all have the same terms
     found = []
-    start = 0
-    for term in contract.action_terms:
-        raw = build_action(term).command(asked[:, start : start + term.width])
-        start += term.width
+    for number, term in enumerate(contract.action_terms):
+        raw = functools.reduce(_where_known, (terms[number] for terms in wanted))
         commanded = np.full((len(session.ticks), term.size), np.nan)
         for row, tick in enumerate(session.ticks):
             for array in tick.safe_action:
@@ -74,25 +74,41 @@ def action_traces(session: RecordedSession, contract: Contract) -> list[ActionTr
     return found
 
 
+def _where_known(values: Vector, others: Vector) -> Vector:
+    """Return values, and others where they are unknown."""
+    return np.where(np.isnan(values), others, values)
+
+
+def _wanted(session: RecordedSession, contract: Contract) -> list[Vector]:
+    """Return what a policy asked for, by action term; NaN where it was not asked."""
+    asked = _asked(session, contract)
+    found = []
+    start = 0
+    for term in contract.action_terms:
+        found.append(build_action(term).command(asked[:, start : start + term.width]))
+        start += term.width
+    return found
+
+
 def _asked(session: RecordedSession, contract: Contract) -> Vector:
     """Return the raw actions as rows, of a chunk the first; NaN where the policy was not asked."""
     rows = np.full((len(session.ticks), contract.action_size), np.nan)
     steps = 1 if contract.chunk is None else contract.chunk.size
     for row, tick in enumerate(session.ticks):
-        if tick.raw_action:
+        if tick.raw_action and tick.policy == contract.reference:
             given = [getattr(array, f'{array.dtype}_data') for array in tick.raw_action]
             rows[row] = np.concatenate([one.reshape(steps, -1)[0] for one in given])
     return rows
 
 
 def observation_traces(session: RecordedSession, contract: Contract) -> list[ObservationTrace]:
-    """Return what the policy saw, but for images."""
+    """Return what the session's own policy saw, but for images."""
     found = []
     for name, terms in contract.inputs.items():
         layout = contract.input_layouts[name]
         rows = np.full((len(session.ticks), layout.size), np.nan)
         for row, tick in enumerate(session.ticks):
-            for array in tick.observation:
+            for array in tick.observation if tick.policy == contract.reference else ():
                 if array.name == name:
                     rows[row] = getattr(array, f'{array.dtype}_data')
         at = 0

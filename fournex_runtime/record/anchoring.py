@@ -60,8 +60,10 @@ def _with_second(request: Request, observation: Observation) -> Request:
     made = dataclasses.replace(
         second.request, observation=observation, fault=None, waiting='', playing=None
     )
-    second = dataclasses.replace(second, request=made)
-    return dataclasses.replace(request, observation=observation, second=second)
+    asked = dataclasses.replace(second, request=made)
+    request = dataclasses.replace(request, observation=observation, second=asked)
+    # What one reacts to is still there, but one that was chosen had nothing in its way.
+    return dataclasses.replace(request, fault=None, waiting='') if second.chosen else request
 
 
 def anchored_state(
@@ -81,11 +83,15 @@ def anchored_state(
     own = is_own(engine, record, request)
     awaited = state.awaits_soft_start
     commanded_anew = record.mode in (Mode.POLICY, Mode.MANUAL)
-    if record.mode is Mode.POLICY and record.raw_action:
+    acted = record.mode is Mode.POLICY and record.raw_action
+    if acted and own:
         last_action = engine.last_action(record.raw_action)
     second = state.second
     if second is not None and not own:
         second = dataclasses.replace(second, recurrent=record.state)
+        if acted:
+            last = engine.seconds[second.name].last_action(record.raw_action)
+            second = dataclasses.replace(second, last_action=last)
     commands = state.commands
     if record.command_indices:
         commands = tuple(

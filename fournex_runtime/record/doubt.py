@@ -24,28 +24,36 @@ class Doubt:
 
     def __init__(self, engine: Engine) -> None:
         contract = engine.contract
-        remembers = contract.has_history or contract.chunk is not None
-        self._most_values = contract.memory_ticks if remembers else 0
+        policies = [contract, *(one.contract for one in engine.seconds.values())]
+        self._most_values = max(
+            one.memory_ticks if one.has_history or one.chunk is not None else 0 for one in policies
+        )
         self._soft_start = engine.wiring.soft_start_ns // contract.period_ns
         self._most_ticks = max(self._soft_start, _ticks_by_time(engine))
         self._values = 0
-        """How many ticks the policy has to act in until its history and its chunk are known."""
+        """How many ticks a policy has to act in until its history and its chunk are known."""
         self._ticks = 0
         """For how many ticks more something that goes by time is not known."""
         self._reaction = False
         """Whether the reaction to a fault, and the age of the last command, are not known."""
         self.recurrent = False
         """Whether the session's own recurrent state is not known."""
+        self._chosen: str | None = None
+        """Which policy was to act in the tick before; None: not known."""
+        self._second = False
+        """Whether it is not known what a second policy that is chosen remembers."""
 
     def forget(self) -> None:
         """Begin without doubts: everything is in a snapshot."""
         self._values = self._ticks = 0
-        self._reaction = self.recurrent = False
+        self._reaction = self.recurrent = self._second = False
+        self._chosen = None
 
     def tick_lost(self) -> None:
         """Take note that tick records are not there."""
         self._values, self._ticks = self._most_values, self._most_ticks
-        self._reaction = self.recurrent = True
+        self._reaction = self.recurrent = self._second = True
+        self._chosen = None
 
     def about(self, record: TickRecord, before: Mode) -> bool:
         """
@@ -62,7 +70,14 @@ class Doubt:
         at_rest = record.mode in _AT_REST and record.mode is before
         if self._reaction and not anew and not at_rest:
             return True
-        return self._values > 0 and not record.episode_start
+        begins = record.episode_start or self._swaps(record)
+        if self._second and record.chosen and not begins and not at_rest:
+            return True
+        return self._values > 0 and not begins
+
+    def _swaps(self, record: TickRecord) -> bool:
+        """Return whether another policy was chosen than in the tick before."""
+        return self._chosen is not None and self._chosen != record.chosen
 
     def passed(self, record: TickRecord, own: bool, complete: bool) -> None:
         """
@@ -79,7 +94,8 @@ class Doubt:
             self._reaction |= not (acted and record.observation)
         else:
             anew = record.episode_start or record.mode is Mode.MANUAL
-            if anew or (not own and not self._reaction):
+            other = not own and not record.chosen  # then the session's own begins anew
+            if anew or self._swaps(record) or (other and not self._reaction):
                 self._values = 0
             elif self._reaction:  # a second policy may have acted here or there
                 self._values = self._most_values
@@ -89,6 +105,10 @@ class Doubt:
                 self._ticks = max(self._ticks, self._soft_start)
             self._reaction &= record.mode not in (Mode.POLICY, Mode.MANUAL)
         self.recurrent &= not own
+        begins = record.episode_start or self._swaps(record)
+        rests = record.mode in (Mode.MANUAL, *_AT_REST)
+        self._second &= bool(record.chosen) and not begins and not rests
+        self._chosen = record.chosen
 
 
 def _ticks_by_time(engine: Engine) -> int:

@@ -15,7 +15,7 @@ from ..policy.installed_terms import distributions
 from ..session.wiring_types import SessionWiring
 
 MANIFEST_TYPE = 'fournex_msgs/msg/Manifest'
-SCHEMA = 2
+SCHEMA = 3
 """Version of what tick records mean; ``fournex_msgs/Manifest.SCHEMA``."""
 
 _PACKAGES = (

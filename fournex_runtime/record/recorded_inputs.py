@@ -6,7 +6,7 @@ import collections
 from collections.abc import Mapping, Sequence
 
 from ..errors import ReplayError
-from ..session.tick import EpisodeStart, Received, TickInput, TickInputs, TickRecord
+from ..session.tick import EpisodeStart, PolicyChoice, Received, TickInput, TickInputs, TickRecord
 
 
 class RecordedInputs:
@@ -89,6 +89,7 @@ class RecordedInputs:
             ros_ns=record.ros_ns,
             episode=start,
             stop=record.cause if record.stop_requested else '',
+            policy=PolicyChoice(record.chosen),
         )
 
     def _taken(self, source: int, record: TickRecord) -> tuple[Received, ...]:

@@ -24,6 +24,7 @@ from ..session.tick import (
     AnswerKind,
     Arrays,
     Mode,
+    PolicyChoice,
     Request,
     SessionState,
     TickInputs,
@@ -144,6 +145,7 @@ class SessionComparison:
             mode=before.mode,
             cause=before.cause,
             episode=before.episode,
+            chosen=self._chosen(before.chosen),
             frames=before.frames,
         )
 
@@ -158,7 +160,9 @@ class SessionComparison:
         self._gap(record.tick)
         given = self._inputs.of_tick(record)
         inputs: TickInputs = dataclasses.replace(
-            given, messages=tuple(given.messages[source] for source in self._sources)
+            given,
+            messages=tuple(given.messages[source] for source in self._sources),
+            policy=PolicyChoice(self._chosen(record.chosen)),
         )
         request = self._other.observe(inputs, self._state)
         answer = self._ask(record, request)
@@ -166,6 +170,10 @@ class SessionComparison:
         if self._selection.holds(record):
             self._count(record, request, made, state)
         self._state = self._anchored(state, record)
+
+    def _chosen(self, name: str) -> str:
+        """Return which policy of the other version is to act: its own for one that it lacks."""
+        return name if name in self._other.seconds else ''
 
     def _ask(self, record: TickRecord, request: Request) -> Answer:
         """Ask the other version; an answer that was late or never came does so for it, too."""
@@ -194,7 +202,7 @@ class SessionComparison:
         self, record: TickRecord, request: Request, made: TickRecord, state: SessionState
     ) -> None:
         self._counts['ticks'] += 1
-        second = (
+        second = (record.mode is Mode.POLICY and bool(record.chosen)) or (
             record.mode is Mode.FALLBACK
             and record.answer in ANSWERED
             and record.policy in self._seconds
@@ -222,7 +230,8 @@ class SessionComparison:
         awaited = state.awaits_soft_start
         if record.safe_action and self._same_terms:
             last_safe = self._other.commanded(record.safe_action, state.last_safe)
-        if record.mode is Mode.POLICY and record.raw_action and self._same_outputs:
+        own = not record.chosen
+        if own and record.mode is Mode.POLICY and record.raw_action and self._same_outputs:
             last_action = self._other.last_action(record.raw_action)
         second = state.second
         if second is not None and record.raw_action:

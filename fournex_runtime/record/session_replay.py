@@ -15,7 +15,7 @@ import collections
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 
-from ..errors import ArtifactError
+from ..errors import ArtifactError, ReplayError
 from ..pipeline.messages import Messages
 from ..policy.backend import Backend
 from ..policy.backend import Request as Arguments
@@ -185,6 +185,11 @@ class SessionReplay:
             self._gap(record.tick)
         self._next_tick = record.tick + 1
         self._episodes[record.episode.id] = None
+        if record.chosen and record.chosen not in self._engine.seconds:
+            raise ReplayError(
+                f'tick {record.tick}: of policy {record.chosen!r}, which session '
+                f'{self.result.session} does not have'
+            )
         inputs = self._inputs.of_tick(record)
         self._differences += self._inputs.missing
         before = self._state

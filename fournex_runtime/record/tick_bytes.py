@@ -58,7 +58,8 @@ class _Form:
         self.inputs_at: list[int] = []
         self.arrays: list[list[_Place]] = []
         self.end = struct.Struct('')
-        self._policy, self._episode = record.policy, record.episode.id
+        self._policy, self._chosen = record.policy, record.chosen
+        self._episode = record.episode.id
         self._cause, self._limited = record.cause, record.limited
         self._inputs, self._commands = len(record.inputs), _commanded(record)
 
@@ -68,6 +69,7 @@ class _Form:
             record.cause != self._cause
             or record.episode.id != self._episode
             or record.policy != self._policy
+            or record.chosen != self._chosen
             or record.limited != self._limited
             or len(record.inputs) != self._inputs
             or _commanded(record) != self._commands
@@ -171,6 +173,7 @@ class TickBytes:
         form.room(_STAMP.size)
         out += self._named
         out += self._text(record.policy)
+        out += self._text(record.chosen)
         _pad(out, 8)
         form.tick_at = form.room(_TICK.size)
         out += self._text(record.episode.id)

@@ -50,6 +50,7 @@ def _inputs(before: RecordedTick, after: RecordedTick, topics: SessionManifest) 
         ('episode begun', ours.episode_start, theirs.episode_start),
         ('seed', ours.episode.seed, theirs.episode.seed),
         ('stop asked for', ours.stop_requested, theirs.stop_requested),
+        ('policy chosen', ours.chosen, theirs.chosen),
         ('number of topics', len(ours.inputs), len(theirs.inputs)),
     )
     if words:

@@ -103,14 +103,16 @@ class TickReader:
             self._body, self._at, self._place = bytes(data[4:]), _STAMP_BYTES, 0
             self._text()  # frame_id
             self._text()  # session
-            policy = self._text()
+            policies = self._text(), self._text()
             tick, due_ns = self._unpack(_TICK, 8)
             number = str(tick)
-            return self._record(policy, tick, due_ns)
+            return self._record(policies, tick, due_ns)
         except (struct.error, ValueError, KeyError) as problem:
             raise MessageError(f'tick {number}: cannot be read: {problem}') from problem
 
-    def _record(self, policy: str, tick: int, due_ns: int) -> tuple[TickRecord, Timing]:
+    def _record(
+        self, policies: tuple[str, str], tick: int, due_ns: int
+    ) -> tuple[TickRecord, Timing]:
         episode = self._text()
         seed, of_episode, start, steady_ns, ros_ns, stop, inputs = self._unpack(_EPISODE, 8)
         taken = tuple(self._input() for _ in range(inputs))
@@ -148,7 +150,8 @@ class TickReader:
             commands=(),
             command_indices=tuple(indices.get(topic, 0) for topic in targets if indices),
             reward=reward,
-            policy=policy,
+            policy=policies[0],
+            chosen=policies[1],
         )
         return record, timing
 

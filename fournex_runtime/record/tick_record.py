@@ -124,6 +124,7 @@ def _record(message: Any, command_topics: Sequence[str] | None) -> TickRecord:
         command_indices=tuple(int(indices.get(topic, 0)) for topic in topics if indices),
         reward=message.reward,
         policy=message.policy,
+        chosen=message.chosen,
     )
 
 

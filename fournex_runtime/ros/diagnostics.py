@@ -140,6 +140,7 @@ def fill_status(status: Any, session: HostedSession, active: bool, dropped: int)
     status.summary(level, words)
     values: Sequence[tuple[str, str]] = [
         ('policy', session.engine.contract.reference),
+        ('acting', session.engine.reference(session.engine.acting(state))),
         ('inference', session.backend.description),
         ('isolation', describe_isolation(session.backend)),
         ('asked', session.policy.describe(session.row)),

@@ -8,6 +8,8 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from ..configuration import nearest
+from ..errors import FournexError
 from ..immutable import immutable
 from ..pipeline.messages import Messages
 from ..policy.backend import Backend
@@ -21,6 +23,7 @@ from ..session.tick import (
     EpisodeStart,
     Latched,
     Mode,
+    PolicyChoice,
     Received,
     Request,
     SessionState,
@@ -108,8 +111,9 @@ class HostedSession:
         self.engine = engine
         self.policy = policy
         self.seconds = seconds or {}
+        self._policies = {'': policy, **self.seconds}
         self.row = row
-        self.infers_here = not any(one.is_awaited for one in (policy, *self.seconds.values()))
+        self.infers_here = not any(one.is_awaited for one in self._policies.values())
         """Whether its answers are computed in this process, so that nothing has to be awaited."""
         self.name = engine.wiring.name
         self.period_ns = engine.contract.period_ns
@@ -126,8 +130,10 @@ class HostedSession:
         self.seeds: Iterator[int] = iter(())
         """Seeds of the episodes to come that are asked for without one, in their order."""
         self._stop = ''
+        self._choice: PolicyChoice | None = None
         self._last_mode: Mode | None = None
-        self._worker = 0
+        self._last_chosen = ''
+        self._workers: dict[str, int] = {}
         self._record_ns = 0
 
     @property
@@ -142,8 +148,13 @@ class HostedSession:
 
     def close(self) -> None:
         """End what runs its artifacts."""
-        for policy in (self.policy, *self.seconds.values()):
+        for policy in self._policies.values():
             policy.backend.close()
+
+    @property
+    def acting(self) -> Backend:
+        """Return what runs the policy whose turn it is."""
+        return self._policies[self.engine.acting(self.state)].backend
 
     # --- activation ------------------------------------------------------------------------------
 
@@ -190,10 +201,13 @@ class HostedSession:
         self._outlets = outlets
         self.state = self.engine.initial_state()
         self.statistics = TickStatistics(time.monotonic_ns())
-        self._last_mode = None
-        self._worker = worker_number(self.backend)
+        self._last_mode, self._last_chosen = None, ''
+        self._workers = {
+            name: worker_number(policy.backend) for name, policy in self._policies.items()
+        }
         self._record_ns = 0
         self._stop = ''
+        self._choice = None
         self.first_episode()
 
     @property
@@ -241,6 +255,40 @@ class HostedSession:
         """Stop with the next tick; an episode asked for before is dropped."""
         self._stop = cause
         self._episode = None
+
+    def request_policy(self, name: str, cause: str) -> str:
+        """
+        Let another policy act from the next tick on.
+
+        :param name: its name in the wiring; empty for the session's own.
+        :param cause: who wants it, or why.
+        :returns: what comes of it now, in words.
+        :raises FournexError: there is no such policy, or nobody who could answer for it.
+        """
+        engine, names = self.engine, list(self.seconds)
+        if name not in self._policies:
+            expected = f'nothing, for its own policy {engine.contract.reference}'
+            if names:
+                expected = f'{", ".join(names)}, or {expected}'
+            raise FournexError(
+                f'session {self.name} has no policy {name!r}; expected {expected}.'
+                + nearest(name, names, listed=False)
+            )
+        reference = engine.reference(name)
+        for one in engine.wiring.fallbacks:
+            if one.name == name and one.unchoosable:
+                raise FournexError(f'{name} cannot take over softly: {one.unchoosable}')
+        absence = self._policies[name].absence
+        if absence:
+            raise FournexError(f'{reference} cannot be asked yet, try again: {absence}')
+        state = self.state
+        silent = engine.lacks(name, state)
+        if silent and state.mode not in (Mode.STANDBY, Mode.STOPPED):
+            raise FournexError(f'{reference} needs {silent}, on which nothing has come yet')
+        self._choice = PolicyChoice(name, cause)
+        if state.mode is Mode.POLICY:
+            return f'{reference} acts from the next tick on'
+        return f'{reference} is chosen; the session is in {state.mode.name.lower()}: {state.cause}'
 
     # --- the tick --------------------------------------------------------------------------------
 
@@ -328,11 +376,13 @@ class HostedSession:
         sampled_ns = time.monotonic_ns()
         episode, self._episode = self._episode, None
         stop, self._stop = self._stop, ''
+        choice, self._choice = self._choice, None
         if not self._in_lockstep:
-            inputs = TickInputs(messages, due.ns, sampled_ns, ros_now_ns(), episode, stop)
+            ros_ns = ros_now_ns()
+            inputs = TickInputs(messages, due.ns, sampled_ns, ros_ns, episode, stop, choice)
         else:
             messages = tuple(arrived_at(due.ns, taken) for taken in messages)
-            inputs = TickInputs(messages, due.ns, due.ns, due.ns, episode, stop)
+            inputs = TickInputs(messages, due.ns, due.ns, due.ns, episode, stop, choice)
         newest = self.engine.decode(inputs, self.state)
         decoded_ns = time.monotonic_ns()
         request = self.engine.observe(inputs, self.state, newest)
@@ -403,7 +453,7 @@ class HostedSession:
     def asks(self, request: Request) -> tuple[SharedPolicy, int]:
         """Return the policy that a request is for, and its row there."""
         second = request.second
-        return (self.policy, self.row) if second is None else (self.seconds[second.name], 0)
+        return (self.policy, self.row) if second is None else (self._policies[second.name], 0)
 
     def _account(
         self, record: TickRecord, timing: Timing, request: Request, begin_ns: int, outlets: Outlets
@@ -422,6 +472,21 @@ class HostedSession:
         if record.mode is not self._last_mode:
             outlets.event('mode_changed', record, ())
             self._last_mode = record.mode
-        if request.second is None and timing.worker > self._worker:
-            self._worker = timing.worker
-            outlets.event('worker_replaced', record, describe_replacement(self.backend))
+        if record.chosen != self._last_chosen:
+            outlets.event('policy_chosen', record, self._choice_of(record, request))
+            self._last_chosen = record.chosen
+        asked = '' if request.second is None else request.second.name
+        if timing.worker > self._workers[asked]:
+            self._workers[asked] = timing.worker
+            values = describe_replacement(self._policies[asked].backend)
+            outlets.event('worker_replaced', record, [*values, ('policy', record.policy)])
+
+    def _choice_of(self, record: TickRecord, request: Request) -> list[tuple[str, str]]:
+        """Return which policy was chosen in place of which, and why: for an event."""
+        choice = request.inputs.policy
+        return [
+            ('chosen', record.chosen),
+            ('policy', self.engine.reference(record.chosen)),
+            ('before', self.engine.reference(self._last_chosen)),
+            ('cause', '' if choice is None else choice.cause),
+        ]

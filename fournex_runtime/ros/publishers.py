@@ -119,12 +119,19 @@ class SessionPublishers:
                 self._log.say(lambda: self._say_mode(record))
             elif kind == 'worker_replaced':
                 self._log.say(lambda: self._say_worker(dict(values)))
+            elif kind == 'policy_chosen':
+                self._log.say(lambda: self._say_choice(dict(values)))
 
         return tell
 
     def _say_worker(self, said: Mapping[str, str]) -> None:
         words = f'worker {said["worker"]} (process {said["pid"]}) answers now'
         self._node.get_logger().warning(f'{self._name}: {words}: {said["why"]}')
+
+    def _say_choice(self, said: Mapping[str, str]) -> None:
+        words = f'{said["policy"]} is chosen in place of {said["before"]}'
+        cause = f': {said["cause"]}' if said['cause'] else ''
+        self._node.get_logger().info(f'{self._name}: {words}{cause}')
 
     def _say_mode(self, record: TickRecord) -> None:
         words = f'{self._name}: {record.mode.name.lower()}'

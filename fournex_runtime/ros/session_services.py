@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 
-from fournex_msgs.srv import ResetEpisode, StopSession
+from fournex_msgs.srv import ResetEpisode, StopSession, UsePolicy
 
 from ..errors import FournexError
 from .hosted import HostedSession
@@ -17,7 +17,9 @@ from .loop import Loop
 
 class SessionServices:
     """
-    ``~/reset_episode`` and ``~/stop_session``: answered on an executor's thread, done by the loop.
+    ``~/reset_episode``, ``~/stop_session`` and ``~/use_policy``.
+
+    Answered on an executor's thread, done by the loop.
 
     :param node: the runtime's node.
     :param loop: what ticks the sessions.
@@ -40,6 +42,7 @@ class SessionServices:
         for kind, name, answer in (
             (ResetEpisode, '~/reset_episode', self._reset_episode),
             (StopSession, '~/stop_session', self._stop_session),
+            (UsePolicy, '~/use_policy', self._use_policy),
         ):
             node.create_service(kind, name, answer, callback_group=group)
 
@@ -66,6 +69,20 @@ class SessionServices:
             self._refuse_inactive()
             response.episode = self._loop.call(
                 lambda: session.request_episode(request.episode, request.seed, metadata)
+            )
+            response.success = True
+        except (FournexError, TimeoutError) as problem:
+            response.message = str(problem)
+        return response
+
+    def _use_policy(
+        self, request: UsePolicy.Request, response: UsePolicy.Response
+    ) -> UsePolicy.Response:
+        try:
+            session = self._session(request.session)
+            self._refuse_inactive()
+            response.message = self._loop.call(
+                lambda: session.request_policy(request.policy, request.cause)
             )
             response.success = True
         except (FournexError, TimeoutError) as problem:

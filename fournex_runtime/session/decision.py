@@ -52,11 +52,20 @@ class Act:
     soft_start: SoftStart | None = None
     second: Second | None = None
 
+    def having_seen(self, history: History) -> Act:
+        """Return it with what the policy that is to act has seen in the tick."""
+        if self.second is None:
+            return dataclasses.replace(self, history=history)
+        second = dataclasses.replace(self.second, history=history)
+        return dataclasses.replace(self, second=second)
+
     @property
     def is_new(self) -> bool:
         """Return whether its command was made in this tick, and is not an old one once more."""
         if self.mode is Mode.FALLBACK and self.reacting is not None:
-            return self.second is not None or self.reacting.step.kind is Kind.RAMP
+            step, second = self.reacting.step, self.second
+            reacts = second is not None and second.name == step.name
+            return step.kind is Kind.RAMP or (step.kind is Kind.POLICY and reacts)
         return self.mode in (Mode.POLICY, Mode.MANUAL)
 
 
@@ -147,42 +156,47 @@ class Decision:
                 cause=f'waiting for {request.waiting}',
                 safe=self._at_once(self._stop_command(state.last_safe)) if driven else None,
             )
-        reacting = self.reacting(fault, request.inputs, state)
-        history = None
-        if fault is None and request.second is None:
+        reacting = self.reacting(fault, request, state)
+        second, seen = request.second, None
+        if fault is None and (second is None or second.chosen):
             try:
-                act = self.policy_acts(request, answer, state)
+                if second is None:
+                    act = self.policy_acts(request, answer, state)
+                else:
+                    act = self._chosen_acts(second, answer, kept(request, state))
             except UnusableAnswer as problem:
                 if self._uses_late and problem.fault[0] is Fault.LATE and request.observation:
                     # The answer may come yet, so the policy has seen it.
-                    history = request.observation.history
-                started = request.started
-                reacting = self._modes.wrong(state, now_ns, started, *problem.fault, own=True)
+                    seen = request.observation.history
+                reacting = self._modes.wrong(
+                    state, now_ns, request.started, *problem.fault, True, state.chosen
+                )
             else:
                 if reacting is None:
                     return act
-        assert reacting is not None  # who asks a second policy has a reason
+        assert reacting is not None  # who asks a second policy in its place has a reason
         before = kept(request, state)
-        if history is not None:
-            before = dataclasses.replace(before, history=history)
+        if seen is not None:
+            before = before.having_seen(seen)
         return self._react(before, reacting, request, answer, state)
 
     def reacting(
-        self, fault: tuple[Fault, str] | None, inputs: TickInputs, state: SessionState
+        self, fault: tuple[Fault, str] | None, request: Request, state: SessionState
     ) -> Reacting | None:
         """
         Return what is done about a fault, or about one that is over; None: the policy may act.
 
         :param fault: what is wrong before the policy is asked; None when nothing is.
-        :param inputs: the tick's inputs.
+        :param request: the tick's request.
         :param state: what the session remembered before the tick.
         """
-        started = inputs.episode is not None
+        now_ns, started = request.inputs.steady_ns, request.started
         if fault is not None:
-            return self._modes.wrong(state, inputs.steady_ns, started, *fault, own=False)
+            cannot = state.chosen if request.manual is None else ''
+            return self._modes.wrong(state, now_ns, started, *fault, False, cannot)
         if started or state.reacting is None:
             return None
-        return self._modes.well(state.reacting, state, inputs.steady_ns)
+        return self._modes.well(state.reacting, state, now_ns)
 
     def may_be_used_late(self, request: Request) -> bool:
         """Return whether the answer to a request may be used in the next tick, if it is late."""
@@ -265,6 +279,11 @@ class Decision:
             words = f'nothing says where the soft start begins: {problem}'
             raise UnusableAnswer(Fault.INVALID, words) from problem
 
+    @property
+    def soft_start(self) -> SoftStart | None:
+        """Return what a policy begins with that is to take over; None: it does so at once."""
+        return None if self._measured is None else SoftStart()
+
     def begins_where_measured(self, state: SessionState) -> bool:
         """Return whether a policy that acts now begins softly from what the messages say."""
         return self._measured is not None and self._takes_over(state) and not _commanded(state)
@@ -307,7 +326,8 @@ class Decision:
     ) -> Act:
         """Do what the reaction to a fault has come to."""
         now_ns, second = request.inputs.steady_ns, request.second
-        if second is not None and reacting.step.kind is Kind.POLICY:
+        reacts = second is not None and not second.chosen
+        if second is not None and reacts and reacting.step.kind is Kind.POLICY:
             try:
                 return self._second_acts(second, answer, self._bridging(kept, reacting, state))
             except UnusableAnswer:
@@ -349,20 +369,29 @@ class Decision:
 
     def _second_acts(self, second: SecondRequest, answer: Answer, kept: Act) -> Act:
         """
-        Command what a second policy wants.
+        Command what a second policy wants in place of one that cannot act.
 
         :raises UnusableAnswer: it cannot act either.
         """
         act = self._seconds[second.name].acts(second.request, answer, second.state)
-        following = Second(
-            second.name,
-            second.state.episode.tick + 1,
-            act.history,
-            act.last_action,
-            act.recurrent,
-            act.chunk,
-        )
+        following = _remembering(second, act)
         return dataclasses.replace(kept, safe=act.safe, limited=act.limited, second=following)
+
+    def _chosen_acts(self, second: SecondRequest, answer: Answer, kept: Act) -> Act:
+        """
+        Command what a second policy wants that was chosen, as the session's own would.
+
+        :raises UnusableAnswer: it cannot act.
+        """
+        act = self._seconds[second.name].acts(second.request, answer, second.state)
+        return dataclasses.replace(
+            act,
+            recurrent=kept.recurrent,
+            history=kept.history,
+            last_action=kept.last_action,
+            chunk=None,
+            second=_remembering(second, act),
+        )
 
     def _ramped(self, begin: SafeAction, end: SafeAction, share: float) -> SafeAction:
         """Return a command on the way of a ramp; a term that had no command still has none."""
@@ -377,6 +406,12 @@ class Decision:
         """Publish the stop command, but where a target is to hold a command it never got."""
         safe = self._stop_command(state.last_safe)
         return dataclasses.replace(kept, mode=Mode.STOPPED, cause=cause, safe=safe)
+
+
+def _remembering(second: SecondRequest, act: Act) -> Second:
+    """Return what a second policy remembers after an act of its own."""
+    tick = second.request.episode.tick + 1
+    return Second(second.name, tick, act.history, act.last_action, act.recurrent, act.chunk)
 
 
 def _commanded(state: SessionState) -> SafeAction | None:

@@ -151,6 +151,7 @@ class Engine:
         :param state: what the session remembers.
         :param newest: what :meth:`decode` returned for both, from a caller that times it apart.
         """
+        before, state = state, self._with_choice(inputs, state)
         latched = self.decode(inputs, state) if newest is None else newest
         ages = ages_ns(latched, inputs)
         tree = state.frames
@@ -163,7 +164,8 @@ class Engine:
             recurrent = self._recurrent_of_episode(state.recurrent)
             last_action, history = self._actions.none_yet(), self._observation.initial_history()
         reward = 0.0 if self.wiring.reward is None else self._inputs.reward(inputs)
-        waiting = self._inputs.waiting(latched)
+        own = not state.chosen
+        waiting = self._inputs.waiting(latched, own)
         stopped = state.mode is Mode.STOPPED and inputs.episode is None
         observation: Observation | None = None
         fault: tuple[Fault, str] | None = None
@@ -175,7 +177,7 @@ class Engine:
             manual = None if stop or stopped else self._operators.manual(inputs, latched)
         if manual is not None:
             fault, playing = manual.fault, None
-        elif not waiting and not stopped and not stop:
+        elif own and not waiting and not stopped and not stop:
             fault = self._inputs.fault(latched, ages)
             if fault is None and (playing is None or self._remembers):
                 try:
@@ -193,6 +195,7 @@ class Engine:
         awaits_late = (
             observation is not None
             and state.reacting is not None
+            and state is before
             and self._decision.awaits_late(state.reacting, inputs)
         )
         request = Request(  # by place: see ``immutable``
@@ -214,41 +217,92 @@ class Engine:
             awaits_late,
         )
         driven = manual is not None and manual.fault is None
-        if self.seconds and not (stop or stopped or driven or waiting):
-            return self._with_second(request, state)
-        return request
-
-    def _with_second(self, request: Request, state: SessionState) -> Request:
-        """Return a request that asks a second policy, if it is the turn of one."""
-        reacting = self._decision.reacting(request.fault, request.inputs, state)
+        if not self.seconds or stop or stopped or driven or waiting:
+            return request
+        if not own and manual is None:
+            request = self._with_chosen(request, state, before)
+            if request.waiting:
+                return request
+        reacting = self._decision.reacting(request.fault, request, state)
         if reacting is None or reacting.step.kind is not Kind.POLICY:
             return request
-        name, before = reacting.step.name, state.second
-        engine = self.seconds[name]
-        if before is None or before.name != name or request.started:
-            new = engine.initial_state()
-            before = Second(name, 0, new.history, new.last_action, new.recurrent)
-        episode = request.episode
-        remembered = dataclasses.replace(
+        return self._with_reaction(reacting.step.name, request, state)
+
+    def _with_choice(self, inputs: TickInputs, state: SessionState) -> SessionState:
+        """Return a state in which the policy that a tick wants is chosen, and begins anew."""
+        choice = inputs.policy
+        if choice is None or choice.name == state.chosen:
+            return state
+        return dataclasses.replace(
             state,
+            history=self._observation.initial_history(),
+            last_action=self._actions.none_yet(),
+            recurrent=self._recurrent_of_episode(state.recurrent),
+            chunk=None,
+            chosen=choice.name,
+            second=None,
+            soft_start=self._decision.soft_start,
+        )
+
+    def _with_chosen(self, request: Request, state: SessionState, before: SessionState) -> Request:
+        """
+        Return a request that asks the second policy that is chosen, as it would ask its own.
+
+        :param request: the request.
+        :param state: what the session remembers.
+        :param before: what it did before the tick's choice.
+        """
+        name = state.chosen
+        remembered = self._remembered(name, request.episode, state)
+        inputs = dataclasses.replace(request.inputs, stop='', policy=None)
+        made = self.seconds[name].observe(inputs, remembered, request.latched)
+        reacting = state.reacting if state is before else None
+        awaits = reacting is not None and self._decision.awaits_late(reacting, inputs)
+        return dataclasses.replace(
+            request,
+            observation=made.observation,
+            recurrent=made.recurrent,
+            waiting=made.waiting,
+            fault=made.fault,
+            awaits_late=made.observation is not None and awaits,
+            second=SecondRequest(name, made, remembered, chosen=True),
+        )
+
+    def _with_reaction(self, name: str, request: Request, state: SessionState) -> Request:
+        """Return a request that asks a second policy in place of the one that cannot act."""
+        if request.started:
+            state = dataclasses.replace(state, second=None)
+        remembered = dataclasses.replace(
+            self._remembered(name, request.episode, state),
             mode=Mode.FALLBACK,
-            episode=Episode(episode.id, episode.seed, before.tick),
-            history=before.history,
-            last_action=before.last_action,
-            recurrent=before.recurrent,
-            chunk=before.chunk,
             reacting=None,
             soft_start=None,
-            second=None,
         )
-        inputs = dataclasses.replace(request.inputs, episode=None, stop='')
-        made = engine.observe(inputs, remembered, request.latched)
+        inputs = dataclasses.replace(request.inputs, episode=None, stop='', policy=None)
+        made = self.seconds[name].observe(inputs, remembered, request.latched)
         return dataclasses.replace(
             request,
             observation=made.observation,
             recurrent=made.recurrent,
             awaits_late=False,
-            second=SecondRequest(name, made, remembered),
+            second=SecondRequest(name, made, remembered, chosen=False),
+        )
+
+    def _remembered(self, name: str, episode: Episode, state: SessionState) -> SessionState:
+        """Return what a session remembers as a second policy has it, which may only begin."""
+        own = state.second
+        if own is None or own.name != name:
+            new = self.seconds[name].initial_state()
+            own = Second(name, 0, new.history, new.last_action, new.recurrent)
+        return dataclasses.replace(
+            state,
+            episode=Episode(episode.id, episode.seed, own.tick),
+            history=own.history,
+            last_action=own.last_action,
+            recurrent=own.recurrent,
+            chunk=own.chunk,
+            chosen='',
+            second=None,
         )
 
     def acts(self, request: Request, answer: Answer, state: SessionState) -> Act:
@@ -276,6 +330,27 @@ class Engine:
         """
         last_action = self._actions.none_yet() if request.started else state.last_action
         return self._observation.as_read(request, last_action)
+
+    def lacks(self, name: str, state: SessionState) -> str:
+        """
+        Return which topics a policy needs that were always silent; empty for none.
+
+        :param name: of a second policy; empty for the session's own.
+        :param state: what the session remembers.
+        """
+        engine = self.seconds[name] if name else self
+        return engine._inputs.waiting(state.latched, own=True)
+
+    def reference(self, name: str) -> str:
+        """Return the ``name@version`` of a second policy; of the session's own without a name."""
+        return self.seconds[name]._reference if name else self._reference
+
+    def acting(self, state: SessionState) -> str:
+        """Return whose turn it is: the name of a second policy; nothing for the session's own."""
+        reacting = state.reacting
+        if reacting is not None and reacting.step.kind is Kind.POLICY:
+            return reacting.step.name
+        return state.chosen
 
     def begins_where_measured(self, state: SessionState) -> bool:
         """Return whether a policy that acts now begins softly from what the messages say."""
@@ -309,6 +384,7 @@ class Engine:
         :param answer: what came of asking; ``NONE`` when the request has no observation.
         :param state: the state that ``observe`` was given.
         """
+        state = self._with_choice(request.inputs, state)
         if request.observation is None:  # nobody can have answered what was not asked
             answer = Answer(AnswerKind.NONE)
         elif answer.kind is AnswerKind.BELATED and not request.awaits_late:
@@ -340,6 +416,7 @@ class Engine:
             indices,
             request.reward,
             asked._reference,
+            state.chosen,
         )
         following = SessionState(
             state.tick + 1,
@@ -355,6 +432,7 @@ class Engine:
             state.last_safe,
             act.reacting,
             act.soft_start,
+            state.chosen,
             act.second,
             inputs.steady_ns if act.is_new else state.fresh_ns,
             act.chunk,
@@ -377,10 +455,23 @@ class Engine:
         But when somebody else commands, it begins anew, as with an episode.
         """
         recurrent, last_action, history = request.recurrent, state.last_action, state.history
-        if request.started or request.manual is not None or request.second is not None:
+        second = request.second
+        if request.started or request.manual is not None or second is not None:
             last_action, history = self._actions.none_yet(), self._observation.initial_history()
             recurrent = self._recurrent_of_episode(state.recurrent)
-        return Act(Mode.STANDBY, '', None, (), recurrent, history, last_action)
+        held = None
+        if second is not None and second.chosen and not request.waiting:
+            held = self.seconds[second.name].held(second)
+        return Act(Mode.STANDBY, '', None, (), recurrent, history, last_action, second=held)
+
+    def held(self, second: SecondRequest) -> Second:
+        """Return what a policy that is chosen remembers of a tick in which it does not act."""
+        request = second.request
+        last_action, history = second.state.last_action, second.state.history
+        if request.started:
+            last_action, history = self._actions.none_yet(), self._observation.initial_history()
+        tick = request.episode.tick + 1
+        return Second(second.name, tick, history, last_action, request.recurrent)
 
     def commanded(self, safe_action: Arrays, before: SafeAction | None) -> SafeAction | None:
         """

@@ -44,6 +44,7 @@ class SessionInputs:
         except MessageError as problem:
             raise WiringError(f'sessions.{wiring.name}.reward: {problem}') from problem
         self._required = wiring.needed
+        self._heard = wiring.heard
         self._tf_sources = wiring.tf_sources
         self._strictest = [
             (source, min(port.budget_ns for port in wiring.ports if port.source == source))
@@ -92,10 +93,15 @@ class SessionInputs:
             return None
         return header_stamp_ns(data)
 
-    def waiting(self, latched: Sequence[Latched | None]) -> str:
-        """Return the topics that the session needs and that were always silent; empty for none."""
+    def waiting(self, latched: Sequence[Latched | None], own: bool) -> str:
+        """
+        Return the topics that the session needs and that were always silent; empty for none.
+
+        :param latched: newest message of each source.
+        :param own: its own policy is to act; what another one needs is not told here.
+        """
         silent = []
-        for source in self._required:
+        for source in self._required if own else self._heard:
             if latched[source] is None:
                 silent.append(self._wiring.sources[source].topic)
         return ', '.join(silent)

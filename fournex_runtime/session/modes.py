@@ -10,9 +10,12 @@ A tick has one mode. What decides it, first of all first:
    it has come to, ``FALLBACK`` or ``STOPPED``;
 5. else ``POLICY``.
 
+Which policy acts there is chosen by :class:`~.tick.PolicyChoice`, in any mode, and changes none.
+
 Which mode may follow which is in :data:`FOLLOWING`. Out of ``STOPPED`` only a new episode leads.
 An input that has come is not waited for again: ``STANDBY`` follows a stop that was asked for, or
-an operator who took over, while it waited, but neither ``POLICY`` nor ``FALLBACK``.
+an operator who took over, while it waited, but neither ``POLICY`` nor ``FALLBACK``; a runtime
+refuses to choose a policy there one of whose inputs has never come.
 """
 
 from __future__ import annotations
@@ -44,7 +47,14 @@ class Modes:
         self._reactions = reactions
 
     def wrong(
-        self, state: SessionState, now_ns: int, started: bool, kind: Fault, words: str, own: bool
+        self,
+        state: SessionState,
+        now_ns: int,
+        started: bool,
+        kind: Fault,
+        words: str,
+        own: bool,
+        cannot: str = '',
     ) -> Reacting:
         """
         Return what is done about a fault.
@@ -55,10 +65,13 @@ class Modes:
         :param kind: what is wrong.
         :param words: the same in words.
         :param own: the policy itself is at fault.
+        :param cannot: the second policy that cannot act, so that no step is its; empty for none.
         """
         before = None if started else state.reacting
         since_ns = now_ns if before is None else before.since_ns
         given_up = () if before is None else before.given_up
+        if cannot and cannot not in dict(given_up):
+            given_up = (*given_up, (cannot, now_ns))
         step, begun_ns = self._reactions.to[kind].step(since_ns, now_ns, dict(given_up))
         found = Reacting(kind, words, own, since_ns, step, begun_ns, given_up=given_up)
         return _from_where(found, before, state, now_ns)

@@ -75,6 +75,11 @@ class SharedPolicy:
         return self._workers is not None
 
     @property
+    def absence(self) -> str:
+        """Return why nobody is there to answer now, in words; empty where somebody is."""
+        return '' if self._workers is None else self._workers.absence
+
+    @property
     def due(self) -> str:
         """Return in words when answers are late; empty where the loop itself computes them."""
         return '' if self._workers is None else f'in {self._workers.timeout_ns / 1e6:g} ms'

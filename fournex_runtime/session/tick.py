@@ -83,6 +83,18 @@ class EpisodeStart:
 
 
 @immutable
+class PolicyChoice:
+    """
+    Which policy of a session is to act: its name in the wiring, empty for the session's own.
+
+    ``cause`` says who wants it, or why; for its event.
+    """
+
+    name: str
+    cause: str = ''
+
+
+@immutable
 class TickInputs:
     """
     Everything a tick is given.
@@ -93,6 +105,7 @@ class TickInputs:
     :param ros_ns: ROS clock at the same instant.
     :param episode: begin an episode with this tick.
     :param stop: stop with this cause; empty for no stop.
+    :param policy: which policy is to act from this tick on; None: the one that was to.
     """
 
     messages: tuple[tuple[Received, ...], ...]
@@ -101,6 +114,7 @@ class TickInputs:
     ros_ns: int
     episode: EpisodeStart | None = None
     stop: str = ''
+    policy: PolicyChoice | None = None
 
 
 @immutable
@@ -188,10 +202,10 @@ class Reacting:
 @immutable
 class Second:
     """
-    What a second policy remembers while it acts.
+    What a second policy remembers while it acts, or is held for as long as a fault lasts.
 
     :param name: its name in the wiring.
-    :param tick: for how many ticks it has acted.
+    :param tick: how many ticks ago it took over.
     :param history: past values of its terms that have a history.
     :param last_action: its action of the tick before.
     :param recurrent: its recurrent state by name.
@@ -237,6 +251,7 @@ class SessionState:
     :param before_safe: the command before that; the same where the robot was given time to stand.
     :param reacting: the fault that is reacted to; None without one, and when stopped.
     :param soft_start: of a policy that has not taken over wholly yet; usually None.
+    :param chosen: the second policy that is to act when nothing is wrong; empty: its own.
     :param second: a second policy that acts; usually None.
     :param fresh_ns: steady time of the last tick that made a new command; 0 before.
     :param commands: how many commands each target has been sent.
@@ -259,6 +274,7 @@ class SessionState:
     before_safe: SafeAction | None = None
     reacting: Reacting | None = None
     soft_start: SoftStart | None = None
+    chosen: str = ''
     second: Second | None = None
     fresh_ns: int = 0
     chunk: Playing | None = None
@@ -322,11 +338,13 @@ class SecondRequest:
     :param name: its name in the wiring.
     :param request: its request; ``fault`` is what is wrong with its own inputs.
     :param state: what the session remembers, as the second policy has it.
+    :param chosen: it was chosen, and acts as the session's own would; else it reacts to a fault.
     """
 
     name: str
     request: Request
     state: SessionState
+    chosen: bool
 
 
 @immutable
@@ -405,3 +423,4 @@ class TickRecord:
     command_indices: tuple[int, ...]
     reward: float
     policy: str = ''
+    chosen: str = ''

@@ -115,11 +115,19 @@ def read_soft_start_ns(section: Section, contract: Contract) -> int:
     found = section.duration_ns('soft_start')
     if found >= FOREVER_NS:
         raise section.problem('soft_start', 'expected a time that ends, such as 2 s')
+    problem = why_not_softly(contract)
+    if problem:
+        raise section.problem('soft_start', problem)
+    return found
+
+
+def why_not_softly(contract: Contract) -> str:
+    """Return why a policy does not see where a soft start of it would begin; empty if it does."""
     try:
         Measured(contract)  # the session makes its own; here it is only whether it can be
     except ValueError as problem:
-        raise section.problem('soft_start', str(problem)) from problem
-    return found
+        return str(problem)
+    return ''
 
 
 def read_command_timeout_ns(

@@ -23,6 +23,7 @@ from .wiring_reactions import (
     read_poses,
     read_reactions,
     read_soft_start_ns,
+    why_not_softly,
 )
 from .wiring_types import Fallback, SessionWiring
 from .wiring_urdf import Robot
@@ -132,10 +133,7 @@ class SessionReader:
         )
         return dataclasses.replace(
             wiring,
-            fallbacks=tuple(
-                Fallback(one, bundle, _of_second(wiring, ports, inference))
-                for one, (bundle, ports, inference) in seconds.items()
-            ),
+            fallbacks=tuple(_fallback(one, wiring, *second) for one, second in seconds.items()),
         )
 
     def _reward(self) -> tuple[int, str] | None:
@@ -204,9 +202,12 @@ class SessionReader:
         return found
 
 
-def _of_second(wiring: SessionWiring, ports: Ports, inference: Inference) -> SessionWiring:
-    """Return the wiring of a second policy: what it sees and commands, and no reactions."""
-    return dataclasses.replace(
+def _fallback(
+    name: str, wiring: SessionWiring, bundle: Bundle, ports: Ports, inference: Inference
+) -> Fallback:
+    """Return a second policy, wired to what it sees and commands, and without reactions."""
+    unchoosable = why_not_softly(bundle.contract) if wiring.soft_start_ns else ''
+    own = dataclasses.replace(
         wiring,
         ports=ports[0],
         frame_ports=ports[1],
@@ -217,7 +218,8 @@ def _of_second(wiring: SessionWiring, ports: Ports, inference: Inference) -> Ses
         phase=None,
         start_tolerance={},
         poses={},
-        soft_start_ns=0,
+        soft_start_ns=0 if unchoosable else wiring.soft_start_ns,
         overrides=(),
         stop_topics=(),
     )
+    return Fallback(name, bundle, own, unchoosable)

@@ -93,7 +93,7 @@ class SessionWiring:
     :param limits: the limits of each action term, same order.
     :param reactions: what happens on each kind of fault.
     :param poses: by name and by action term, where ramps may go, in the unit of the term.
-    :param fallbacks: policies that can act when its own cannot.
+    :param fallbacks: policies that can act when its own cannot, or when they are chosen.
     :param command_timeout_ns: how old a command may be that is said again.
     :param overrides: where operators command.
     :param stop_topics: where the session is stopped.
@@ -153,8 +153,13 @@ class SessionWiring:
     @property
     def needed(self) -> tuple[int, ...]:
         """Return the indices of the sources without a message of which nothing is commanded."""
+        return tuple(sorted({*(port.source for port in self.ports), *self.heard}))
+
+    @property
+    def heard(self) -> tuple[int, ...]:
+        """Return which of them no policy reads: stop topics that are not to fall silent."""
         heard = {one.source for one in self.stop_topics if one.timeout_ns < FOREVER_NS}
-        return tuple(sorted({port.source for port in self.ports} | heard))
+        return tuple(sorted(heard))
 
     @property
     def of_operators(self) -> tuple[int, ...]:
@@ -184,11 +189,13 @@ class Fallback:
     :param bundle: the policy bundle.
     :param wiring: how it is wired: the session's wiring with its own inputs, and nothing of what
         only the session decides.
+    :param unchoosable: why it cannot be chosen; empty where it can.
     """
 
     name: str
     bundle: Bundle
     wiring: SessionWiring
+    unchoosable: str = ''
 
 
 @dataclasses.dataclass(frozen=True)

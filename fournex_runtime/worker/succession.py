@@ -142,6 +142,14 @@ class SuccessiveWorkers:
         return self._inference.spare
 
     @property
+    def absence(self) -> str:
+        """Return why there is no worker to be asked now, in words; empty where there is one."""
+        with self._changed:
+            if self._closed or self._current is not None or self._next is not None:
+                return ''
+            return f'{self.problem}; {self._not_started or "the next one is being started"}'
+
+    @property
     def spare_pid(self) -> int:
         """Return the process id of the spare that is loaded and warmed up; 0 without one."""
         spare = self._next

@@ -5,49 +5,15 @@ import pathlib
 
 import numpy as np
 import pytest
-from ros_messages import ARRAY, FLOAT64, cdr
+from calm_session import CALM, STALE, make_engine, slope
+from ros_messages import ARRAY, cdr
 from tiny_session import CONTRACT, MS, WIRING, Run, commanded, edited, make_bundle, result
 
 from fournex_runtime.errors import WiringError
-from fournex_runtime.pipeline.messages import messages
-from fournex_runtime.session.engine import Engine
 from fournex_runtime.session.tick import Answer, AnswerKind, Mode
 from fournex_runtime.session.wiring import fallback_key, parse_wiring
 
 LATE = Answer(AnswerKind.LATE, problem='no answer after 10 ms')
-POSITION = """\
-    - term: joint_position
-      joints: [a, b]
-      history: 2
-      order: oldest_first
-"""
-CALM = edited(
-    CONTRACT,
-    ('name: tiny', 'name: calm'),
-    (POSITION, '    - {term: value, name: slope, size: 1}\n    - {term: clock, of: tick}\n'),
-    ('joints: same', 'joints: [a, b]'),
-)  # fmt: skip
-FALLBACK = """\
-    fallback:
-      calm:
-        policy: calm
-        inputs:
-          slope: {topic: slope, type: std_msgs/msg/Float64, field: data, budget: 100 ms}
-    reward:"""
-STALE = ('stale: hold 60 ms then stop', 'stale: policy calm then ramp 40 ms to zero then stop')
-SLOPE = 1
-
-
-def make_engine(*changes, calm=CALM):
-    text = edited(WIRING, ('    reward:', FALLBACK), *changes)
-    bundle = make_bundle()
-    bundles = {'tiny': bundle, fallback_key('tiny', 0): make_bundle(calm)}
-    wiring = parse_wiring(text, pathlib.Path('wiring.yaml'), bundles).sessions[0]
-    return Engine(bundle, wiring, messages())
-
-
-def slope(value=0.5):
-    return [cdr(FLOAT64, data=value)]
 
 
 def stale(run):

@@ -22,6 +22,7 @@ from fournex_runtime.session.tick import (
     Answer,
     AnswerKind,
     EpisodeStart,
+    PolicyChoice,
     Received,
     Request,
     TickInputs,
@@ -143,6 +144,7 @@ class Run:
         episode: str = '',
         seed: int = 7,
         stop: str = '',
+        policy: str | None = None,
     ) -> TickRecord:
         """
         Run one tick and let a period pass.
@@ -151,6 +153,7 @@ class Run:
         :param answer: the policy's, where it is asked, or the policy; ``result(0.5, -0.5)`` when
             left out.
         :param episode: begin an episode of this id, with this seed.
+        :param policy: let this one act from now on; empty for the session's own.
         """
         sources = [*data, *[[]] * (len(self._counts) - len(data))]
         inputs = TickInputs(
@@ -163,6 +166,7 @@ class Run:
             ros_ns=self.now_ns,
             episode=EpisodeStart(episode, seed) if episode else None,
             stop=stop,
+            policy=None if policy is None else PolicyChoice(policy),
         )
         self.request = self.engine.observe(inputs, self.state)
         asked = self.request.observation is not None
