@@ -169,7 +169,7 @@ class SessionComparison:
         made, state = self._other.conclude(request, answer, self._state)
         if self._selection.holds(record):
             self._count(record, request, made, state)
-        self._state = self._anchored(state, record)
+        self._state = self._anchored(state, record, request)
 
     def _chosen(self, name: str) -> str:
         """Return which policy of the other version is to act: its own for one that it lacks."""
@@ -224,7 +224,9 @@ class SessionComparison:
                 recorded.append(before[label])
                 other.append(after[label])
 
-    def _anchored(self, state: SessionState, record: TickRecord) -> SessionState:
+    def _anchored(
+        self, state: SessionState, record: TickRecord, request: Request
+    ) -> SessionState:
         """Set the state back onto what was done in truth."""
         last_action, last_safe = state.last_action, state.last_safe
         awaited = state.awaits_soft_start
@@ -233,8 +235,10 @@ class SessionComparison:
         own = not record.chosen
         if own and record.mode is Mode.POLICY and record.raw_action and self._same_outputs:
             last_action = self._other.last_action(record.raw_action)
-        second = state.second
-        if second is not None and record.raw_action:
+        second, asked = state.second, request.second
+        # One that is chosen is asked during a reaction, too, to see that it can answer.
+        acted = record.mode is Mode.POLICY or (asked is not None and not asked.chosen)
+        if second is not None and record.raw_action and acted:
             engine = self._other.seconds[second.name]
             if record.policy == engine.contract.reference:
                 last = engine.last_action(record.raw_action)

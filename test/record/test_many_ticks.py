@@ -177,7 +177,8 @@ def write_table(
     total = sum(case.ticks for case in found)
     happened = sum(found.values(), collections.Counter())
     counted = ', '.join(f'{what} {happened[what]}' for what in OFTEN if happened[what])
-    columns = ('policy', 'manual', 'fallback', 'second policy', 'belated answer', 'in a batch')
+    columns = ('policy', 'manual', 'fallback', 'second policy', 'chosen policy')
+    columns += ('belated answer', 'in a batch')
     rows = [
         f'| {case.robot} | {case.backend} | {case.name} | {case.ticks} | '
         + ' | '.join(str(found[case][column]) for column in (*columns, 'stopped', 'kill'))

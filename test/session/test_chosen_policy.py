@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import numpy as np
 import pytest
 from calm_session import CALM, STALE, make_engine, slope
 from ros_messages import ARRAY, cdr

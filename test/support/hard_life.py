@@ -31,6 +31,7 @@ from fournex_runtime.session.tick import (
     AnswerKind,
     EpisodeStart,
     Mode,
+    PolicyChoice,
     Request,
     TickInputs,
     TickRecord,
@@ -58,9 +59,10 @@ OFTEN = {
     'operator': 3.0,
     'button': 0.5,
     'kill': 0.4,
+    'swap': 4.0,
 }
 """How often things go wrong, of a thousand."""
-SHOWN = ('belated answer', 'second policy', 'in a batch')
+SHOWN = ('belated answer', 'second policy', 'chosen policy', 'in a batch')
 """What else is counted, in ticks, beside the modes."""
 
 
@@ -232,7 +234,11 @@ class Life:
         stops = self._start is None and self._misfortune.strikes('stop')
         stop = 'the operator wants it so' if stops else ''
         taken = self.robot.take(now_ns)
-        inputs = TickInputs(taken, now_ns, now_ns, now_ns, self._start, stop)
+        choice = None
+        if self._seconds and self._misfortune.strikes('swap'):
+            others = {'', *self._seconds} - {self.state.chosen}
+            choice = PolicyChoice(self._misfortune.chance.choice(sorted(others)))
+        inputs = TickInputs(taken, now_ns, now_ns, now_ns, self._start, stop, choice)
         return self.engine.observe(inputs, self.state)
 
     def asks(self, request: Request) -> tuple[SharedPolicy, int]:
@@ -273,6 +279,7 @@ class Life:
         happened['limited'] += bool(record.limited)
         happened['belated answer'] += record.answer is AnswerKind.BELATED
         happened['second policy'] += bool(record.observation) and request.second is not None
+        happened['chosen policy'] += bool(record.chosen) and record.mode is Mode.POLICY
         happened['in a batch'] += answered.batch_size > 0
         self._stopped = self._stopped + 1 if record.mode is Mode.STOPPED else 0
         self._start = None

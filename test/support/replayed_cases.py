@@ -97,6 +97,8 @@ SECOND = (
     reward:""",
     ),
 )
+SOFTLY = (('    reward:', '    soft_start: 200 ms\n    reward:'),)
+SWAPPED = ('second policy', 'chosen policy', 'swap')
 WHO_IS_DUE = (('    reward:', '    inference: {deterministic: false}\n    reward:'),)
 
 
@@ -165,12 +167,13 @@ CASES = (
          shows=('belated answer', 'manual')),
     Case('late answers used, workers killed', 'pendulum', 30_000, wiring=USED_LATE,
          in_process=False, shows=('belated answer',)),
-    Case('second policy with chunks', 'pendulum', 60_000, wiring=SECOND, second='chunks',
-         shows=('second policy',)),
-    Case('second policy recurrent, operators', 'pendulum', 40_000, wiring=SECOND + OPERATORS,
-         made='chunks', second='own', shows=('second policy', 'manual')),
-    Case('second policy, workers killed', 'pendulum', 20_000, wiring=SECOND, made='noise',
-         second='own', in_process=False, shows=('second policy',)),
+    Case('second policy with chunks, soft start', 'pendulum', 60_000, wiring=SECOND + SOFTLY,
+         second='chunks', shows=SWAPPED),
+    Case('second policy recurrent, late answers used, operators', 'pendulum', 40_000,
+         wiring=USED_LATE + SECOND + OPERATORS, made='chunks', second='own',
+         shows=(*SWAPPED, 'manual')),
+    Case('second policy, workers killed, files of 2 MB', 'pendulum', 20_000,
+         wiring=SECOND + SPLITS, made='noise', second='own', in_process=False, shows=SWAPPED),
     Case('three in a batch', 'pendulum', 75_000, made='together', sessions=3,
          shows=('in a batch',)),
     Case('three in a batch, workers killed', 'pendulum', 30_000, made='together', sessions=3,
@@ -182,7 +185,7 @@ CASES = (
     Case('late answers used, operators', 'pendulum', 20_000, **_SB3, wiring=USED_LATE + OPERATORS,
          shows=('belated answer', 'manual')),
     Case('three in a batch, second policy', 'pendulum', 30_000, **_SB3, wiring=SECOND,
-         second='chunks', sessions=3, shows=('in a batch', 'second policy')),
+         second='chunks', sessions=3, shows=('in a batch', *SWAPPED)),
     Case('recurrent, workers killed, files of 1 MB', 'pendulum', 20_000, **_SB3,
          wiring=SMALLER_SPLITS, in_process=False),
     Case('recurrent, workers killed', 'pendulum', 20_000, **_SCRIPT),
@@ -193,7 +196,7 @@ CASES = (
          wiring=USED_LATE + SMALLER_SPLITS, shows=('belated answer',)),
     Case('memory in buffers, workers killed', 'pendulum', 15_000, **_BUFFERS),
     Case('memory in buffers, second policy', 'pendulum', 10_000, **_BUFFERS, wiring=SECOND,
-         second='chunks', shows=('second policy',)),
+         second='chunks', shows=SWAPPED),
     Case('recurrent, workers killed', 'pendulum', 15_000, **_EXPORT),
     Case('late answers used, operators', 'pendulum', 10_000, **_EXPORT,
          wiring=USED_LATE + OPERATORS, shows=('belated answer', 'manual')),
@@ -201,7 +204,7 @@ CASES = (
          wiring=USED_LATE + SMALLER_SPLITS, shows=('belated answer',)),
     Case('three in a batch', 'pendulum', 15_000, **_EXPORT, sessions=3, shows=('in a batch',)),
     Case('second policy', 'pendulum', 10_000, **_EXPORT, wiring=SECOND, second='chunks',
-         shows=('second policy',)),
+         shows=SWAPPED),
 )  # fmt: skip
 LEROBOT_CASES = tuple(
     Case(f'{name}, {what}', 'pendulum', 10_000, **{**saved, **more})
@@ -216,7 +219,7 @@ LEROBOT_CASES = tuple(
             },
         ),
         ('files of 1 MB', {'wiring': SMALLER_SPLITS}),
-        ('second policy', {'wiring': SECOND, 'second': 'own', 'shows': ('second policy',)}),
+        ('second policy', {'wiring': SECOND, 'second': 'own', 'shows': SWAPPED}),
         ('three sessions', {'sessions': 3}),
     )
 )
