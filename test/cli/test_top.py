@@ -16,6 +16,7 @@ def status(**changes):
     """Return the status of a session that does well."""
     fields = {
         'header': header(messages(), 0), 'session': 'arm', 'policy': 'arm-reach@3',
+        'chosen': '', 'acting': 'arm-reach@3',
         'bundle_sha256': '', 'mode': 1, 'cause': '', 'ticks': 500, 'overruns': 2, 'period': 0.02,
         'rate': 49.99, 'lateness_p50': 1e-4, 'lateness_p99': 3e-4, 'lateness_max': 2e-3,
         'infer_p50': 2e-5, 'infer_p99': 4e-5, 'stages': [], 'stage_p50': np.array([]),
@@ -56,6 +57,13 @@ def test_a_session_without_ticks_does_not_keep_its_mode():
     text = sessions_table({'/a/status': (10.0, hangs)}, 10.1)
     assert ' '.join(cells(text)).startswith('/a arm-reach@3 no tick 0.00 50 ')
     assert text.splitlines()[2] == '/a: no tick for 4.2 s'
+
+
+def test_a_policy_that_was_chosen_is_shown_as_the_one_that_acts():
+    other = status(chosen='rest', acting='arm-rest@1')
+    text = sessions_table({'/a/status': (10.0, other)}, 10.1)
+    assert cells(text)[:3] == ['/a', 'arm-rest@1', 'policy']
+    assert text.splitlines()[2:] == ['/a: rest is chosen in place of arm-reach@3']
 
 
 def test_a_rate_that_is_not_held_is_said_with_the_stage_to_blame():

@@ -9,7 +9,8 @@ from robot_side import JOINT_STATE, joint_state
 from std_msgs.msg import Bool, Float64MultiArray
 from tiny_session import edited
 
-from fournex_msgs.srv import ResetEpisode
+from fournex_msgs.msg import SessionEvent, SessionStatus
+from fournex_msgs.srv import ResetEpisode, UsePolicy
 from fournex_runtime.policy.bundle import seal_bundle
 from fournex_runtime.record.bag_reader import BagReader
 from fournex_runtime.record.replay import verify
@@ -74,6 +75,8 @@ def test_they_take_over_and_give_back_and_all_of_it_is_replayed(
     side.node.destroy_timer(steering)
     side.wait(lambda: _modes(process)[-1] == 'policy', what='he has given back')
 
+    _swaps(side, process)
+
     button.publish(Bool(data=True))
     process.wait_for('pendulum: stopped: button: e_stop asks for a stop')
     side.wait(lambda: side.commands[-1].values == (0.0,), what='the stop command')
@@ -92,11 +95,46 @@ def test_they_take_over_and_give_back_and_all_of_it_is_replayed(
     (bag,) = (tmp_path / 'runs').iterdir()
     records = _ticks(bag)
     assert {one.mode for one in records} == set(Mode) - {Mode.STANDBY}
-    assert {one.policy for one in records if one.mode is Mode.POLICY} == {'pendulum-balance@1'}
-    acted = [one for one in records if one.policy == 'calm@1']
+    acted = {(one.policy, one.chosen) for one in records if one.mode is Mode.POLICY}
+    assert acted == {('pendulum-balance@1', ''), ('calm@1', 'calm')}
+    acted = [one for one in records if one.policy == 'calm@1' and not one.chosen]
     assert acted and all(one.mode is Mode.FALLBACK and one.raw_action for one in acted)
     (verification,) = verify(bag)
     assert verification.all_equal, verification
+
+
+def _swaps(side, process) -> None:
+    """Let the second policy act, and the session's own again, while the robot is driven."""
+
+    def use(policy: str, cause: str = '') -> UsePolicy.Response:
+        request = UsePolicy.Request(policy=policy, cause=cause)
+        return side.call(UsePolicy, '/fournex/use_policy', request)
+
+    status, events = [], []
+    side.node.create_subscription(SessionStatus, '/fournex/pendulum/status', status.append, 5)
+    side.node.create_subscription(SessionEvent, '/fournex/pendulum/event', events.append, 20)
+    refused = use('clam')
+    assert not refused.success
+    assert refused.message == (
+        "session pendulum has no policy 'clam'; expected calm, or nothing, for its own policy "
+        'pendulum-balance@1. Did you mean calm?'
+    )
+    answer = use('calm', 'a person')
+    assert (answer.success, answer.message) == (True, 'calm@1 acts from the next tick on')
+    process.wait_for('calm@1 is chosen in place of pendulum-balance@1: a person')
+    state, side.state = side.state, lambda: None  # which its own could not do without
+    side.wait_for_commands(20)
+    side.wait(lambda: status and status[-1].acting == 'calm@1', what='the status')
+    assert (status[-1].mode, status[-1].chosen) == (Mode.POLICY, 'calm')
+    assert status[-1].policy == 'pendulum-balance@1'
+    side.state = state
+    side.wait_for_commands(3)
+    assert use('').message == 'pendulum-balance@1 acts from the next tick on'
+    process.wait_for('pendulum-balance@1 is chosen in place of calm@1')
+    chosen = [one for one in events if one.kind == SessionEvent.POLICY_CHOSEN]
+    assert {entry.key: entry.value for entry in chosen[0].values} == {
+        'chosen': 'calm', 'policy': 'calm@1', 'before': 'pendulum-balance@1', 'cause': 'a person',
+    }  # fmt: skip
 
 
 def _modes(process) -> list[str]:
