@@ -68,6 +68,15 @@ def test_whatever_goes_wrong_every_tick_is_equal(case, checkout, tmp_path):
     assert all(happened[what] for what in case.shows), happened
 
 
+@pytest.mark.torch
+def test_a_swap_is_equal_where_the_memory_is_in_buffers(with_torch, checkout, tmp_path):
+    (tmp_path / 'artifacts/pendulum').mkdir(parents=True)
+    with_torch('pendulum_artifacts.py', 'export', tmp_path / 'artifacts/pendulum')
+    case = next(one for one in CASES if one.name == 'memory in buffers, second policy')
+    happened = lived(case, FEW, tmp_path / 'case', checkout, tmp_path / 'artifacts')
+    assert happened['swap'] and happened['chosen policy'], happened
+
+
 @pytest.fixture(scope='module')
 def artifacts(with_torch, tmp_path_factory):
     """Return what torch exports, a folder for each robot."""

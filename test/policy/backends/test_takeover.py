@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -134,6 +135,25 @@ def test_without_a_spare_the_call_fails_at_once_and_later_ones_are_answered(begi
         workers.run(*question)
     wait_until(lambda: workers.spare_pid)
     assert bits([workers.run(*question)]) == expected
+
+
+def test_while_there_is_none_it_says_so(begin, tmp_path):
+    gate, python = tmp_path / 'gate', tmp_path / 'python'
+    python.write_text(
+        f'#!/bin/sh\nuntil [ -e {gate} ]; do sleep 0.01; done\nexec {sys.executable} "$@"\n'
+    )
+    python.chmod(0o755)
+    gate.touch()
+    made, workers = begin(RECURRENT, python=python)
+    assert workers.absence == ''
+    gate.unlink()  # the next one is being started until it is there again
+    os.kill(workers.pid, signal.SIGKILL)
+    with pytest.raises(WorkerDied):
+        workers.run(observations(1)[0], initial(made))
+    assert 'was killed by SIGKILL; the next one is being started' in workers.absence
+    gate.touch()
+    wait_until(lambda: not workers.absence)
+    assert workers.run(observations(1)[0], initial(made))
 
 
 def test_closing_while_the_next_one_is_being_started_leaves_nothing(begin):
