@@ -8,11 +8,16 @@ import pytest
 from ros_messages import joint_state
 from tiny_session import MS, edited
 
+from fournex_runtime.cli.recorded_run import read_run
+from fournex_runtime.cli.report_data import report_data
+from fournex_runtime.cli.show_tick import show_tick
+from fournex_runtime.errors import ReplayError
 from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.policy.backend import load_backend
 from fournex_runtime.policy.bundle import seal_bundle
 from fournex_runtime.record.bag_reader import BagReader
 from fournex_runtime.record.recorded_configuration import read_manifest
+from fournex_runtime.record.recording_difference import recording_difference
 from fournex_runtime.record.replay import verify
 from fournex_runtime.session.engine import Engine
 from fournex_runtime.session.tick import (
@@ -20,6 +25,7 @@ from fournex_runtime.session.tick import (
     AnswerKind,
     EpisodeStart,
     Mode,
+    PolicyChoice,
     Received,
     TickInputs,
     Timing,
@@ -39,7 +45,11 @@ FALLBACK = """\
 
 @pytest.fixture
 def recorded(checkout, tmp_path):
-    """Return a function that records a run, with ``written(record)`` in place of each record."""
+    """
+    Return a function that records a run, with ``written(record)`` in place of each record.
+
+    ``choices`` says which policy is chosen with which tick.
+    """
     pendulum = checkout / 'examples' / 'pendulum'
     calm = shutil.copytree(pendulum / 'bundle', tmp_path / 'calm')
     text = (calm / 'policy.yaml').read_text()
@@ -55,7 +65,13 @@ def recorded(checkout, tmp_path):
         )
     )
 
-    def record(written=lambda one: one, same=False, answered=lambda found: found):
+    def record(
+        written=lambda one: one,
+        same=False,
+        answered=lambda found: found,
+        choices=(),
+        name='bag',
+    ):
         if same:  # the session's own policy, with other sensors
             text = file.read_text()
             file.write_text(edited(text, (f'policy: {calm}', f'policy: {pendulum / "bundle"}')))
@@ -63,7 +79,7 @@ def recorded(checkout, tmp_path):
         (session,) = wiring.sessions
         engine = Engine(wiring.bundles[session.name], session, messages())
         backend = load_backend(engine.bundle)
-        folder = tmp_path / 'bag'
+        folder = tmp_path / name
         recording = EvaluationRecording(
             folder, wiring, [engine], [backend.description], messages()
         )
@@ -80,7 +96,9 @@ def recorded(checkout, tmp_path):
                 for number, some in zip(index, given)
             )
             episode = EpisodeStart('one', 1) if tick == 0 else None
-            inputs = TickInputs((*taken, ()), now_ns, now_ns, now_ns, episode)
+            choice = PolicyChoice(dict(choices)[tick]) if tick in dict(choices) else None
+            times = (now_ns, now_ns, now_ns)
+            inputs = TickInputs((*taken, ()), *times, episode, policy=choice)
             request = engine.observe(inputs, state)
             asked = request.observation
             answer = Answer(AnswerKind.NONE)
@@ -107,6 +125,38 @@ def test_each_policy_makes_its_own_ticks_again(recorded):
         (session,) = read_manifest(reader, reader.types()).sessions
     assert [one.policy for one in session.fallback_policies] == ['calm@1']
     assert '\nname: calm\n' in session.fallback_policies[0].contract
+
+
+SWAPS = {3: 'calm', 6: '', 8: 'calm'}
+"""From the 10th tick on its own inputs are silent, which is nothing to the one that is chosen."""
+
+
+def test_a_swap_is_made_again_and_shown(recorded, tmp_path):
+    bag, modes = recorded(choices=SWAPS)
+    assert {mode for mode, _ in modes} == {Mode.POLICY}
+    calm = [number for number, (_, policy) in enumerate(modes) if policy == 'calm@1']
+    assert calm == [3, 4, 5, *range(8, TICKS)]
+    shown = {}
+    (result,) = verify(bag, watch=lambda tick: shown.update({tick.record.tick: tick}))
+    assert (result.all_equal, result.ticks) == (True, TICKS), result
+    text = show_tick(shown[3], TICKS - 1)
+    assert '\ncalm@1 is chosen with this tick, in place of pendulum-balance@1\n' in text
+    assert '  spare         #4 ' in text and 'made again: equal to the last bit' in text
+    assert '\ncalm@1 is chosen\n' in show_tick(shown[4], TICKS - 1)
+    (session,) = report_data(read_run(bag))['sessions']
+    words = [(one['tick'], one['words']) for one in session['events'] if one['kind'] == 'choice']
+    assert words == [
+        (3, 'calm is chosen'), (6, 'pendulum-balance@1 is chosen'), (8, 'calm is chosen'),
+    ]  # fmt: skip
+    other, _ = recorded(choices={4: 'calm'}, name='other')
+    (found,) = recording_difference(bag, other).sessions
+    assert found.stages['inputs'].first.words == "policy chosen: 'calm' and ''"
+
+
+def test_a_policy_that_the_session_does_not_have_is_refused_by_name(recorded):
+    bag, _ = recorded(lambda one: dataclasses.replace(one, chosen='clam'))
+    with pytest.raises(ReplayError, match="tick 0: of policy 'clam', which session pendulum does"):
+        verify(bag)
 
 
 def test_the_second_policy_can_be_the_first_one_with_other_sensors(recorded):
