@@ -224,9 +224,7 @@ class SessionComparison:
                 recorded.append(before[label])
                 other.append(after[label])
 
-    def _anchored(
-        self, state: SessionState, record: TickRecord, request: Request
-    ) -> SessionState:
+    def _anchored(self, state: SessionState, record: TickRecord, request: Request) -> SessionState:
         """Set the state back onto what was done in truth."""
         last_action, last_safe = state.last_action, state.last_safe
         awaited = state.awaits_soft_start
