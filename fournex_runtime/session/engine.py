@@ -32,6 +32,7 @@ from .decision import Act, Decision
 from .inputs import SessionInputs, ages_ns
 from .observation import SessionObservation
 from .operators import Operators
+from .second_request import asking_chosen, asking_in_reaction, remembered_idle
 from .tick import (
     Answer,
     AnswerKind,
@@ -42,8 +43,6 @@ from .tick import (
     Received,
     Request,
     SafeAction,
-    Second,
-    SecondRequest,
     SessionState,
     TickInput,
     TickInputs,
@@ -193,8 +192,7 @@ class Engine:
                 except MessageError as problem:
                     fault = (Fault.INVALID, str(problem))
         awaits_late = (
-            observation is not None
-            and state.reacting is not None
+            state.reacting is not None
             and state is before
             and self._decision.awaits_late(state.reacting, inputs)
         )
@@ -214,19 +212,21 @@ class Engine:
             tree,
             stop,
             manual,
-            awaits_late,
+            observation is not None and awaits_late,
         )
         driven = manual is not None and manual.fault is None
         if not self.seconds or stop or stopped or driven or waiting:
             return request
         if not own and manual is None:
-            request = self._with_chosen(request, state, before)
+            chosen = self.seconds[state.chosen]
+            request = asking_chosen(chosen, state.chosen, request, state, awaits_late)
             if request.waiting:
                 return request
         reacting = self._decision.reacting(request.fault, request, state)
         if reacting is None or reacting.step.kind is not Kind.POLICY:
             return request
-        return self._with_reaction(reacting.step.name, request, state)
+        name = reacting.step.name
+        return asking_in_reaction(self.seconds[name], name, request, state)
 
     def _with_choice(self, inputs: TickInputs, state: SessionState) -> SessionState:
         """Return a state in which the policy that a tick wants is chosen, and begins anew."""
@@ -242,67 +242,6 @@ class Engine:
             chosen=choice.name,
             second=None,
             soft_start=self._decision.soft_start,
-        )
-
-    def _with_chosen(self, request: Request, state: SessionState, before: SessionState) -> Request:
-        """
-        Return a request that asks the second policy that is chosen, as it would ask its own.
-
-        :param request: the request.
-        :param state: what the session remembers.
-        :param before: what it did before the tick's choice.
-        """
-        name = state.chosen
-        remembered = self._remembered(name, request.episode, state)
-        inputs = dataclasses.replace(request.inputs, stop='', policy=None)
-        made = self.seconds[name].observe(inputs, remembered, request.latched)
-        reacting = state.reacting if state is before else None
-        awaits = reacting is not None and self._decision.awaits_late(reacting, inputs)
-        return dataclasses.replace(
-            request,
-            observation=made.observation,
-            recurrent=made.recurrent,
-            waiting=made.waiting,
-            fault=made.fault,
-            awaits_late=made.observation is not None and awaits,
-            second=SecondRequest(name, made, remembered, chosen=True),
-        )
-
-    def _with_reaction(self, name: str, request: Request, state: SessionState) -> Request:
-        """Return a request that asks a second policy in place of the one that cannot act."""
-        if request.started:
-            state = dataclasses.replace(state, second=None)
-        remembered = dataclasses.replace(
-            self._remembered(name, request.episode, state),
-            mode=Mode.FALLBACK,
-            reacting=None,
-            soft_start=None,
-        )
-        inputs = dataclasses.replace(request.inputs, episode=None, stop='', policy=None)
-        made = self.seconds[name].observe(inputs, remembered, request.latched)
-        return dataclasses.replace(
-            request,
-            observation=made.observation,
-            recurrent=made.recurrent,
-            awaits_late=False,
-            second=SecondRequest(name, made, remembered, chosen=False),
-        )
-
-    def _remembered(self, name: str, episode: Episode, state: SessionState) -> SessionState:
-        """Return what a session remembers as a second policy has it, which may only begin."""
-        own = state.second
-        if own is None or own.name != name:
-            new = self.seconds[name].initial_state()
-            own = Second(name, 0, new.history, new.last_action, new.recurrent)
-        return dataclasses.replace(
-            state,
-            episode=Episode(episode.id, episode.seed, own.tick),
-            history=own.history,
-            last_action=own.last_action,
-            recurrent=own.recurrent,
-            chunk=own.chunk,
-            chosen='',
-            second=None,
         )
 
     def acts(self, request: Request, answer: Answer, state: SessionState) -> Act:
@@ -461,17 +400,8 @@ class Engine:
             recurrent = self._recurrent_of_episode(state.recurrent)
         held = None
         if second is not None and second.chosen and not request.waiting:
-            held = self.seconds[second.name].held(second)
+            held = remembered_idle(self.seconds[second.name], second)
         return Act(Mode.STANDBY, '', None, (), recurrent, history, last_action, second=held)
-
-    def held(self, second: SecondRequest) -> Second:
-        """Return what a policy that is chosen remembers of a tick in which it does not act."""
-        request = second.request
-        last_action, history = second.state.last_action, second.state.history
-        if request.started:
-            last_action, history = self._actions.none_yet(), self._observation.initial_history()
-        tick = request.episode.tick + 1
-        return Second(second.name, tick, history, last_action, request.recurrent)
 
     def commanded(self, safe_action: Arrays, before: SafeAction | None) -> SafeAction | None:
         """
