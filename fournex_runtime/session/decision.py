@@ -200,7 +200,8 @@ class Decision:
 
     def may_be_used_late(self, request: Request) -> bool:
         """Return whether the answer to a request may be used in the next tick, if it is late."""
-        return self._uses_late and request.second is None
+        second = request.second
+        return self._uses_late and (second is None or second.chosen)
 
     def awaits_late(self, reacting: Reacting, inputs: TickInputs) -> bool:
         """Return whether the answer that was late in the tick before may be used in this one."""
