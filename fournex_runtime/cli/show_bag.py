@@ -57,7 +57,7 @@ def _head(run: RecordedRun) -> str:
                 else f'{missing} messages'
                 if missing
                 else 'nothing: every number is there'
-                if manifest is not None
+                if manifest is not None and not run.problem
                 else '',
             ),
             (
