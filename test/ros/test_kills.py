@@ -29,7 +29,9 @@ COMMAND_TYPE = 'std_msgs/msg/Float64MultiArray'
 LONGEST_S = 0.8
 """The moment is so long after the bag was begun, at most: the first ticks are among them."""
 LOST_NS = 100_000_000
-"""What docs/recording.md says that a killed recorder costs."""
+"""What docs/recording.md says that a killed recorder costs, but for what it waits for a core."""
+RECENT_S = 0.4
+"""For how long before it is killed the recorder is watched."""
 
 
 @pytest.fixture
@@ -63,6 +65,21 @@ def recorder_of(process):
         for pid in children(process.pid)
         if b'record.recorder' in pathlib.Path(f'/proc/{pid}/cmdline').read_bytes()
     )
+    return found
+
+
+def core_wait_ns(pid):
+    """Return how long a process has been ready to run without a core; a dead one until it died."""
+    found = 0
+    deadline = time.monotonic() + 0.1
+    while time.monotonic() < deadline:
+        try:
+            found = int(pathlib.Path(f'/proc/{pid}/schedstat').read_text().split()[1])
+            state = pathlib.Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()[0]
+        except (OSError, IndexError):
+            return found
+        if state != 'R':
+            return found
     return found
 
 
@@ -106,13 +123,21 @@ def kill_the_runtime(begun, side, generator, number):
 
 
 def kill_the_recorder(begun, side, generator, number):
-    """Kill it: the robot goes on, and a bag is made of what is there; return what was lost."""
+    """
+    Kill it: the robot goes on, and a bag is made of what is there.
+
+    :returns: ticks in the bag, how long before the kill the last of them was, and for how much of
+        that time the recorder waited for a core.
+    """
     process, bag = begun(number)
     recorder = recorder_of(process)
     side.wait_for_commands(5)
     time.sleep(generator.uniform(0.0, LONGEST_S))
+    waited_ns = core_wait_ns(recorder)
+    time.sleep(RECENT_S)
     os.kill(recorder, signal.SIGKILL)
     killed_ns = time.time_ns()
+    waited_ns = core_wait_ns(recorder) - waited_ns
     process.wait_for('goes on without a recording')
     side.wait_for_commands(5)
     process.signal(signal.SIGINT)
@@ -125,13 +150,13 @@ def kill_the_recorder(begun, side, generator, number):
     with BagReader(bag) as reader:
         assert reader.problem is None
         last_ns = max((one.log_time_ns for one in reader.messages([TICKS])), default=0)
-    return ticks, killed_ns - last_ns
+    return ticks, killed_ns - last_ns, waited_ns
 
 
 def test_a_runtime_and_a_recorder_that_are_killed_leave_what_replays(begun, side):
     generator = random.Random()
     kill_the_runtime(begun, side, generator, 0)
-    ticks, _ = kill_the_recorder(begun, side, generator, 1)
+    ticks, _, _ = kill_the_recorder(begun, side, generator, 1)
     assert ticks > 0
 
 
@@ -142,9 +167,9 @@ def test_killed_at_two_hundred_random_moments(begun, side):
     ticks = [kill_the_runtime(begun, side, generator, number) for number in range(KILLS)]
     print(f'{KILLS} runtimes killed, {sum(ticks)} ticks, all equal')
     found = [kill_the_recorder(begun, side, generator, KILLS + n) for n in range(KILLS)]
-    lost_ms = np.array([lost_ns for _, lost_ns in found]) / 1e6
-    assert sum(ticks for ticks, _ in found) > 0
-    p50, p95, most = np.percentile(lost_ms, (50, 95, 100))
+    ticks, lost_ns, waited_ns = np.array(found).T
+    p50, p95, most = np.percentile(lost_ns / 1e6, (50, 95, 100))
     words = f'{KILLS} recorders killed: lost p50 {p50:.0f}, p95 {p95:.0f}, max {most:.0f} ms'
-    print(words)
-    assert p95 * 1e6 <= LOST_NS, words
+    print(f'{words}; waited for a core up to {max(waited_ns) / 1e6:.0f} ms')
+    assert sum(ticks) > 0
+    assert max(lost_ns - waited_ns) <= LOST_NS, found
