@@ -143,13 +143,15 @@ class McapFile:
         :raises RecordingError: the file is damaged.
         """
         names: dict[int, str] = {}
-        found = 0
+        found, counted = 0, sum(self.counts.values())
         head = sum(self.beginning.head.values()) if without_head else 0
         with self.path.open('rb') as stream:
             for record in self._records(stream):
                 if isinstance(record, Channel):
                     names[record.id] = record.topic
                 elif isinstance(record, Message):
+                    if self.truncated and found == counted:
+                        return  # it has grown since it was opened: it is being recorded
                     found += 1
                     topic = self._known(names, record)
                     if found > head and (topics is None or topic in topics):
@@ -160,10 +162,10 @@ class McapFile:
                             record.publish_time,
                             record.data,
                         )
-        if found != sum(self.counts.values()):
+        if found != counted:
             raise RecordingError(
                 f'{self.path} is damaged: {found} messages can be read, and its summary says '
-                f'{sum(self.counts.values())}'
+                f'{counted}'
             )
 
     def _check_beginning(self, stream: IO[bytes]) -> None:

@@ -103,6 +103,18 @@ def test_wherever_a_file_is_cut_off_its_beginning_is_read(bag):
     assert previous > 300
 
 
+def test_of_a_file_that_is_being_recorded_is_read_what_was_there_as_it_was_opened(bag):
+    (file,) = bag.glob('*.mcap')
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    with BagReader(file) as reader:
+        file.write_bytes(whole[: 3 * len(whole) // 4])
+        found = list(reader.messages())
+        assert len(found) == sum(reader.counts.values())
+    with BagReader(file) as reader:
+        assert len(list(reader.messages())) > len(found) > 0
+
+
 def test_a_cut_off_file_says_what_its_metadata_promised(bag):
     file = bag / 'bag_0.mcap'
     file.write_bytes(file.read_bytes()[:20_000])
