@@ -10,9 +10,9 @@ from typing import Any
 
 from rclpy.impl.implementation_singleton import rclpy_implementation
 
-from .hosted import Due
 from .paced import Paced
 from .rounds import Round
+from .tick_stages import Due
 
 LOCKSTEP_WAIT_NS = 20_000_000
 """How long is waited for a message before other things are looked after."""

@@ -22,10 +22,11 @@ from ..session.clock_watch import ClockWatch
 from ..session.schedule import Schedule, Slot, schedule
 from .alarm import Alarm
 from .followed_clock import FollowedClock
-from .hosted import Due, HostedSession
+from .hosted import HostedSession
 from .lockstep import LOCKSTEP_WAIT_NS, Lockstep
 from .paced import Clock, Paced
 from .rounds import Round, wait_for_answers
+from .tick_stages import Due
 
 Result = TypeVar('Result')
 

@@ -9,7 +9,8 @@ from ..session.pacing import Release
 from ..session.phase_lock import PhaseLock
 from ..session.tick import TickRecord
 from .followed_clock import FollowedClock
-from .hosted import Due, HostedSession
+from .hosted import HostedSession
+from .tick_stages import Due
 
 
 class Clock:

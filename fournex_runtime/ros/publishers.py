@@ -19,9 +19,10 @@ from ..session.tick import Mode, TickRecord
 from .endpoints import qos_profile
 from .events import EVENT_TYPE, encode_event
 from .graph import message_class
-from .hosted import HostedSession, Outlets
+from .hosted import HostedSession
 from .log_thread import LogThread
 from .run_recording import RunRecording, Write
+from .tick_stages import Outlets
 
 COMMAND_QOS = qos_profile(commands.COMMAND_QOS)
 EVENT_QOS = QoSProfile(

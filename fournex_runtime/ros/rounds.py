@@ -9,7 +9,8 @@ from typing import Generic, TypeVar
 from ..session.shared_policy import NOT_ASKED, Answered, SharedPolicy
 from ..session.tick import Request, TickRecord
 from ..worker.wait import Waiter
-from .hosted import Begun, Concluded, Due, HostedSession
+from .hosted import HostedSession
+from .tick_stages import Begun, Concluded, Due
 
 Item = TypeVar('Item')
 

@@ -15,10 +15,10 @@ from tiny_session import WIRING, edited
 
 from fournex_runtime.pipeline.messages import messages
 from fournex_runtime.ros.feed import Feed
-from fournex_runtime.ros.hosted import Outlets
 from fournex_runtime.ros.loop import Loop
 from fournex_runtime.ros.paced import Clock
 from fournex_runtime.ros.session_loading import load_sessions
+from fournex_runtime.ros.tick_stages import Outlets
 from fournex_runtime.session.tick import Mode, Received
 from fournex_runtime.session.wiring import load_wiring
 
