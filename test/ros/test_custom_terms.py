@@ -123,7 +123,8 @@ def test_a_term_that_hangs_is_told_by_who_does_not_tick(
     assert top.returncode == 1, top.stderr
     assert '/fournex/scaled: no tick for ' in top.stdout
     assert ' no tick ' in top.stdout.splitlines()[1] and ' 0.00 ' in top.stdout.splitlines()[1]
-    side.wait(lambda: statuses[-1].rate > 0.0 and not statuses[-1].cause, what='ticks again')
+    side.wait(lambda: statuses[-1].rate > 0.0, what='ticks again')
+    side.wait(lambda: not statuses[-1].cause.startswith('no tick'), what='what they say')
     side.wait(lambda: not told[-1].message.startswith('no tick'), what='no error any more')
 
 

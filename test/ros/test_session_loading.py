@@ -1,10 +1,12 @@
 """The sessions of a wiring are loaded all, or none and nothing is left."""
 
+import os
 import pathlib
 import threading
 
 import pytest
 from backend_cases import bundle, contract, onnx_model
+from runtime_process import children
 from tiny_session import WIRING, edited
 
 from fournex_runtime.errors import ArtifactError
@@ -40,15 +42,8 @@ def wiring(tmp_path):
     return read
 
 
-def children():
-    found = []
-    for task in pathlib.Path('/proc/self/task').iterdir():
-        found += (task / 'children').read_text().split()
-    return {int(word) for word in found}
-
-
 def test_sessions_share_policies_in_the_order_of_the_wiring(wiring):
-    before = children()
+    before = children(os.getpid())
     loaded = load_sessions(wiring(onnx_model('recurrent')), messages(), '', '', 0)
     left, right, apart = loaded
     try:
@@ -56,7 +51,7 @@ def test_sessions_share_policies_in_the_order_of_the_wiring(wiring):
         assert left.policy is right.policy is not apart.policy
         assert (left.row, right.row, apart.row) == (0, 1, 0)
         assert left.backend.batch_size >= 2 and apart.backend.batch_size == 0
-        assert len(children() - before) == 2
+        assert len({*children(os.getpid())} - {*before}) == 2
         assert left.policy.describe(1) == f'row 1 of {left.backend.batch_size}'
         assert apart.policy.describe(0) == 'by itself'
         assert left.policy.due == 'in 16 ms'
@@ -66,8 +61,8 @@ def test_sessions_share_policies_in_the_order_of_the_wiring(wiring):
 
 
 def test_where_one_is_refused_no_worker_is_left(wiring):
-    before, threads = children(), threading.active_count()
+    before, threads = children(os.getpid()), threading.active_count()
     with pytest.raises(ArtifactError, match=r'apart/policy\.onnx: not a loadable ONNX model'):
         load_sessions(wiring(b'not a model'), messages(), '', '', 0)
-    assert not children() - before
+    assert not {*children(os.getpid())} - {*before}
     assert threading.active_count() <= threads + 1  # that which starts workers
