@@ -278,8 +278,9 @@ class RuntimeNode(LifecycleNodeMixin, Node):
             self.problem = ''
 
             def start() -> None:
+                manners.raise_others()  # those that the activation has begun
                 self.loop.after_tick = activation.after_tick
-                self.loop.slack = manners.between_ticks if manners.collects else None
+                self.loop.slack = manners.between_ticks if manners.acts_between_ticks else None
                 self.loop.spin_ns = manners.spin_ns
                 self.loop.start(self._sessions)
 

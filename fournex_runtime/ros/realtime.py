@@ -8,7 +8,6 @@ collector and the threads of BLAS are the process's; how deeply cores sleep is t
 from __future__ import annotations
 
 import contextlib
-import functools
 import gc
 import os
 import threading
@@ -32,6 +31,8 @@ from ..session.realtime import Realtime
 
 COLLECTION_PERIOD_NS = 1_000_000_000
 """How often garbage is looked for between ticks."""
+LOOK_PERIOD_NS = 1_000_000_000
+"""How often threads are looked for that have begun since."""
 _SLACK = 3
 """A collection may begin when there is so many times its last duration until the next release."""
 
@@ -50,6 +51,10 @@ class Manners:
         self._undo: list[Callable[[], None]] = []
         self._collected_ns = now_ns()
         self._collection_ns = 0
+        self._looked_ns = 0
+        self._usual: tuple[int, os.sched_param] | None = None
+        """The scheduling of before, while the loop has a priority."""
+        self._raised: set[int] = set()
 
     @property
     def spin_ns(self) -> int:
@@ -57,9 +62,9 @@ class Manners:
         return self._wanted.spin_ns
 
     @property
-    def collects(self) -> bool:
-        """Return whether garbage is to be collected between ticks."""
-        return self._wanted.quiet_collector
+    def acts_between_ticks(self) -> bool:
+        """Return whether there is something to be done between ticks."""
+        return self._wanted.quiet_collector or self._usual is not None
 
     def ask(self) -> list[Grant]:
         """Ask for each manner, on the thread of the loop; returns what came of it."""
@@ -94,13 +99,16 @@ class Manners:
 
     def between_ticks(self, slack_ns: int) -> None:
         """
-        Collect garbage if it is time to and there is time for it.
+        Collect garbage if it is time to and there is time for it; see who has begun to run.
 
         :param slack_ns: time until the next release.
         """
+        now_ns = self._now_ns()
+        if now_ns - self._looked_ns >= LOOK_PERIOD_NS:
+            self._looked_ns = now_ns
+            self.raise_others()
         if not self._wanted.quiet_collector:
             return
-        now_ns = self._now_ns()
         if now_ns - self._collected_ns < COLLECTION_PERIOD_NS:
             return
         if slack_ns < _SLACK * self._collection_ns:
@@ -124,25 +132,36 @@ class Manners:
         words = be_urgent(0, self._wanted.priority)
         # The flag stays: once set, only a privileged process may take it away again.
         policy |= os.SCHED_RESET_ON_FORK
-        self._undo.append(lambda: os.sched_setscheduler(0, policy, parameter))
-        self._raise_others(policy, parameter)
+        self._usual = policy, parameter
+        self._raised = {threading.get_native_id()}
+        self._undo.append(self._lower)
+        self.raise_others()
         return words
 
-    def _raise_others(self, policy: int, parameter: os.sched_param) -> None:
+    def raise_others(self) -> None:
         """
-        Put the interpreter's other threads just below the loop's.
+        Put the interpreter's other threads just below the loop's, if that has a priority.
 
         At the usual scheduling one of them, with the interpreter in its hands, can be kept from
-        its core by any process, and the loop waits for both.
+        its core by any process, and the loop waits for both. One that begins later has the usual
+        scheduling: on the thread of the loop, at its start and once in a while.
         """
+        if self._usual is None:
+            return
         below = max(1, self._wanted.priority - 1)
-        for other in threading.enumerate():
-            thread = other.native_id
-            if thread is not None and thread != threading.get_native_id():
+        there = {one.native_id for one in threading.enumerate() if one.native_id is not None}
+        for thread in there - self._raised:
+            with contextlib.suppress(OSError):  # it has just ended
                 be_urgent(thread, below)
-                self._undo.append(
-                    functools.partial(os.sched_setscheduler, thread, policy, parameter)
-                )
+        self._raised = there
+
+    def _lower(self) -> None:
+        """Give all threads the scheduling that the loop's had."""
+        assert self._usual is not None
+        usual, self._usual = self._usual, None
+        for thread in self._raised:
+            with contextlib.suppress(OSError):
+                os.sched_setscheduler(thread, *usual)
 
     def _lock_memory(self) -> str:
         words = lock_memory()

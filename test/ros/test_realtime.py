@@ -9,6 +9,7 @@ import pathlib
 import struct
 import subprocess
 import sys
+import threading
 
 import pytest
 import threadpoolctl
@@ -23,7 +24,12 @@ from fournex_runtime.policy.bundle import load_bundle
 from fournex_runtime.policy.inference import DEFAULT_INFERENCE, INLINE
 from fournex_runtime.record.bag_reader import BagReader
 from fournex_runtime.record.replay import read_manifest, verify
-from fournex_runtime.ros.realtime import COLLECTION_PERIOD_NS, Manners, threads_of
+from fournex_runtime.ros.realtime import (
+    COLLECTION_PERIOD_NS,
+    LOOK_PERIOD_NS,
+    Manners,
+    threads_of,
+)
 from fournex_runtime.session.realtime import AS_IT_COMES, Realtime, read_realtime
 
 PENDULUM = pathlib.Path(__file__).resolve().parents[2] / 'examples' / 'pendulum' / 'bundle'
@@ -116,6 +122,42 @@ def test_what_is_granted_is_in_force_and_given_back():
         manners.give_back()
     assert (os.sched_getaffinity(0), scheduling(), gc.isenabled()) == before
     assert gc.get_freeze_count() == 0
+
+
+@pytest.fixture
+def another_thread():
+    """Return a function that begins a thread and returns its id; it ends with the test."""
+    over, begun = threading.Event(), []
+
+    def begin():
+        begun.append(threading.Thread(target=over.wait))
+        begun[-1].start()
+        return begun[-1].native_id
+
+    yield begin
+    over.set()
+    for thread in begun:
+        thread.join()
+
+
+def test_threads_that_begin_later_are_raised_too_and_all_are_lowered_again(another_thread):
+    clock, before = SteadyClock(), another_thread()
+    manners = Manners(Realtime(priority=20), clock)
+    (grant,) = manners.ask()
+    if not grant.granted:
+        pytest.skip(grant.words)
+    try:
+        later = another_thread()
+        assert os.sched_getparam(before).sched_priority == 19
+        assert os.sched_getparam(later).sched_priority == 0
+        assert manners.acts_between_ticks
+        clock.ns += LOOK_PERIOD_NS
+        manners.between_ticks(0)
+        assert os.sched_getparam(later).sched_priority == 19
+        assert os.sched_getparam(0).sched_priority == 20
+    finally:
+        manners.give_back()
+    assert {os.sched_getparam(one).sched_priority for one in (0, before, later)} == {0}
 
 
 def cpu_latency_us():
