@@ -6,8 +6,8 @@ robot, in short blocks, all peers of a workload once in each round, in random or
 blocks of one round are judged. What is found goes to ``build/bench/DATE``: ``blocks.json``,
 ``benchmarks.md``, plots; a whole run also renews ``docs/benchmarks.md``.
 
-``--page FOLDER`` makes the page and the plots of an earlier run anew; ``--against FOLDER`` puts an
-earlier run beside this one, target by target.
+``--page FOLDER`` makes the page and the plots of an earlier run anew; ``--against FOLDER`` puts
+another run beside this one, target by target; ``--judged`` leaves out what no target is about.
 """
 
 from __future__ import annotations
@@ -90,13 +90,13 @@ PLAN = (
 )
 
 
-def schedule(rounds: int, quick: bool) -> list[tuple[int, Case]]:
+def schedule(rounds: int, quick: bool, judged: bool = False) -> list[tuple[int, Case]]:
     """Return every block with the number of its round: parts in turn, peers in random order."""
     order = random.Random(0)
     found = []
     for number in range(rounds):
         for part in PLAN:
-            if quick and not part.quick or number % part.every:
+            if quick and not part.quick or judged and part.every > 1 or number % part.every:
                 continue
             peers = list(part.peers)
             order.shuffle(peers)
@@ -142,13 +142,13 @@ def measure_parts(machine: Machine, folder: pathlib.Path) -> dict[str, object]:
     return found
 
 
-def measure(seconds: float, rounds: int, quick: bool, folder: pathlib.Path) -> None:
+def measure(seconds: float, rounds: int, quick: bool, judged: bool, folder: pathlib.Path) -> None:
     """Run every block; what is found is on disk after each."""
     machine = Machine(folder)
     began = datetime.datetime.now(datetime.timezone.utc)
     words = f'python bench/control_loop.py --seconds {seconds:g} --rounds {rounds}'
     found: dict[str, object] = {
-        'command': words + (' --quick' if quick else ''),
+        'command': words + (' --quick' if quick else '') + (' --judged' if judged else ''),
         'date': began.strftime('%Y-%m-%d %H:%M UTC'),
         'seconds': seconds,
         'rounds': rounds,
@@ -162,7 +162,7 @@ def measure(seconds: float, rounds: int, quick: bool, folder: pathlib.Path) -> N
     write_workload(WORKLOADS['arms_64'], folder / 'batch')
     found['batch_us'] = batch_us(folder / 'batch' / 'bundle')
     blocks: list[dict[str, object]] = []
-    plan = schedule(rounds, quick)
+    plan = schedule(rounds, quick, judged)
     for index, (number, case) in enumerate(plan):
         words = f'{index + 1}/{len(plan)} {case.workload.name} {case.condition} {case.peer}'
         try:
@@ -187,12 +187,13 @@ def main() -> None:
     """Measure, or make the page of an earlier run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--quick', action='store_true', help='three short rounds of three parts')
+    parser.add_argument('--judged', action='store_true', help='only what a target is about')
     parser.add_argument('--seconds', type=float, help='length of a block (20; quick: 5)')
     parser.add_argument('--rounds', type=int, help='(10; quick: 3)')
     parser.add_argument('--page', type=pathlib.Path, metavar='FOLDER')
     parser.add_argument('--docs', action='store_true', help='renew docs/benchmarks.md')
     parser.add_argument(
-        '--against', type=pathlib.Path, metavar='FOLDER', help='an earlier run to put beside it'
+        '--against', type=pathlib.Path, metavar='FOLDER', help='another run to put beside it'
     )
     options = parser.parse_args()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
@@ -203,7 +204,7 @@ def main() -> None:
         folder.mkdir(parents=True)
         seconds = options.seconds or (5.0 if options.quick else 20.0)
         rounds = options.rounds or (3 if options.quick else 10)
-        measure(seconds, rounds, options.quick, folder)
+        measure(seconds, rounds, options.quick, options.judged, folder)
     run = json.loads((folder / 'blocks.json').read_text())
     earlier = None
     if options.against is not None:

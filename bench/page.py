@@ -136,10 +136,10 @@ def _lines(run: Mapping[str, Any], earlier: Mapping[str, Any] | None) -> Iterato
 def _beside(run: Mapping[str, Any], earlier: Mapping[str, Any]) -> Iterator[str]:
     """Compare what two runs found about each target."""
     yield '\n## Two runs compared\n'
-    yield f'This run is of {run["date"]}, the one before of {earlier["date"]}'
+    yield f'This run is of {run["date"]}, the other of {earlier["date"]}'
     yield f'(`{earlier["command"]}`).'
     yield 'They agree where their intervals overlap or their medians are within 10 %.\n'
-    yield '| | where | target | the run before | this run | this of before | |'
+    yield '| | where | target | the other run | this run | this of the other | |'
     yield '| --- | --- | --- | --- | --- | --- | --- |'
     before = {(where, one.what): one for where, one in verdicts(earlier)}
     for where, one in verdicts(run):
