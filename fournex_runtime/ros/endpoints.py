@@ -11,8 +11,12 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from ..doctor.survey import Endpoint, Topic
 from ..pipeline.ports import Qos
 
-NAMES_S = 2.0
-"""How long a node that is there may be without a name."""
+NAMES_S = 5.0
+"""
+How long a node that is there may be without a name.
+
+A name that is lost on the way comes with the next heartbeat, which Fast DDS sends every 3 s.
+"""
 _OF_EVERY_NODE = ('/rosout', '/parameter_events')
 DEPTH = 50
 """
