@@ -102,7 +102,7 @@ def test_a_block_of_the_runtime_and_one_of_the_kernel_make_a_page(tmp_path):
 
     slower = {**run, 'date': 'yesterday', 'wrapper_us': [(10.0, 14.0)]}
     page = write_page(run, tmp_path, slower).read_text()
-    assert 'This run is of today, the one before of yesterday' in page
+    assert 'This run is of today, the other of yesterday' in page
     assert (
         '| wrapper around a raw ONNX Runtime call, p50 | in process | ≤ 5 µs '
         '| 4 µs (4 to 4), undecided: 1 round | 2 µs (2 to 2), undecided: 1 round | 0.50 | differ |'
